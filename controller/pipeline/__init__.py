@@ -1,0 +1,1 @@
+"""The pure stages: resolve, plan, compile, diff."""

@@ -1,0 +1,1 @@
+"""The level-triggered loop, by intent name."""

@@ -1,0 +1,1 @@
+"""What carelane needs from switches, and the adapters that provide it."""

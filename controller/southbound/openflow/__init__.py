@@ -1,0 +1,1 @@
+"""The os-ken adapter: the only place that imports os_ken."""

@@ -1,0 +1,1 @@
+"""The lab: real switches, real packets, measured promises."""

@@ -1,0 +1,92 @@
+"""Every exception carelane raises on purpose, in one tree.
+
+CarelaneError
+├── PermanentError          retrying cannot help; somebody has to change something
+│   ├── InputError          a file, line of text or field is wrong (file, line, field, expected, remedy)
+│   ├── NotFoundError       a named thing does not exist
+│   ├── ConflictError       the request contradicts the current state
+│   └── ProgramError        a program cannot be carried out by the switch (rejected by it)
+└── TransientError          the same call may succeed later; the reconciler retries with backoff
+    ├── SwitchUnreachable   no connection to a switch, or it did not confirm in time
+    ├── StoreUnavailable    the database did not answer
+    └── ServerUnavailable   the carelane server did not answer the command line
+
+A refusal is not an error: it is a decision with reasons (`carelane.controller.pipeline.slice_plan`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "CarelaneError",
+    "ConflictError",
+    "InputError",
+    "NotFoundError",
+    "PermanentError",
+    "ProgramError",
+    "ServerUnavailable",
+    "StoreUnavailable",
+    "SwitchUnreachable",
+    "TransientError",
+]
+
+
+class CarelaneError(Exception):
+    """Base of all deliberate errors."""
+
+
+class PermanentError(CarelaneError):
+    """Retrying the same call cannot succeed."""
+
+
+class TransientError(CarelaneError):
+    """The same call may succeed later."""
+
+
+@dataclass(eq=False)
+class InputError(PermanentError):
+    """Bad input, located as exactly as the source allows.
+
+    `field` is a dotted path such as ``spec.links[3].capacity``; `line` counts from 1.
+    """
+
+    message: str
+    file: str | None = None
+    line: int | None = None
+    field: str | None = None
+    expected: str | None = None
+    remedy: str | None = None
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        parts = [f"{place}: " if place else "", f"{self.field}: " if self.field else "", self.message]
+        if self.expected:
+            parts.append(f"; expected {self.expected}")
+        if self.remedy:
+            parts.append(f"; {self.remedy}")
+        return "".join(parts)
+
+
+class NotFoundError(PermanentError):
+    """The named object does not exist."""
+
+
+class ConflictError(PermanentError):
+    """The request contradicts the current state."""
+
+
+class ProgramError(PermanentError):
+    """A switch rejected part of a program; retrying the same program cannot succeed."""
+
+
+class SwitchUnreachable(TransientError):
+    """A switch is not connected, or did not confirm a change in time."""
+
+
+class StoreUnavailable(TransientError):
+    """The database did not answer."""
+
+
+class ServerUnavailable(TransientError):
+    """The carelane server did not answer."""

@@ -1,0 +1,1 @@
+"""Durable truth: intents, decisions, conditions."""
