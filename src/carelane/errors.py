@@ -45,8 +45,10 @@ class TransientError(CarelaneError):
 
 
 @dataclass(eq=False)
-class InputError(PermanentError):
+class InputError(PermanentError, ValueError):
     """Bad input, located as exactly as the source allows.
+
+    Also a ValueError, so that pydantic validators may raise it and `carelane.documents` can place it.
 
     `field` is a dotted path such as ``spec.links[3].capacity``; `line` counts from 1.
     """

@@ -1,0 +1,111 @@
+"""What `plan` decides: paths and bounds for an admitted slice, reasons and offers for a refused one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from carelane.controller.pipeline.requirement import Requirement
+from carelane.topology.ledger import CapacityLedger
+from carelane.topology.model import Hop
+
+__all__ = ["Constraint", "Decision", "Offer", "PlanResult", "PlannedPath", "Reason", "Totals"]
+
+Constraint = Literal[
+    "delay",
+    "jitter",
+    "loss",
+    "bandwidth",
+    "availability",
+    "disjointness",
+    "unknown-data",
+    "unreachable",
+    "policy",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPath:
+    """One path of one pair. `role` is primary, backup, backup-2 ... in order of activation.
+
+    `hops` run from the source's node to the destination's node (empty when both sit on one switch); the return
+    direction uses the same links. `reserved_bps` (and `reverse_bps`) are floors at every port on the way,
+    delivery port included; they may exceed the asked rate where the delay bound needs it.
+    """
+
+    role: str
+    source: str
+    to: str
+    nodes: tuple[str, ...]
+    hops: tuple[Hop, ...]
+    reserved_bps: int
+    reverse_bps: int
+    delay_bound_s: float | None
+    propagation_s: float | None
+    jitter_bound_s: float | None
+    round_trip_bound_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why not: `constraint` at `at` (a link, node or endpoint id, or None for end to end); `unit` of both figures."""
+
+    constraint: Constraint
+    at: str | None
+    required: float | str | None
+    available: float | str | None
+    unit: str | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What would be accepted instead, all fields together; `relaxed` names the one that changed."""
+
+    relaxed: str
+    delay_s: float | None
+    jitter_s: float | None
+    availability: float | None
+    bandwidth_bps: int
+    round_trip: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Admitted or refused, and everything needed to defend it. `requirement` is kept for compile."""
+
+    requirement: Requirement
+    admitted: bool
+    paths: tuple[PlannedPath, ...] = ()
+    availability: float | None = None
+    reasons: tuple[Reason, ...] = ()
+    offers: tuple[Offer, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    proven: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.requirement.name
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Bandwidth asked for and admitted, and a bound on what any planner could have admitted, all forward + shared once."""
+
+    offered_bps: int
+    admitted_bps: int
+    upper_bound_bps: int
+
+    @property
+    def gap(self) -> float:
+        bound = self.upper_bound_bps
+        return (bound - self.admitted_bps) / bound if bound else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """Decisions in file order and the ledger after them."""
+
+    decisions: tuple[Decision, ...]
+    ledger: CapacityLedger
+    totals: Totals

@@ -1,0 +1,77 @@
+"""What carelane needs from a set of switches. Real switches and the simulator implement the same Protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from carelane.controller.pipeline.changes import SwitchChanges
+from carelane.controller.pipeline.program import SwitchProgram
+
+__all__ = ["DiscoveredLink", "Receipt", "Southbound", "SwitchState", "SwitchStatus"]
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchStatus:
+    """Liveness of one declared switch, with the reason when it is not usable."""
+
+    node: str
+    dpid: int
+    connected: bool
+    reason: str = ""
+    ports_up: Mapping[int, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchState:
+    """What a switch holds now: `own` is ours (by cookie, group tag, meter range, external-id), in program terms.
+
+    `strangers` are one-line descriptions of entries that carelane did not make: reported, never removed.
+    `mismatches` say where OVSDB and the kernel disagree (a queue with no tc class, another rate in tc).
+    `flow_packets` counts packets by flow key text, for proof that an untouched flow kept its counters.
+    """
+
+    own: SwitchProgram
+    strangers: tuple[str, ...] = ()
+    mismatches: tuple[str, ...] = ()
+    flow_packets: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof of an apply: how much was sent and confirmed by barrier, and how long it took."""
+
+    node: str
+    operations: int
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DiscoveredLink:
+    """A direction of a link seen by discovery, by node id (or dpid text for an undeclared switch) and port."""
+
+    node: str
+    port: int
+    next_node: str
+    next_port: int
+
+
+class Southbound(Protocol):
+    """Synchronous and thread-safe. Raises SwitchUnreachable (transient) or ProgramError (permanent)."""
+
+    def statuses(self) -> Mapping[str, SwitchStatus]:
+        """Every declared switch, connected or not; undeclared ones that connected, under ``dpid:<hex>``."""
+        ...
+
+    def read(self, node: str) -> SwitchState:
+        """Read the switch back: flows, groups, meters, queues and, where reachable, kernel classes."""
+        ...
+
+    def apply(self, changes: SwitchChanges) -> Receipt:
+        """Carry out all operations in order, confirmed by barrier; nothing is assumed done before that."""
+        ...
+
+    def links(self) -> frozenset[DiscoveredLink]:
+        """Links seen by discovery within its expiry."""
+        ...

@@ -1,0 +1,87 @@
+"""What the network is: an immutable snapshot. The capacity ledger lives beside it (`carelane.topology.ledger`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+
+__all__ = ["Endpoint", "Hop", "Link", "Node", "RiskGroup", "Topology"]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A switch. `availability` None means not stated, which is unknown data, never perfection."""
+
+    id: str
+    dpid: int
+    availability: float | None = None
+    site: str | None = None
+    lat: float | None = None
+    lon: float | None = None
+    risk_groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A duplex link; both directions share the figures. `a_port` and `b_port` are OpenFlow port numbers."""
+
+    id: str
+    a: str
+    b: str
+    a_port: int
+    b_port: int
+    capacity_bps: int | None = None
+    delay_s: float | None = None
+    availability: float | None = None
+    loss: float | None = None
+    length_m: float | None = None
+    risk_groups: frozenset[str] = frozenset()
+
+    def other(self, node: str) -> str:
+        return self.b if node == self.a else self.a
+
+    def port_at(self, node: str) -> int:
+        return self.a_port if node == self.a else self.b_port
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a service attaches: a port of a switch, with the addresses that belong there."""
+
+    id: str
+    node: str
+    port: int
+    address: IPv4Network | IPv6Network | None = None
+    capacity_bps: int | None = None
+    mac: str | None = None
+    tenant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskGroup:
+    """Things that fail together. `availability` None: serves disjointness only."""
+
+    id: str
+    availability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One traversal of a link, from `node` to `next_node`; `node` is where the egress port is."""
+
+    link: str
+    node: str
+    next_node: str
+
+
+@dataclass(frozen=True)
+class Topology:
+    """The snapshot. Mappings keep declaration order and are read-only; `warnings` are data, not errors."""
+
+    name: str
+    nodes: Mapping[str, Node]
+    links: Mapping[str, Link]
+    endpoints: Mapping[str, Endpoint]
+    risk_groups: Mapping[str, RiskGroup]
+    warnings: tuple[str, ...] = ()
