@@ -26,15 +26,9 @@ class CapacityLedger:
         changed = {port: dict(held) for port, held in self.without_slice(name).floors.items()}
         for port, rate_bps in floors:
             changed.setdefault(port, {})[name] = rate_bps
-        return CapacityLedger(
-            MappingProxyType({port: MappingProxyType(held) for port, held in changed.items()})
-        )
+        return CapacityLedger(MappingProxyType({port: MappingProxyType(held) for port, held in changed.items()}))
 
     def without_slice(self, name: str) -> CapacityLedger:
         """A ledger without slice `name`."""
-        kept = {
-            port: {n: rate for n, rate in held.items() if n != name} for port, held in self.floors.items()
-        }
-        return CapacityLedger(
-            MappingProxyType({port: MappingProxyType(held) for port, held in kept.items() if held})
-        )
+        kept = {port: {n: rate for n, rate in held.items() if n != name} for port, held in self.floors.items()}
+        return CapacityLedger(MappingProxyType({port: MappingProxyType(held) for port, held in kept.items() if held}))

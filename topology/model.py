@@ -1,4 +1,4 @@
-"""What the network is: an immutable snapshot. The capacity ledger lives beside it (`carelane.topology.ledger`)."""
+"""What the network is: an immutable snapshot. The capacity ledger lives beside it (`topology.ledger`)."""
 
 from __future__ import annotations
 

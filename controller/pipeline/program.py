@@ -29,8 +29,8 @@ __all__ = [
     "Action",
     "Bucket",
     "FlowRule",
-    "Group",
     "GotoTable",
+    "Group",
     "Match",
     "Meter",
     "Output",
@@ -146,18 +146,7 @@ class GotoTable:
     table: int
 
 
-Action = (
-    Output
-    | PushMpls
-    | SetMplsLabel
-    | PopMpls
-    | SetDscp
-    | SetQueue
-    | SetEthDst
-    | ToGroup
-    | ToMeter
-    | GotoTable
-)
+Action = Output | PushMpls | SetMplsLabel | PopMpls | SetDscp | SetQueue | SetEthDst | ToGroup | ToMeter | GotoTable
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,11 @@ def _check_bounds(text: str, file: str) -> None:
         nodes += 1
         if depth > MAX_DEPTH or nodes > MAX_NODES:
             what = f"nested deeper than {MAX_DEPTH}" if depth > MAX_DEPTH else f"more than {MAX_NODES} values"
-            raise InputError(what, file, event.start_mark.line + 1, remedy="simplify or split the file")
+            raise InputError(what, file, _line(event.start_mark), remedy="simplify or split the file")
+
+
+def _line(mark: Any) -> int:
+    return int(mark.line) + 1
 
 
 def _compose(text: str, file: str) -> Iterator[Document | None]:
@@ -132,13 +136,11 @@ def _compose(text: str, file: str) -> Iterator[Document | None]:
             continue
         builder = _Builder(file)
         value = builder.build(root, ())
-        line = root.start_mark.line + 1
+        line = _line(root.start_mark)
         if value is None:
             continue
         if not isinstance(value, dict):
-            raise InputError(
-                "a document must be a mapping", file, line, expected="apiVersion, kind, metadata, spec"
-            )
+            raise InputError("a document must be a mapping", file, line, expected="apiVersion, kind, metadata, spec")
         yield Document(file, line, value, builder.lines)
 
 
@@ -152,7 +154,7 @@ class _Builder:
 
     def build(self, node: yaml.Node, path: Path_) -> Any:
         self.count += 1
-        line = node.start_mark.line + 1
+        line = _line(node.start_mark)
         if self.count > MAX_EXPANDED or len(path) > MAX_DEPTH:
             raise InputError(
                 "aliases expand to too many values",
@@ -167,7 +169,7 @@ class _Builder:
             return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key_line = key_node.start_mark.line + 1
+            key_line = _line(key_node.start_mark)
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if key is None:
                 raise InputError("a key must be plain text", self.file, key_line, field_name(path) or None)
@@ -208,9 +210,7 @@ def validate(document: Document, model: type[Model]) -> Model:
         first = error.errors(include_url=False)[0]
         path: Path_ = first["loc"]
         cause = first.get("ctx", {}).get("error")
-        message = (
-            cause.message if isinstance(cause, InputError) else first["msg"].removeprefix("Value error, ")
-        )
+        message = cause.message if isinstance(cause, InputError) else first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = "unknown field"
         elif first["type"] == "missing":
