@@ -10,9 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from carelane.errors import InputError
 
-__all__ = ["DEFAULT_URL", "Settings", "load_settings"]
+__all__ = ["Settings", "load_settings"]
 
-DEFAULT_URL = "http://127.0.0.1:8642"
 ENV_PREFIX = "CARELANE_"
 
 

@@ -70,10 +70,10 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _carelane(
-    version: Annotated[  # noqa: ARG001 - handled by its callback
+    version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[  # noqa: ARG001 - taken out of the arguments in `_main`; here for the help text
+    debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error. Accepted anywhere.")
     ] = False,
 ) -> None:
@@ -229,7 +229,7 @@ def up(
                 openflow_port=openflow_port,
                 ovsdb=ovsdb,
                 log_level=log_level,
-                allowed_hosts=tuple(allowed_host or ()) or None,
+                allowed_hosts=",".join(allowed_host) if allowed_host else None,
             ),
             simulate=simulate,
             insecure_no_auth=insecure_no_auth,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from types import FrameType
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from carelane.api.rest import create_app, is_loopback
 from carelane.cli._exit import Exit, tell
@@ -62,8 +62,98 @@ def run_up(overrides: Overrides, *, simulate: bool, insecure_no_auth: bool) -> E
     with _signals() as stop, ExitStack() as resources:
         try:
             door = resources.enter_context(_listen(settings.rest_host, settings.rest_port))
-            _serve(settings, topology, door, stop, resources, simulate=simulate)
+            service = _start(settings, topology, resources, simulate=simulate)
+            app = create_app(
+                service,
+                allowed_hosts=[name.strip() for name in settings.allowed_hosts.split(",") if name.strip()],
+                any_address=not is_loopback(settings.rest_host),
+            )
+            ready = _ready_line(settings, topology, door, simulate=simulate)
+            _serve(app, door, stop, lambda: emit_text(ready))
         except _Stopped:
-            _log.info("stopped before it was ready")
+            tell("carelane: stopped before it was ready")
     tell("carelane: stopped")
     return Exit.DONE
+
+
+def _refuse_open_door(settings: Settings, insecure_no_auth: bool) -> None:
+    """There is no authentication yet: whoever reaches REST can withdraw a surgery's slice."""
+    if is_loopback(settings.rest_host) or insecure_no_auth:
+        return
+    raise InputError(
+        f"REST would listen on {settings.rest_host}, where anybody on the network could change or withdraw intents: "
+        "it has no authentication yet",
+        field="--rest-host",
+        expected="127.0.0.1, ::1 or localhost",
+        remedy="keep it on this machine, or accept the risk with --insecure-no-auth",
+    )
+
+
+@contextmanager
+def _signals() -> Iterator[list[uvicorn.Server]]:
+    """SIGTERM and SIGINT end the start-up, or the server once the yielded list holds it.
+
+    uvicorn takes the signals over while it serves, then raises them again, which must not kill the clean-up.
+    """
+    serving: list[uvicorn.Server] = []
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        if not serving:
+            raise _Stopped
+        serving[0].should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield serving
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    """The listening socket, taken before anything else is started. Raises InputError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        door = socket.create_server((host, port), family=family, backlog=128)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"cannot listen on {host} port {port}: {reason}",
+            field="--rest-port",
+            remedy="stop what listens there, or choose another port (0 takes a free one)",
+        ) from error
+    with door:
+        yield door
+
+
+def _serve(app: FastAPI, door: socket.socket, stop: list[uvicorn.Server], ready: Callable[[], None]) -> None:
+    """Run REST until a signal; `ready` is called once it answers."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+            lifespan="off",
+        )
+    )
+
+    async def serve() -> None:
+        serving = asyncio.create_task(server.serve(sockets=[door]))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        if server.started:
+            ready()
+        await serving
+
+    stop.append(server)
+    asyncio.run(serve())
+
+
+def _ready_line(settings: Settings, topology: Topology, door: socket.socket, *, simulate: bool) -> str:
+    host, port = door.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    switches = "SIMULATED switches" if simulate else f"OpenFlow tcp:{settings.openflow_host}:{settings.openflow_port}"
+    return f"carelane ready: REST {url}, {switches}, topology {topology.name}"
