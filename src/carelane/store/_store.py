@@ -36,8 +36,12 @@ class Store:
         self._writers = for_writers(self._engine)
         self._turn = threading.Lock()
         self._now = now
-        with translated():
-            migrate(self._engine)
+        try:
+            with translated():
+                migrate(self._engine)
+        except BaseException:
+            self._engine.dispose()
+            raise
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
