@@ -12,13 +12,12 @@ from starlette.requests import ClientDisconnect, Request
 
 from carelane.documents import MAX_BYTES
 from carelane.errors import InputError
-from carelane.intents import ServiceIntent, load_intents, parse_line
+from carelane.intents import ServiceIntent, from_manifest, load_intents, parse_line
 
 __all__ = ["Body", "bounded_body", "parse_intents"]
 
 REQUEST = "request body"
 _LINE_FIELDS = ("line", "from", "to", "name", "tenant")
-_SEPARATOR = "\n---\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +54,7 @@ def parse_intents(body: Body) -> list[ServiceIntent]:
     """
     if body.media_type == "application/json":
         return _from_json(body.data)
-    return _from_yaml(body.data)
-
-
-def _from_yaml(data: bytes | str) -> list[ServiceIntent]:
-    intents = load_intents(data, REQUEST)
-    if not intents:
-        raise InputError("no intent in it", REQUEST, expected="at least one document of kind ServiceIntent")
-    return intents
+    return load_intents(body.data, REQUEST)
 
 
 def _from_json(data: bytes) -> list[ServiceIntent]:
@@ -75,7 +67,7 @@ def _from_json(data: bytes) -> list[ServiceIntent]:
         return [_from_line(value)]
     # JSON is YAML but for tabs between tokens and for surrogate escapes; lines survive where neither occurs.
     plain = json.dumps(value, ensure_ascii=False, indent=1) if "\\u" in text else text.replace("\t", " ")
-    return _from_yaml(plain)
+    return load_intents(plain, REQUEST)
 
 
 def _decode_json(data: bytes) -> tuple[str, Any]:
@@ -107,17 +99,21 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _from_list(items: list[Any]) -> list[ServiceIntent]:
-    """Each manifest becomes one line of YAML, so that the line of an error tells which of them it is in."""
+    intents: dict[str, ServiceIntent] = {}
     for index, item in enumerate(items):
         if not isinstance(item, dict):
             raise InputError("not a manifest", REQUEST, field=f"[{index}]", expected="a manifest")
-    try:
-        return _from_yaml(_SEPARATOR.join(json.dumps(item, ensure_ascii=False) for item in items))
-    except InputError as error:
-        if error.line is None:
-            raise
-        field = f"[{(error.line - 1) // 2}]" + (f".{error.field}" if error.field else "")
-        raise replace(error, line=None, field=field) from error
+        try:
+            intent = from_manifest(item, REQUEST)
+        except InputError as error:
+            raise replace(error, field=f"[{index}]" + (f".{error.field}" if error.field else "")) from error
+        if intent.name in intents:
+            field = f"[{index}].metadata.name"
+            raise InputError(f"{intent.name!r} is the name of two intents", REQUEST, field=field, remedy="rename one")
+        intents[intent.name] = intent
+    if not intents:
+        raise InputError("holds no intents", REQUEST, expected="at least one manifest")
+    return list(intents.values())
 
 
 def _from_line(value: Mapping[str, Any]) -> ServiceIntent:
