@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from carelane.api._openflow_text import operation_text
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.program import FlowRule, Group, Meter
+from carelane.controller.pipeline.render import describe_changes
 from carelane.topology.model import Endpoint, Link, Node, Topology
 
 __all__ = ["changes_json", "plain", "topology_json"]
@@ -88,20 +88,16 @@ def _mega(rate_bps: int | None) -> float | None:
 
 
 def changes_json(changes: Sequence[SwitchChanges]) -> dict[str, Any]:
-    """Pending operations by switch, each also as a line of text in the manner of ovs-ofctl."""
+    """Pending operations by switch, in order, and the same as text in the manner of ovs-ofctl."""
     switches = [
         {
             "node": change.node,
             "dpid": f"{change.dpid:016x}",
             "operations": [
-                {
-                    "verb": operation.verb,
-                    "kind": _kind(operation.target),
-                    "text": operation_text(operation),
-                    "target": plain(operation.target),
-                }
+                {"verb": operation.verb, "kind": _kind(operation.target), "target": plain(operation.target)}
                 for operation in change.operations
             ],
+            "text": describe_changes(change),
         }
         for change in changes
         if change

@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse
 from prometheus_client.exposition import choose_encoder
 
 from carelane import __version__
-from carelane.api.checks import check_topology
 from carelane.api.present import changes_json, plain, topology_json
 from carelane.api.rest import problems
 from carelane.api.rest.bodies import Body, bounded_body, parse_intents
@@ -21,6 +20,7 @@ from carelane.api.rest.metrics import RequestMetrics, create_registry
 from carelane.controller.service import IntentService
 from carelane.errors import InputError, NotFoundError
 from carelane.intents import CATALOGUE
+from carelane.topology import summarize, summary_json
 
 __all__ = ["create_app"]
 
@@ -130,7 +130,7 @@ def _add_network(app: FastAPI, service: IntentService) -> None:
     def check() -> JSONResponse:
         return JSONResponse(
             {
-                "findings": plain(check_topology(service.topology)),
+                "topology": summary_json(summarize(service.topology)),
                 "switches": plain(service.switches()),
                 "link_mismatches": plain(service.link_mismatches()),
             }

@@ -11,7 +11,7 @@ from carelane.cli._output import Format, emit, emit_json, emit_rows, emit_text
 
 if TYPE_CHECKING:
     from carelane.intents import CatalogueService
-    from carelane.topology import Topology
+    from carelane.topology import Topology, TopologySummary
 
 __all__ = ["run_catalogue", "run_schema", "run_topology_check", "run_topology_show"]
 
@@ -115,18 +115,26 @@ def _list(values: list[str]) -> str:
 
 
 def run_topology_check(topology: Topology, *, output: Format) -> Exit:
-    """Findings; exit 1 when one of them takes promises away."""
-    from carelane.api.checks import check_topology
-    from carelane.api.present import plain
+    """What the topology cannot promise; exit 1 when figures are missing or parts are cut off."""
+    from carelane.topology import summarize, summary_json
 
-    findings = check_topology(topology)
-    emit(
-        {"topology": topology.name, "findings": plain(findings)},
-        output,
-        lambda: emit_rows(
-            ("LEVEL", "AT", "FINDING"),
-            ((finding.level, finding.at or "-", finding.message) for finding in findings),
-            empty="nothing to report",
-        ),
+    summary = summarize(topology)
+    emit(summary_json(summary), output, lambda: _print_summary(summary))
+    return Exit.BROKEN if summary.warnings else Exit.DONE
+
+
+def _print_summary(summary: TopologySummary) -> None:
+    emit_text(
+        f"{summary.name}: {summary.nodes} nodes, {summary.links} links, {summary.endpoints} endpoints, "
+        f"{len(summary.components)} connected parts"
     )
-    return Exit.BROKEN if any(finding.level == "warning" for finding in findings) else Exit.DONE
+    findings = [("warning", text) for text in summary.warnings]
+    findings += [("note", f"link {link}: the only way between its two sides") for link in summary.bridges]
+    findings += [("note", f"node {node}: its failure cuts others off") for node in summary.articulation_nodes]
+    findings += [
+        ("note", f"risk group {group.id}: its failure cuts nodes off from each other")
+        for group in summary.risk_groups
+        if group.divides
+    ]
+    emit_text("")
+    emit_rows(("LEVEL", "FINDING"), findings, empty="nothing to report: every promise can be computed")

@@ -167,9 +167,7 @@ def run_diff(url: str | None, submission: Submission | None, *, output: Format) 
 
 def _print_changes(answer: Row) -> None:
     for switch in answer["switches"]:
-        emit_text(f"{switch['node']} ({switch['dpid']})")
-        for operation in switch["operations"]:
-            emit_text(f"  {operation['text']}")
+        emit_text("\n".join(switch["text"]))
     emit_text(f"{answer['operations']} operations" if answer["operations"] else "nothing would change")
 
 
