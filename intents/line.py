@@ -134,7 +134,7 @@ def _parse(text: str) -> _Line:
         sources.extend(child.scan_values(lambda _: True))
     targets = [endpoint.children[0] for endpoint in head.children[-1].children]
     service = _service(words, routed=True)
-    columns = {
+    columns: dict[tuple[str | int, ...], int] = {
         (side, index): _column(token)
         for side, tokens in (("from", sources), ("to", targets))
         for index, token in enumerate(tokens)
@@ -230,7 +230,7 @@ def _syntax_error(text: str, error: UnexpectedInput) -> InputError:
 
     position, accepted = len(text), set[str]()
     if isinstance(error, UnexpectedCharacters):
-        position, accepted = error.pos_in_stream, set(error.allowed or ())
+        position, accepted = error.pos_in_stream or 0, set(error.allowed or ())
     elif isinstance(error, UnexpectedToken):
         position = len(text) if error.token.type == "$END" else error.token.start_pos or 0
         accepted = set(error.accepts or error.expected)
