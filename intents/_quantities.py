@@ -1,4 +1,4 @@
-"""Every quantity an intent may state: parsed, bounded, and written back so that it parses to the same value.
+"""Every quantity an intent may state, parsed and bounded.
 
 The bounds mark what cannot be meant (a delay of zero, an availability of 100%), not what a network can do.
 """
@@ -6,7 +6,6 @@ The bounds mark what cannot be meant (a delay of zero, an availability of 100%),
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal
 
 from carelane.errors import InputError
@@ -22,12 +21,9 @@ __all__ = [
     "check_label",
     "check_priority",
     "delay_s",
-    "duration_text",
     "jitter_s",
     "loss",
     "percent_text",
-    "rate_text",
-    "size_text",
     "volume_bytes",
 ]
 
@@ -42,9 +38,6 @@ MIN_AVAILABILITY = 0.01
 MIN_PRIORITY, MAX_PRIORITY = 0, 9
 MAX_ENDPOINT = 128
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
-_DURATIONS = {"s": Decimal(1), "ms": Decimal("1e-3"), "us": Decimal("1e-6"), "ns": Decimal("1e-9")}
-_RATES = {"Tbps": Decimal("1e12"), "Gbps": Decimal("1e9"), "Mbps": Decimal("1e6"), "kbps": Decimal("1e3")}
-_SIZES = {"TB": Decimal("1e12"), "GB": Decimal("1e9"), "MB": Decimal("1e6"), "KB": Decimal("1e3")}
 
 
 def _time(value: object, what: str) -> float:
@@ -164,33 +157,12 @@ def check_endpoint(value: object) -> str:
     """The id of an endpoint as topologies write it: any printable text without outer blanks. Raises InputError."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ENDPOINT or value != value.strip():
         fault = f"{str(value)[:40]!r} is not the name of an endpoint"
+        remedy = "write it in quotes" if isinstance(value, (int, float)) else None
     elif not value.isprintable():
-        fault = f"{value[:40]!r} holds a character that cannot be printed"
+        fault, remedy = f"{value[:40]!r} holds a character that cannot be printed", "remove it"
     else:
         return value
-    raise InputError(fault, expected=f"text of 1 to {MAX_ENDPOINT} characters such as county/or-1")
-
-
-def _text(amount: Decimal, units: Mapping[str, Decimal], smallest: str) -> str:
-    for unit, scale in units.items():
-        if amount >= scale:
-            return f"{(amount / scale).normalize():f}{unit}"
-    return f"{amount.normalize():f}{smallest}"
-
-
-def duration_text(seconds: float) -> str:
-    """``20ms``; parses back to exactly `seconds`."""
-    return _text(Decimal(repr(seconds)), _DURATIONS, "s")
-
-
-def rate_text(rate_bps: int) -> str:
-    """``40Mbps``; parses back to exactly `rate_bps`."""
-    return _text(Decimal(rate_bps), _RATES, "bps")
-
-
-def size_text(size_bytes: int) -> str:
-    """``64KB``; parses back to exactly `size_bytes`."""
-    return _text(Decimal(size_bytes), _SIZES, "B")
+    raise InputError(fault, expected=f"text of 1 to {MAX_ENDPOINT} characters such as county/or-1", remedy=remedy)
 
 
 def percent_text(ratio: float) -> str:

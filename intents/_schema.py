@@ -18,6 +18,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
 from carelane.errors import InputError
 from carelane.intents import _quantities as quantities
@@ -26,11 +28,11 @@ from carelane.intents.catalogue import find_service
 from carelane.intents.model import OFF, Off
 from carelane.units import DURATION_UNITS, RATE_UNITS, SIZE_UNITS
 
-__all__ = ["KIND", "Manifest", "Objectives"]
+__all__ = ["KIND", "Manifest", "Objectives", "SchemaOfText"]
 
 KIND = "ServiceIntent"
-_NUMBER = r"[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?"
-_PERCENT = r"[0-9]{1,18}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?\s*[%％]"
+_NUMBER = r"[+]?[0-9]{1,18}([.][0-9]{1,40})?([eE][+-]?[0-9]{1,2})?"
+_RATIO = r"[+]?[0-9]{0,18}[.]?[0-9]{1,40}([eE][+-]?[0-9]{1,2})?"
 _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
 
@@ -51,9 +53,9 @@ def _unless_off(parse: Callable[[object], float]) -> Callable[[object], float | 
 _TIME = _quantity_schema(DURATION_UNITS, "20ms")
 _RATE = _quantity_schema(RATE_UNITS, "40Mbps")
 _SIZE = _quantity_schema(SIZE_UNITS, "64KB")
-_PERCENTAGE = {"type": "string", "pattern": rf"^\s*{_PERCENT}\s*$", "examples": ["99.999%"]}
-_RATIO = {"type": "number", "exclusiveMaximum": 1, "minimum": quantities.MIN_AVAILABILITY}
-_RATIO_TEXT = {"type": "string", "pattern": r"^\s*0?\.[0-9]+\s*$"}
+_PERCENTAGE = {"type": "string", "pattern": rf"^\s*{_RATIO}\s*[%％]\s*$", "examples": ["99.999%"]}
+_BARE_RATIO = {"type": "number", "exclusiveMaximum": 1, "minimum": quantities.MIN_AVAILABILITY}
+_BARE_RATIO_TEXT = {"type": "string", "pattern": rf"^\s*{_RATIO}\s*$"}
 _LABEL = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
 _NAME = {"type": "string", "minLength": 1, "maxLength": quantities.MAX_ENDPOINT}
 _ENDPOINTS = {
@@ -63,19 +65,13 @@ _ENDPOINTS = {
     ]
 }
 
-Delay = Annotated[
-    float | Off, BeforeValidator(_unless_off(quantities.delay_s)), WithJsonSchema(_or_none(_TIME))
-]
-Jitter = Annotated[
-    float | Off, BeforeValidator(_unless_off(quantities.jitter_s)), WithJsonSchema(_or_none(_TIME))
-]
-Loss = Annotated[
-    float | Off, BeforeValidator(_unless_off(quantities.loss)), WithJsonSchema(_or_none(_PERCENTAGE))
-]
+Delay = Annotated[float | Off, BeforeValidator(_unless_off(quantities.delay_s)), WithJsonSchema(_or_none(_TIME))]
+Jitter = Annotated[float | Off, BeforeValidator(_unless_off(quantities.jitter_s)), WithJsonSchema(_or_none(_TIME))]
+Loss = Annotated[float | Off, BeforeValidator(_unless_off(quantities.loss)), WithJsonSchema(_or_none(_PERCENTAGE))]
 Availability = Annotated[
     float | Off,
     BeforeValidator(_unless_off(quantities.availability)),
-    WithJsonSchema(_or_none(_PERCENTAGE, _RATIO, _RATIO_TEXT)),
+    WithJsonSchema(_or_none(_PERCENTAGE, _BARE_RATIO, _BARE_RATIO_TEXT)),
 ]
 Rate = Annotated[int, BeforeValidator(quantities.bandwidth_bps), WithJsonSchema(_RATE)]
 Burst = Annotated[int, BeforeValidator(quantities.burst_bytes), WithJsonSchema(_SIZE)]
@@ -138,15 +134,28 @@ class _Model(BaseModel):
         return value
 
 
+class SchemaOfText(GenerateJsonSchema):
+    """JSON Schema as a file is written: a field is given or left out, never null."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default") is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - the base's signature
+        return False
+
+
 class Metadata(_Model):
     name: Label
     tenant: Label = "default"
 
 
 class Bandwidth(_Model):
-    model_config = ConfigDict(
-        json_schema_extra=lambda schema: _bandwidth_schema(schema),
-    )
+    model_config = ConfigDict(json_schema_extra=lambda schema: _show_single_figure(schema))
     forward: Rate | None = None
     reverse: Rate | None = None
 
@@ -161,8 +170,8 @@ class Bandwidth(_Model):
         return {"forward": value, "reverse": value}
 
 
-def _bandwidth_schema(schema: dict[str, Any]) -> None:
-    """Show the single figure too."""
+def _show_single_figure(schema: dict[str, Any]) -> None:
+    """The schema of the mapping becomes one of two forms."""
     mapping = dict(schema)
     schema.clear()
     schema["anyOf"] = [_RATE, mapping]
@@ -203,7 +212,7 @@ class Spec(_Model):
     service: Service
     source: Endpoints = Field(alias="from")
     to: Endpoints
-    objectives: Objectives = Objectives()
+    objectives: Objectives = Field(default_factory=Objectives)
     connectivity: Literal["point-to-point", "point-to-multipoint", "hub"] | None = None
     direction: Literal["both", "forward", "reverse"] = "both"
     burst: Burst | None = None

@@ -52,13 +52,19 @@ def _bandwidth_faults(intent: ServiceIntent) -> Iterator[tuple[Path_, InputError
     given = [side for side, rate in stated.items() if rate is not None]
     if len(given) == 1 and intent.direction != given[0]:
         other = "reverse" if given == ["forward"] else "forward"
-        yield ("objectives", "bandwidth"), InputError(
-            f"bandwidth is stated for {given[0]} only, but traffic flows in direction {intent.direction}",
-            expected=f"a rate for {other} too",
-            remedy=f"state it, or 'direction: {given[0]}' for a service that sends one way only",
+        yield (
+            ("objectives", "bandwidth"),
+            InputError(
+                f"bandwidth is stated for {given[0]} only, but traffic flows in direction {intent.direction}",
+                expected=f"a rate for {other} too",
+                remedy=f"state it, or 'direction: {given[0]}' for a service that sends one way only",
+            ),
         )
     elif len(given) == 2 and intent.direction != "both" and stated["forward"] != stated["reverse"]:
-        yield ("objectives", "bandwidth"), InputError(
-            f"two bandwidths, but traffic flows in direction {intent.direction} only",
-            expected=f"the rate for {intent.direction}",
+        yield (
+            ("objectives", "bandwidth"),
+            InputError(
+                f"two bandwidths, but traffic flows in direction {intent.direction} only",
+                expected=f"the rate for {intent.direction}",
+            ),
         )

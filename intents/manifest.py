@@ -13,9 +13,10 @@ from typing import Any
 from carelane.documents import Document, load_documents, read_bounded, validate
 from carelane.errors import InputError
 from carelane.intents import _quantities as quantities
-from carelane.intents._schema import KIND, Manifest, Objectives
+from carelane.intents._schema import KIND, Manifest, Objectives, SchemaOfText
 from carelane.intents._shape import faults
 from carelane.intents.model import OFF, Schedule, ServiceIntent, StatedObjectives
+from carelane.units import duration_text, rate_text, size_text
 
 __all__ = ["from_manifest", "json_schema", "load_intents", "read_intents", "to_manifest"]
 
@@ -109,7 +110,7 @@ def to_manifest(intent: ServiceIntent) -> dict[str, Any]:
         "objectives": objectives or None,
         "connectivity": intent.connectivity,
         "direction": intent.direction if intent.direction != "both" else None,
-        "burst": quantities.size_text(intent.burst_bytes) if intent.burst_bytes is not None else None,
+        "burst": size_text(intent.burst_bytes) if intent.burst_bytes is not None else None,
         "roundTrip": True if intent.round_trip else None,
         "protection": intent.protection if intent.protection != "auto" else None,
         "priority": intent.priority,
@@ -122,16 +123,16 @@ def to_manifest(intent: ServiceIntent) -> dict[str, Any]:
 
 def _objectives_out(objectives: StatedObjectives) -> dict[str, Any]:
     rows = (
-        ("delay", objectives.delay_s, quantities.duration_text),
+        ("delay", objectives.delay_s, duration_text),
         ("availability", objectives.availability, quantities.percent_text),
-        ("jitter", objectives.jitter_s, quantities.duration_text),
+        ("jitter", objectives.jitter_s, duration_text),
         ("loss", objectives.loss, quantities.percent_text),
     )
     out: dict[str, Any] = {
         key: OFF if value == OFF else text(float(value)) for key, value, text in rows if value is not None
     }
     rates = {"forward": objectives.forward_bps, "reverse": objectives.reverse_bps}
-    written = {side: quantities.rate_text(rate) for side, rate in rates.items() if rate is not None}
+    written = {side: rate_text(rate) for side, rate in rates.items() if rate is not None}
     if len(written) == 2 and objectives.forward_bps == objectives.reverse_bps:
         out["bandwidth"] = written["forward"]
     elif written:
@@ -140,7 +141,7 @@ def _objectives_out(objectives: StatedObjectives) -> dict[str, Any]:
 
 
 def _schedule_out(schedule: Schedule) -> dict[str, str]:
-    volume = quantities.size_text(schedule.volume_bytes) if schedule.volume_bytes is not None else None
+    volume = size_text(schedule.volume_bytes) if schedule.volume_bytes is not None else None
     fields = {"start": schedule.start, "end": schedule.end, "deadline": schedule.deadline, "volume": volume}
     return {key: value for key, value in fields.items() if value is not None}
 
@@ -150,5 +151,5 @@ def json_schema() -> dict[str, Any]:
 
     It accepts every manifest `load_intents` accepts; what needs arithmetic or the catalogue only the loader knows.
     """
-    schema = Manifest.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": KIND, **schema}
+    schema = Manifest.model_json_schema(by_alias=True, schema_generator=SchemaOfText)
+    return {"$schema": SchemaOfText.schema_dialect, **schema, "title": KIND}
