@@ -10,6 +10,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from carelane.controller.pipeline.program import Queue
 
@@ -59,7 +60,7 @@ def parse_classes(text: str) -> tuple[TcClass, ...]:
 
 
 def _parse_class(minor: int, words: list[str]) -> TcClass:
-    found = dict(zip(words, words[1:], strict=False))
+    found = dict(pairwise(words))
     return TcClass(
         minor,
         _rate(found["rate"]),

@@ -20,8 +20,8 @@ import threading
 
 os.environ["OSKEN_HUB_TYPE"] = "native"
 
-from os_ken import cfg  # noqa: E402  (the hub type must be set first)
-from os_ken.lib import hub  # noqa: E402
+from os_ken import cfg
+from os_ken.lib import hub
 
 if hub.HUB_TYPE != "native":
     raise RuntimeError(

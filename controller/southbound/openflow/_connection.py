@@ -59,6 +59,7 @@ class Connection(Datapath):  # type: ignore[misc]  # os-ken is untyped
         self._xid_lock = threading.Lock()
         self._on_raw = on_raw
         self._on_closed = on_closed
+        self.xid: int
         super().__init__(sock, address)
         self.echo_request_interval = echo_interval_s
         self.max_unreplied_echo_requests = max_unreplied
@@ -75,7 +76,7 @@ class Connection(Datapath):  # type: ignore[misc]  # os-ken is untyped
         self.send_msg(parser.OFPHello(self))
         try:
             self._recv_loop()
-        except Exception:  # a malformed message or a failing handler costs its own connection only
+        except Exception:  # noqa: BLE001  a malformed message or a failing handler costs its own connection only
             _LOG.exception("connection from %s failed", self.address)
             self._reason = "the switch sent something unreadable"
         finally:

@@ -94,7 +94,7 @@ def decode_flow(entry: bytes) -> Entry:
     actions = _decode_instructions(entry[end:])
     text = f"flow cookie={cookie:#x} table={table} priority={priority} {_match_text(entry[_FLOW_STATS.size : end])}"
     key = None if match is None else (table, priority, match)
-    plain = not (idle or hard or flags)
+    plain = not (idle or hard or flags & ~ofp.OFPFF_RESET_COUNTS)
     if match is None or actions is None or not plain:
         return Entry(cookie, None, text, packets, key)
     return Entry(cookie, FlowRule(table, priority, match, actions, cookie), text, packets, key)

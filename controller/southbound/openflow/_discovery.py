@@ -131,7 +131,7 @@ class Discovery:
             self._wake.clear()
             try:
                 self._emit()
-            except Exception:  # discovery must outlive any one bad round
+            except Exception:  # noqa: BLE001  discovery must outlive any one bad round
                 _LOG.exception("a discovery round failed")
             self._wake.wait(self._interval_s)
 

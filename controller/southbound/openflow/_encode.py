@@ -4,8 +4,9 @@ os-ken serialises every match field, instruction, bucket and band; the pieces ar
 them by the thousand, and a flow-mod is put together from them. Tests hold the result equal, byte for byte, to
 os-ken's own serialisation of the whole message.
 
-`modify` is sent as OFPFC_ADD: without OFPFF_RESET_COUNTS an ADD over an existing entry keeps its counters
-(OpenFlow 1.3.5, 6.4), and unlike OFPFC_MODIFY it also carries the new cookie and repairs an entry that has gone.
+`modify` is sent as OFPFC_ADD without OFPFF_RESET_COUNTS: over an existing entry that keeps its counters (OpenFlow
+1.3.5, 6.4), and unlike OFPFC_MODIFY it carries the cookie and repairs an entry that has gone. `add` carries the flag,
+so that a rule which takes over the place of another owner's starts counting at zero.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import struct
 from functools import lru_cache
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, Literal
 
 from carelane.controller.pipeline.changes import Operation
 from carelane.controller.pipeline.program import (
@@ -39,6 +40,8 @@ from carelane.errors import ProgramError
 
 __all__ = ["DESC", "barrier", "encode", "encode_actions", "encode_match", "flow_frame"]
 
+Verb = Literal["add", "modify", "delete"]
+
 DESC = ProtocolDesc(version=ofp.OFP_VERSION)
 """Stands for a datapath where os-ken wants to know the protocol version only."""
 
@@ -61,7 +64,7 @@ def encode(operation: Operation, xid: int) -> bytes:
     """
     target = operation.target
     if isinstance(target, FlowRule):
-        return flow_frame(target, xid, delete=operation.verb == "delete")
+        return flow_frame(target, xid, verb=operation.verb)
     if isinstance(target, Group):
         return _group_frame(target, _VERBS["group"][operation.verb], xid)
     if isinstance(target, Meter):
@@ -73,8 +76,9 @@ def barrier(xid: int) -> bytes:
     return _HEADER.pack(ofp.OFP_VERSION, ofp.OFPT_BARRIER_REQUEST, ofp.OFP_HEADER_SIZE, xid)
 
 
-def flow_frame(rule: FlowRule, xid: int, *, delete: bool = False) -> bytes:
+def flow_frame(rule: FlowRule, xid: int, *, verb: Verb = "add") -> bytes:
     """One flow-mod. A deletion is strict and bound to the rule's cookie, so that it cannot hit a stranger's entry."""
+    delete = verb == "delete"
     match = encode_match(rule.match)
     instructions = b"" if delete else encode_actions(rule.actions)
     head = _FLOW_MOD.pack(
@@ -92,7 +96,7 @@ def flow_frame(rule: FlowRule, xid: int, *, delete: bool = False) -> bytes:
         ofp.OFP_NO_BUFFER,
         ofp.OFPP_ANY,
         ofp.OFPG_ANY,
-        0,
+        ofp.OFPFF_RESET_COUNTS if verb == "add" else 0,
     )
     return head + match + instructions
 

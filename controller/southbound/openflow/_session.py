@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from carelane.controller.southbound.openflow._compat import ofp, parser
+from carelane.controller.southbound.openflow._compat import ofp
 from carelane.controller.southbound.openflow._connection import Connection
 from carelane.controller.southbound.openflow._encode import barrier
 from carelane.errors import ProgramError, SwitchUnreachable
@@ -155,12 +155,3 @@ class Session:
             raise SwitchUnreachable(f"connection lost: {self._closed}")
         if not confirmed:
             raise SwitchUnreachable(f"no confirmation within {self._timeout_s:g} s")
-
-
-def flow_stats_request() -> bytes:
-    """The body of a request for every flow entry of every table."""
-    match = bytearray()
-    parser.OFPMatch().serialize(match, 0)
-    return struct.pack(ofp.OFP_FLOW_STATS_REQUEST_0_PACK_STR, ofp.OFPTT_ALL, ofp.OFPP_ANY, ofp.OFPG_ANY, 0, 0) + bytes(
-        match
-    )
