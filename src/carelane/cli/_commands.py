@@ -104,10 +104,10 @@ def plan(
     Exit 0 when all are admitted, 3 when some are refused, 2 on bad input.
     """
     from carelane.cli._plan import run_plan
-    from carelane.cli._sources import load_network, read_intent_files
+    from carelane.cli._sources import load_network, read_intents
 
     network = load_network(topology, default_capacity, default_availability)
-    intents = read_intent_files(line, file or [], source or [], to or [], name)
+    intents = read_intents(line, file or [], source or [], to or [], name, network.endpoints)
     raise typer.Exit(run_plan(network, intents, optimize=optimize, output=output))
 
 

@@ -1,3 +1,9 @@
 """`carelane lab`: hands over to carelane.lab, which is heavy and needs root."""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+from carelane.cli._exit import Exit, tell
+
+__all__ = ["list_scenarios", "open_shell", "run_scenario"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from carelane.intents import ServiceIntent
     from carelane.topology import Topology
 
-__all__ = ["Submission", "load_network", "read_intent_files", "read_submission"]
+__all__ = ["Filed", "Submission", "load_network", "read_intents", "read_submission"]
 
 MAX_BYTES = 8 * 1024 * 1024
 STDIN = "-"
@@ -52,16 +52,45 @@ def _one_or_the_other(line: str | None, files: Sequence[str], source: Sequence[s
         raise InputError("--from and --to belong to an intent line, not to files", remedy="state endpoints in the file")
 
 
-def read_intent_files(
-    line: str | None, files: Sequence[str], source: Sequence[str], to: Sequence[str], name: str | None
-) -> list[ServiceIntent]:
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """An intent and the text it came from, kept so that later faults can be placed in it."""
+
+    intent: ServiceIntent
+    file: str | None = None
+    data: bytes = b""
+
+
+def read_intents(
+    line: str | None,
+    files: Sequence[str],
+    source: Sequence[str],
+    to: Sequence[str],
+    name: str | None,
+    known_endpoints: Collection[str],
+) -> list[Filed]:
     """The intents of all files, or the one of the line. Raises InputError."""
     from carelane.intents import load_intents, parse_line
 
     _one_or_the_other(line, files, source, to)
     if line is not None:
-        return [parse_line(line, source=tuple(source), to=tuple(to), name=name)]
-    return [intent for file in files for intent in load_intents(_read(file), _shown(file))]
+        intent = parse_line(
+            line, source=tuple(source), to=tuple(to), name=name, known_endpoints=known_endpoints
+        )
+        return [Filed(intent)]
+    found: dict[str, Filed] = {}
+    for file in files:
+        data = _read(file)
+        for intent in load_intents(data, _shown(file)):
+            if intent.name in found:
+                raise InputError(
+                    f"{intent.name!r} is already the name of an intent in {found[intent.name].file}",
+                    _shown(file),
+                    field="metadata.name",
+                    remedy="rename one of them",
+                )
+            found[intent.name] = Filed(intent, _shown(file), data)
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)
