@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,25 +46,25 @@ async def bounded_body(request: Request) -> Body:
     return Body(media_type, bytes(data))
 
 
-def parse_intents(body: Body) -> list[ServiceIntent]:
+def parse_intents(body: Body, known_endpoints: Collection[str]) -> list[ServiceIntent]:
     """The intents in a body: manifests in YAML, or in JSON one manifest, a list of them, or a line of text.
 
     The line form is ``{"line": "remote surgery: 20 ms, 99.999%", "from": ["a"], "to": ["b"], "name": "x"}``.
-    Raises InputError with line and field.
+    `known_endpoints` are for the message when a line names none. Raises InputError with line and field.
     """
     if body.media_type == "application/json":
-        return _from_json(body.data)
+        return _from_json(body.data, known_endpoints)
     return load_intents(body.data, REQUEST)
 
 
-def _from_json(data: bytes) -> list[ServiceIntent]:
+def _from_json(data: bytes, known_endpoints: Collection[str]) -> list[ServiceIntent]:
     text, value = _decode_json(data)
     if isinstance(value, list):
         return _from_list(value)
     if not isinstance(value, dict):
         raise InputError("not a manifest", REQUEST, expected="a manifest, a list of manifests or {'line': ...}")
     if "line" in value:
-        return [_from_line(value)]
+        return [_from_line(value, known_endpoints)]
     # JSON is YAML but for tabs between tokens and for surrogate escapes; lines survive where neither occurs.
     plain = json.dumps(value, ensure_ascii=False, indent=1) if "\\u" in text else text.replace("\t", " ")
     return load_intents(plain, REQUEST)
@@ -116,7 +116,7 @@ def _from_list(items: list[Any]) -> list[ServiceIntent]:
     return list(intents.values())
 
 
-def _from_line(value: Mapping[str, Any]) -> ServiceIntent:
+def _from_line(value: Mapping[str, Any], known_endpoints: Collection[str]) -> ServiceIntent:
     for name in value:
         if name not in _LINE_FIELDS:
             raise InputError("unknown field", REQUEST, field=name, expected=f"one of {', '.join(_LINE_FIELDS)}")
@@ -126,6 +126,7 @@ def _from_line(value: Mapping[str, Any]) -> ServiceIntent:
         to=_names(value, "to"),
         name=_text(value, "name"),
         tenant=_text(value, "tenant") or "default",
+        known_endpoints=known_endpoints,
     )
 
 
