@@ -1,6 +1,6 @@
 """How long the command line takes to start and to decide one small file, against Python doing nothing.
 
-    python benchmarks/cli_start.py [--runs 15] [--out reports/bench] [--check]
+    python benchmarks/cli_start.py [--runs 15] [--report reports/bench] [--check]
 
 Every command runs in a fresh process, all commands in turn, so that a busy moment of the machine hits all alike.
 The target is 0.4 s; `--check` exits 1 when a median is above it.
@@ -82,7 +82,7 @@ def measure(timed: dict[str, list[str]], runs: int) -> dict[str, list[float]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--out", type=Path, default=Path("reports/bench"))
+    parser.add_argument("--report", type=Path, default=Path("reports/bench"))
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -101,8 +101,8 @@ def main() -> int:
         print(f"{name:24} {row['median_s']:8.3f}s {row['min_s']:8.3f}s {row['ratio']:9.1f}")
     slow = [name for name, row in rows.items() if name.startswith("carelane") and row["median_s"] > TARGET_S]
     print(f"target {TARGET_S} s: " + (f"missed by {', '.join(slow)}" if slow else "met by every carelane command"))
-    options.out.mkdir(parents=True, exist_ok=True)
-    report = {
+    options.report.mkdir(parents=True, exist_ok=True)
+    document = {
         "benchmark": "cli_start",
         "python": platform.python_version(),
         "runs": options.runs,
@@ -110,7 +110,7 @@ def main() -> int:
         "met": not slow,
         "commands": rows,
     }
-    (options.out / "cli_start.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    (options.report / "cli_start.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return 1 if slow and options.check else 0
 
 

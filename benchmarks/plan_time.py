@@ -1,6 +1,6 @@
 """How long 100 intents take on CERNET, against the floor: NetworkX finding one shortest path for each of them.
 
-    python benchmarks/plan_time.py [--intents 100] [--runs 5] [--out reports/bench]
+    python benchmarks/plan_time.py [--intents 100] [--runs 5] [--report reports/bench]
 
 CERNET's file states neither capacity nor availability, so both are given here, in the open: 10 Gbit/s, and 99.999%
 for links and nodes.
@@ -60,7 +60,7 @@ def main() -> int:
     parser.add_argument("--intents", type=int, default=100)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path("reports/bench"))
+    parser.add_argument("--report", type=Path, default=Path("reports/bench"))
     options = parser.parse_args()
     topology = load_topology("cernet", default_capacity_bps=CAPACITY_BPS, default_availability=AVAILABILITY)
     intents = intents_of(topology, options.intents, options.seed)
@@ -98,8 +98,8 @@ def main() -> int:
     print(f"{'':30} {'median':>9} {'an intent':>11} {'x peer':>8}")
     for name, row in rows.items():
         print(f"{name:30} {row['median_s']:8.3f}s {row['ms_per_intent']:9.2f}ms {row['ratio']:8.1f}")
-    options.out.mkdir(parents=True, exist_ok=True)
-    report = {
+    options.report.mkdir(parents=True, exist_ok=True)
+    document = {
         "benchmark": "plan_time",
         "python": platform.python_version(),
         "intents": options.intents,
@@ -110,7 +110,7 @@ def main() -> int:
         "gap": result.totals.gap,
         "rows": rows,
     }
-    (options.out / "plan_time.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    (options.report / "plan_time.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return 0
 
 

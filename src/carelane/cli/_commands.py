@@ -309,10 +309,10 @@ def lab_list() -> None:
 
 @lab_app.command("shell")
 def lab_shell(
-    scenario: Annotated[str, typer.Argument(help="A name from `carelane lab list`.")],
+    scenario: Annotated[str | None, typer.Argument(help="Whose network; the first of `carelane lab list`.")] = None,
     substrate: Annotated[str, typer.Option(help="auto, or one that `carelane lab list` names.")] = "auto",
 ) -> None:
-    """Boot the lab of a scenario and open a shell in it."""
+    """Boot the lab and open a shell in it."""
     from carelane.cli._lab import open_shell
 
     raise typer.Exit(open_shell(scenario, substrate))
