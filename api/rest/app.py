@@ -79,7 +79,7 @@ _BODY: dict[str, Any] = {
 def _add_intents(app: FastAPI, service: IntentService) -> None:
     @app.post("/v1/intents", tags=["intents"], openapi_extra=_BODY, summary="File intents: all of them or none")
     def file_intents(body: Incoming, dry_run: DryRun = False, optimize: Optimize = False) -> JSONResponse:
-        intents = parse_intents(body, service.topology.endpoints)
+        intents = parse_intents(body, service.topology)
         if dry_run:
             return JSONResponse(plain(service.plan(intents, optimize=optimize)))
         if optimize:
@@ -105,7 +105,7 @@ def _add_intents(app: FastAPI, service: IntentService) -> None:
 def _add_plans(app: FastAPI, service: IntentService) -> None:
     @app.post("/v1/plans", tags=["plans"], openapi_extra=_BODY, summary="Decide intents; file nothing")
     def dry_run(body: Incoming, optimize: Optimize = False) -> JSONResponse:
-        return JSONResponse(plain(service.plan(parse_intents(body, service.topology.endpoints), optimize=optimize)))
+        return JSONResponse(plain(service.plan(parse_intents(body, service.topology), optimize=optimize)))
 
     @app.get("/v1/plans/{name}", tags=["plans"], summary="The decision on an intent")
     def decision(name: str) -> JSONResponse:
@@ -117,7 +117,7 @@ def _add_plans(app: FastAPI, service: IntentService) -> None:
     @app.post("/v1/diff", tags=["plans"], openapi_extra=_BODY, summary="What would change on the switches")
     def diff(body: Incoming) -> JSONResponse:
         """With intents, what filing them would send; with an empty body, what a repair would send."""
-        intents = parse_intents(body, service.topology.endpoints) if body.data.strip() else []
+        intents = parse_intents(body, service.topology) if body.data.strip() else []
         return JSONResponse(changes_json(service.diff(intents)))
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from carelane.api.placing import placed
+from carelane.controller.pipeline.resolve import resolve
 from carelane.documents import MAX_BYTES
 from carelane.errors import InputError
 from carelane.intents import ServiceIntent, from_manifest, load_intents, parse_line
+from carelane.topology import Topology
 
 __all__ = ["Body", "bounded_body", "parse_intents"]
 
@@ -46,28 +49,39 @@ async def bounded_body(request: Request) -> Body:
     return Body(media_type, bytes(data))
 
 
-def parse_intents(body: Body, known_endpoints: Collection[str]) -> list[ServiceIntent]:
+def parse_intents(body: Body, topology: Topology) -> list[ServiceIntent]:
     """The intents in a body: manifests in YAML, or in JSON one manifest, a list of them, or a line of text.
 
     The line form is ``{"line": "remote surgery: 20 ms, 99.999%", "from": ["a"], "to": ["b"], "name": "x"}``.
-    `known_endpoints` are for the message when a line names none. Raises InputError with line and field.
+    Names are looked up in `topology`, so that a wrong one is known by its line and not only once it is filed.
+    Raises InputError with line and field.
     """
     if body.media_type == "application/json":
-        return _from_json(body.data, known_endpoints)
-    return load_intents(body.data, REQUEST)
+        return _from_json(body.data, topology)
+    return _from_yaml(body.data, topology)
 
 
-def _from_json(data: bytes, known_endpoints: Collection[str]) -> list[ServiceIntent]:
+def _from_yaml(data: bytes | str, topology: Topology) -> list[ServiceIntent]:
+    intents = load_intents(data, REQUEST)
+    for intent in intents:
+        try:
+            resolve(intent, topology)
+        except InputError as error:
+            raise placed(error, intent.name, data, REQUEST) from error
+    return intents
+
+
+def _from_json(data: bytes, topology: Topology) -> list[ServiceIntent]:
     text, value = _decode_json(data)
     if isinstance(value, list):
-        return _from_list(value)
+        return _from_list(value, topology)
     if not isinstance(value, dict):
         raise InputError("not a manifest", REQUEST, expected="a manifest, a list of manifests or {'line': ...}")
     if "line" in value:
-        return [_from_line(value, known_endpoints)]
+        return [_from_line(value, topology)]
     # JSON is YAML but for tabs between tokens and for surrogate escapes; lines survive where neither occurs.
     plain = json.dumps(value, ensure_ascii=False, indent=1) if "\\u" in text else text.replace("\t", " ")
-    return load_intents(plain, REQUEST)
+    return _from_yaml(plain, topology)
 
 
 def _decode_json(data: bytes) -> tuple[str, Any]:
@@ -98,13 +112,14 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _from_list(items: list[Any]) -> list[ServiceIntent]:
+def _from_list(items: list[Any], topology: Topology) -> list[ServiceIntent]:
     intents: dict[str, ServiceIntent] = {}
     for index, item in enumerate(items):
         if not isinstance(item, dict):
             raise InputError("not a manifest", REQUEST, field=f"[{index}]", expected="a manifest")
         try:
             intent = from_manifest(item, REQUEST)
+            resolve(intent, topology)
         except InputError as error:
             raise replace(error, field=f"[{index}]" + (f".{error.field}" if error.field else "")) from error
         if intent.name in intents:
@@ -116,18 +131,20 @@ def _from_list(items: list[Any]) -> list[ServiceIntent]:
     return list(intents.values())
 
 
-def _from_line(value: Mapping[str, Any], known_endpoints: Collection[str]) -> ServiceIntent:
+def _from_line(value: Mapping[str, Any], topology: Topology) -> ServiceIntent:
     for name in value:
         if name not in _LINE_FIELDS:
             raise InputError("unknown field", REQUEST, field=name, expected=f"one of {', '.join(_LINE_FIELDS)}")
-    return parse_line(
+    intent = parse_line(
         _text(value, "line") or "",
         source=_names(value, "from"),
         to=_names(value, "to"),
         name=_text(value, "name"),
         tenant=_text(value, "tenant") or "default",
-        known_endpoints=known_endpoints,
+        known_endpoints=topology.endpoints,
     )
+    resolve(intent, topology)
+    return intent
 
 
 def _text(value: Mapping[str, Any], name: str) -> str | None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from carelane.cli import main
+
 TOPOLOGY = """\
 apiVersion: carelane/v1
 kind: Topology
@@ -59,7 +61,9 @@ Cli = Callable[..., Ran]
 def cli() -> Cli:
     """Runs `carelane` in a process of its own, as a user would."""
 
-    def run(*arguments: str, stdin: str | bytes = b"", env: dict[str, str] | None = None, cwd: Path | None = None) -> Ran:
+    def run(
+        *arguments: str, stdin: str | bytes = b"", env: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> Ran:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CARELANE_")}
         done = subprocess.run(
             [sys.executable, "-m", "carelane", *arguments],
@@ -73,6 +77,22 @@ def cli() -> Cli:
         ran = Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
         assert "Traceback" not in ran.err, ran.err
         return ran
+
+    return run
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs `carelane` in this process: the same entry point, without the second that a process costs."""
+    for name in [name for name in os.environ if name.startswith("CARELANE_")]:
+        monkeypatch.delenv(name)
+
+    def run(*arguments: str) -> Ran:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        written = capsys.readouterr()
+        return Ran(int(end.value.code or 0), written.out, written.err)
 
     return run
 
@@ -126,7 +146,18 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CARELANE_")}
         with (home / "log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "carelane", "up", "-t", "topology.yaml", "--simulate", "--rest-port", "0", *options],
+                [
+                    sys.executable,
+                    "-m",
+                    "carelane",
+                    "up",
+                    "-t",
+                    "topology.yaml",
+                    "--simulate",
+                    "--rest-port",
+                    "0",
+                    *options,
+                ],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from carelane.api.rest.bodies import Body, parse_intents
 from carelane.errors import InputError
 from carelane.intents import ServiceIntent
+from carelane.topology import parse_topology
 
 MANIFEST: dict[str, Any] = {
     "apiVersion": "carelane/v1",
@@ -25,11 +26,23 @@ MANIFEST: dict[str, Any] = {
         "objectives": {"delay": "20ms", "bandwidth": "40Mbps"},
     },
 }
+NETWORK = parse_topology(
+    """
+apiVersion: carelane/v1
+kind: Topology
+metadata: {name: pair}
+spec:
+  nodes: [{id: county}, {id: province}]
+  links: [{id: l1, a: county, b: province, capacity: 1Gbps, length: 200km}]
+  endpoints: [{id: county/or-1, node: county}, {id: province/console-3, node: province}]
+"""
+)
 JSON, YAML = "application/json", "application/yaml"
 
 
 def parse(data: str | bytes, media_type: str = JSON) -> list[ServiceIntent]:
-    return parse_intents(Body(media_type, data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data), ())
+    content = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    return parse_intents(Body(media_type, content), NETWORK)
 
 
 def fault(data: str | bytes, media_type: str = JSON) -> InputError:
@@ -59,10 +72,15 @@ def test_a_line_gives_an_intent_with_the_stated_endpoints() -> None:
 
 
 def test_a_line_without_endpoints_names_those_that_exist() -> None:
-    body = Body(JSON, b'{"line": "remote surgery: 20 ms"}')
-    with pytest.raises(InputError) as caught:
-        parse_intents(body, ("county/or-1", "province/console-3"))
-    assert "county/or-1" in str(caught.value)
+    assert "county/or-1" in str(fault('{"line": "remote surgery: 20 ms"}'))
+
+
+def test_an_unknown_endpoint_is_found_on_its_line() -> None:
+    text = yaml.safe_dump(MANIFEST, sort_keys=False).replace("county/or-1", "county/or-9")
+    error = fault(text + "---\n" + text.replace("or-9", "or-1").replace("name: or1", "name: or2"), YAML)
+    assert error.line == text.splitlines().index("  from:") + 1
+    assert error.field == "spec.from"
+    assert "county/or-1" in (error.expected or "")
 
 
 def test_errors_in_json_keep_their_line() -> None:
@@ -127,7 +145,9 @@ _JSON_VALUES = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(
-    place=st.sampled_from([(), ("spec",), ("metadata",), ("spec", "objectives"), ("spec", "from"), ("metadata", "name")]),
+    place=st.sampled_from(
+        [(), ("spec",), ("metadata",), ("spec", "objectives"), ("spec", "from"), ("metadata", "name")]
+    ),
     value=_JSON_VALUES,
     ascii_only=st.booleans(),
 )

@@ -73,9 +73,7 @@ def _carelane(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error. Accepted anywhere.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. Accepted anywhere.")] = False,
 ) -> None:
     """Options before any command."""
 
@@ -103,11 +101,12 @@ def plan(
 
     Exit 0 when all are admitted, 3 when some are refused, 2 on bad input.
     """
-    from carelane.cli._plan import run_plan
     from carelane.cli._sources import load_network, read_intents
 
     network = load_network(topology, default_capacity, default_availability)
     intents = read_intents(line, file or [], source or [], to or [], name, network.endpoints)
+    from carelane.cli._plan import run_plan
+
     raise typer.Exit(run_plan(network, intents, optimize=optimize, output=output))
 
 

@@ -74,9 +74,7 @@ def read_intents(
 
     _one_or_the_other(line, files, source, to)
     if line is not None:
-        intent = parse_line(
-            line, source=tuple(source), to=tuple(to), name=name, known_endpoints=known_endpoints
-        )
+        intent = parse_line(line, source=tuple(source), to=tuple(to), name=name, known_endpoints=known_endpoints)
         return [Filed(intent)]
     found: dict[str, Filed] = {}
     for file in files:
