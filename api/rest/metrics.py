@@ -47,17 +47,13 @@ class _ServiceCollector(Collector):
 
     def _switches(self) -> Iterable[Metric]:
         connected = GaugeMetricFamily("carelane_switch_connected", "1 when the switch is connected.", labels=["node"])
-        strangers = GaugeMetricFamily(
-            "carelane_switch_strangers", "Entries on the switch that carelane did not make.", labels=["node"]
-        )
         mismatches = GaugeMetricFamily(
             "carelane_switch_mismatches", "Disagreements between OVSDB and the switch's kernel.", labels=["node"]
         )
         for switch in self._service.switches():
             connected.add_metric([switch.node], float(switch.connected))
-            strangers.add_metric([switch.node], len(switch.strangers))
             mismatches.add_metric([switch.node], len(switch.mismatches))
-        yield from (connected, strangers, mismatches)
+        yield from (connected, mismatches)
 
     def _links(self) -> Iterable[Metric]:
         tally = Tally(mismatch.kind for mismatch in self._service.link_mismatches())
@@ -127,4 +123,5 @@ def create_registry(service: IntentService) -> CollectorRegistry:
 
     registry.register(_Build())
     registry.register(_ServiceCollector(service))
+    registry.register(service.metrics)
     return registry

@@ -8,17 +8,19 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from types import FrameType
 
-import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from carelane.api.rest import create_app, is_loopback
-from carelane.cli._exit import Exit, tell
+from carelane.cli._exit import Exit, tell, warn
 from carelane.cli._output import emit_text
 from carelane.cli._sources import load_network
+from carelane.controller.runner import Controller
 from carelane.controller.southbound.protocol import Southbound
+from carelane.controller.southbound.simulator import Simulator
 from carelane.errors import InputError
 from carelane.logs import configure_logs
 from carelane.settings import Settings, load_settings
@@ -27,7 +29,6 @@ from carelane.topology import Topology
 __all__ = ["Overrides", "run_up"]
 
 GRACE_S = 5
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,9 @@ def run_up(overrides: Overrides, *, simulate: bool, insecure_no_auth: bool) -> E
     with _signals() as stop, ExitStack() as resources:
         try:
             door = resources.enter_context(_listen(settings.rest_host, settings.rest_port))
-            service = _start(settings, topology, resources, simulate=simulate)
+            controller = resources.enter_context(_controller(settings, topology, simulate=simulate))
             app = create_app(
-                service,
+                controller.service,
                 allowed_hosts=[name.strip() for name in settings.allowed_hosts.split(",") if name.strip()],
                 any_address=not is_loopback(settings.rest_host),
             )
@@ -125,6 +126,48 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
         ) from error
     with door:
         yield door
+
+
+@contextmanager
+def _controller(settings: Settings, topology: Topology, *, simulate: bool) -> Iterator[Controller]:
+    """The started controller over real switches or the simulator. Raises CarelaneError."""
+    if simulate:
+        warn("SIMULATED SWITCHES: intents are planned, compiled and walked through flow tables in memory only;")
+        warn("no packet of any patient is carried or protected. Leave out --simulate to use real switches.")
+    controller = Controller(
+        topology,
+        settings.database,
+        Simulator if simulate else partial(_switches, settings),
+        drift_interval_s=settings.drift_interval_s,
+    )
+    try:
+        controller.start()
+    except OSError as error:
+        raise InputError(
+            f"cannot listen for switches on {settings.openflow_host} port {settings.openflow_port}: "
+            f"{error.strerror or error}",
+            field="--openflow-port",
+            remedy="stop what listens there, or choose another port",
+        ) from error
+    try:
+        yield controller
+    finally:
+        controller.stop()
+
+
+def _switches(settings: Settings, topology: Topology) -> Southbound:
+    """Real switches. Kernel classes are read back where the database's socket shows that they are on this machine."""
+    from carelane.controller.southbound.openflow import OpenFlowSouthbound
+    from carelane.controller.southbound.tc import read_classes
+
+    local = settings.ovsdb is not None and settings.ovsdb.startswith("unix:")
+    return OpenFlowSouthbound(
+        topology,
+        host=settings.openflow_host,
+        port=settings.openflow_port,
+        ovsdb=settings.ovsdb,
+        tc_reader=read_classes if local else None,
+    )
 
 
 def _serve(app: FastAPI, door: socket.socket, stop: list[uvicorn.Server], ready: Callable[[], None]) -> None:
