@@ -41,14 +41,13 @@ class ApplyResult:
 
 @dataclass(frozen=True, slots=True)
 class ConditionView:
-    """One condition, in the manner of Kubernetes: `status` is True, False or Unknown."""
+    """One condition, in the manner of Kubernetes: `status` is True, False or Unknown, since `since`."""
 
     type: str
     status: str
     reason: str
     message: str
     since: datetime
-    observed_generation: int
 
 
 @dataclass(frozen=True, slots=True)

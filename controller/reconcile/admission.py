@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from carelane.controller.pipeline import decision_json, plan, resolve
 from carelane.controller.pipeline.compile import check_slice
 from carelane.controller.pipeline.identifiers import allocate, labels_needed
+from carelane.controller.pipeline.plan import plan
 from carelane.controller.pipeline.program import SliceIds
 from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.resolve import resolve
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.errors import ConflictError, InputError
@@ -55,7 +56,8 @@ def propose(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent]
         _check_owner(intent, record)
         manifest = json.loads(json.dumps(to_manifest(intent), allow_nan=False))
         same = record is not None and record.manifest == manifest and record.deleted_at is None
-        outcome: Outcome = "created" if record is None else "unchanged" if same else "changed"
+        new = record is None or record.phase is Phase.WITHDRAWN
+        outcome: Outcome = "created" if new else "unchanged" if same else "changed"
         held = desk.in_force.get(intent.name)
         if same and held is not None and record is not None and held.generation == record.generation:
             filings.append(Filing(intent, manifest, record, outcome, None, held.ids, held.floors))
@@ -147,7 +149,7 @@ def _requirements(topology: Topology, intents: Sequence[ServiceIntent]) -> list[
 
 
 def _check_owner(intent: ServiceIntent, record: StoredIntent | None) -> None:
-    if record is None or record.tenant == intent.tenant or record.status.phase == Phase.WITHDRAWN:
+    if record is None or record.tenant == intent.tenant or record.phase is Phase.WITHDRAWN:
         return
     raise ConflictError(
         f"the name {intent.name} belongs to tenant {record.tenant}, not {intent.tenant}; choose another name"

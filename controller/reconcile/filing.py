@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from carelane.controller.pipeline import decision_json
+from carelane.controller.pipeline.present import decision_json
+from carelane.controller.pipeline.slice_plan import Decision
 from carelane.controller.reconcile.admission import Filing
 from carelane.controller.reconcile.codec import encode_decision
-from carelane.controller.reconcile.conditions import ADMITTED, INSTALLED, Finding, merge_conditions
-from carelane.controller.pipeline.slice_plan import Decision
+from carelane.controller.reconcile.standing import Finding, moved
 from carelane.controller.views import ApplyResult
-from carelane.intents.lifecycle import Phase
+from carelane.intents.lifecycle import ADMITTED, INSTALLED, Phase, with_condition
 from carelane.store import StoredIntent, Writer
 
 __all__ = ["record", "withdraw"]
@@ -22,9 +22,9 @@ def record(write: Writer, filing: Filing, now: datetime) -> ApplyResult:
         return _unchanged(write, filing, now)
     name = filing.intent.name
     generation = _generation(write, filing)
-    status = write.intent(name).status
-    finding = _finding(filing.decision, generation, running=_running_generation(write, name))
-    phase = _phase_after(Phase(status.phase), filing.decision, running=_running_generation(write, name) is not None)
+    before = write.intent(name).status.standing
+    running = _running_generation(write, name)
+    finding = _finding(filing.decision, generation, running=running)
     if filing.ids is not None:
         ids = filing.ids
         write.hold(
@@ -36,25 +36,22 @@ def record(write: Writer, filing: Filing, now: datetime) -> ApplyResult:
             decision=encode_decision(filing.decision),
             floors=filing.floors,
         )
-    decided = decision_json(filing.decision)
-    write.set_status(
-        name,
-        phase=phase,
-        reason=finding.reason,
-        message=finding.message,
-        conditions=merge_conditions(status.conditions, [finding], generation=generation, now=now),
-        observed_generation=generation if filing.ids is None else None,
-        decision=decided,
-    )
-    if phase == status.phase:
+    told = {"reason": finding.reason, "message": finding.message, "at": now}
+    phase = _phase_after(before.phase, filing.decision, running=running is not None)
+    stays = phase is before.phase and not filing.decision.admitted and phase is not Phase.REFUSED
+    after = before if stays else moved(before, phase, (), **told)
+    after = with_condition(after, ADMITTED, finding.status, **told)
+    if phase is before.phase:
         write.note(name, finding.reason, finding.message)
+    decided = decision_json(filing.decision)
+    write.set_status(name, after, observed_generation=generation if filing.ids is None else None, decision=decided)
     return ApplyResult(name, filing.outcome, generation, phase, decided)
 
 
 def withdraw(write: Writer, name: str, now: datetime) -> StoredIntent:
     """Ask for a withdrawal; idempotent. Raises NotFoundError for a name that is unknown or withdrawn already."""
     intent = write.intent(name)
-    if intent.status.phase in (Phase.WITHDRAWING, Phase.WITHDRAWN) and intent.deleted_at is not None:
+    if intent.deleted_at is not None:
         return intent
     write.mark_deleted(name)
     write.retire(name)
@@ -62,42 +59,30 @@ def withdraw(write: Writer, name: str, now: datetime) -> StoredIntent:
         phase, reason, message = Phase.WITHDRAWING, "WithdrawalAsked", "its rules are being removed from the switches"
     else:
         phase, reason, message = Phase.WITHDRAWN, "NothingHeld", "it held nothing on any switch"
-    finding = Finding(INSTALLED, "False", reason, message)
-    write.set_status(
-        name,
-        phase=phase,
-        reason=reason,
-        message=message,
-        conditions=merge_conditions(intent.status.conditions, [finding], generation=intent.generation, now=now),
-        observed_generation=intent.generation if phase == Phase.WITHDRAWN else None,
-    )
+    standing = moved(intent.status.standing, phase, (), reason=reason, message=message, at=now)
+    observed = intent.generation if phase is Phase.WITHDRAWN else None
+    write.set_status(name, standing, observed_generation=observed)
     return write.intent(name)
 
 
 def _unchanged(write: Writer, filing: Filing, now: datetime) -> ApplyResult:
     """Nothing to decide. Filing a failed intent again is how its owner asks for another try."""
-    name = filing.intent.name
-    intent = write.intent(name)
-    phase = Phase(intent.status.phase)
-    if phase == Phase.FAILED:
+    intent = write.intent(filing.intent.name)
+    phase = intent.phase
+    if phase is Phase.FAILED:
         phase = Phase.ADMITTED
         message = "filed again after a failure: installation starts anew"
         finding = Finding(INSTALLED, "Unknown", "TriedAgain", message)
-        write.set_status(
-            name,
-            phase=phase,
-            reason=finding.reason,
-            message=message,
-            conditions=merge_conditions(intent.status.conditions, [finding], generation=intent.generation, now=now),
-        )
-    return ApplyResult(name, "unchanged", intent.generation, phase, intent.status.decision or {})
+        standing = moved(intent.status.standing, phase, [finding], reason=finding.reason, message=message, at=now)
+        write.set_status(intent.name, standing)
+    return ApplyResult(intent.name, "unchanged", intent.generation, phase, intent.status.decision or {})
 
 
 def _generation(write: Writer, filing: Filing) -> int:
     """A changed manifest starts a generation; one that is decided again for the same words does not."""
     if filing.outcome == "unchanged" and filing.record is not None:
         return filing.record.generation
-    return write.file(filing.intent.name, filing.intent.tenant, filing.manifest, phase=Phase.REQUESTED)
+    return write.file(filing.intent.name, filing.intent.tenant, filing.manifest)
 
 
 def _running_generation(write: Writer, name: str) -> int | None:
@@ -107,7 +92,7 @@ def _running_generation(write: Writer, name: str) -> int | None:
 def _phase_after(before: Phase, decision: Decision, *, running: bool) -> Phase:
     if decision.admitted:
         return Phase.ADMITTED
-    if running or before == Phase.WITHDRAWING:
+    if running or before is Phase.WITHDRAWING:
         return before
     return Phase.REFUSED
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from carelane.controller.pipeline.slice_plan import Decision, PlannedPath
-from carelane.controller.reconcile.conditions import KEPT, Finding
+from carelane.controller.reconcile.standing import Finding
 from carelane.controller.southbound.protocol import SwitchStatus
+from carelane.intents.lifecycle import KEPT
 from carelane.topology.model import Topology
 
 __all__ = ["judge_promise"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from carelane.controller.reconcile.conditions import INSTALLED, Finding
 from carelane.controller.reconcile.holdings import Held
+from carelane.controller.reconcile.standing import Finding
 from carelane.errors import CarelaneError, PermanentError
-from carelane.intents.lifecycle import Phase
+from carelane.intents.lifecycle import INSTALLED, Phase
 from carelane.store import StoredIntent
 
 __all__ = ["Verdict", "judge"]
@@ -49,7 +49,7 @@ def judge(
     """`promise` is None when no slice is in force, `mismatches` what the kernels on its way do otherwise."""
     in_force = next((item for item in held if not item.retiring), None)
     retiring = tuple(item.id for item in held if item.retiring)
-    phase = Phase(intent.status.phase)
+    phase = intent.phase
     if in_force is None or promise is None:
         return _gone(intent, error, retiring)
     if phase == Phase.FAILED:
@@ -57,7 +57,7 @@ def judge(
     if isinstance(error, PermanentError):
         return _rejected(intent, in_force, held, error)
     if error is not None:
-        return _waiting(phase, in_force, intent, error)
+        return _waiting(phase, error)
     installed = Finding(INSTALLED, "True", "ReadBack", "the switches hold exactly what the slice needs")
     if mismatches:
         installed = Finding(INSTALLED, "False", "KernelMismatch", "; ".join(mismatches))
@@ -77,9 +77,8 @@ def _gone(intent: StoredIntent, error: CarelaneError | None, retiring: tuple[int
 
 def _failed(intent: StoredIntent, error: CarelaneError | None, retiring: tuple[int, ...]) -> Verdict:
     """Its rules are off the switches, or on their way; the reason for the failure stays as it was told."""
-    told = next((item for item in intent.status.conditions if item["type"] == INSTALLED), None)
-    reason, message = (told["reason"], told["message"]) if told else ("Failed", "it failed")
-    finding = Finding(INSTALLED, "False", reason, message)
+    standing = intent.status.standing
+    finding = Finding(INSTALLED, "False", standing.reason, standing.message)
     return Verdict(Phase.FAILED, (finding,), retry=error is not None, release=() if error else retiring)
 
 
@@ -96,7 +95,8 @@ def _rejected(intent: StoredIntent, in_force: Held, held: Sequence[Held], error:
     return Verdict(Phase.FAILED, (Finding(INSTALLED, "False", type(error).__name__, message),), again=True)
 
 
-def _waiting(phase: Phase, in_force: Held, intent: StoredIntent, error: CarelaneError) -> Verdict:
-    ran = phase in (Phase.ACTIVE, Phase.DEGRADED) and intent.status.observed_generation == in_force.generation
+def _waiting(phase: Phase, error: CarelaneError) -> Verdict:
+    """What ran before still runs, as far as anybody can tell; what did not is not there yet."""
+    ran = phase in (Phase.ACTIVE, Phase.DEGRADED)
     finding = Finding(INSTALLED, "Unknown" if ran else "False", type(error).__name__, str(error))
     return Verdict(Phase.DEGRADED if ran else Phase.INSTALLING, (finding,), retry=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from carelane.errors import ConflictError
+from carelane.intents.lifecycle import IntentStatus, Phase, requested, route
 from carelane.store._queries import Reader
 from carelane.store._tables import HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
 from carelane.store.records import Floors
@@ -24,14 +25,14 @@ class Writer(Reader):
         super().__init__(session)
         self._now = now
 
-    def file(self, name: str, tenant: str, manifest: Mapping[str, Any], *, phase: str) -> int:
-        """Keep a new or changed manifest; returns its generation. A new name starts in `phase`."""
+    def file(self, name: str, tenant: str, manifest: Mapping[str, Any]) -> int:
+        """Keep a new or changed manifest; returns its generation. A new name starts as Requested."""
         now = self._now()
         row = self._session.get(IntentRow, name)
         if row is None:
-            status = StatusRow(
-                phase=phase, observed_generation=0, conditions=[], decision=None, attempts=0, next_retry_at=None
-            )
+            status = StatusRow(observed_generation=0, decision=None, attempts=0, next_retry_at=None)
+            standing = requested(now)
+            _put(status, standing)
             row = IntentRow(
                 name=name,
                 tenant=tenant,
@@ -43,7 +44,7 @@ class Writer(Reader):
                 status=status,
             )
             self._session.add(row)
-            self._record(name, None, phase, "Filed", "generation 1 was filed")
+            self._record(name, None, standing.phase, standing.reason, standing.message)
         else:
             row.tenant, row.manifest, row.generation = tenant, dict(manifest), row.generation + 1
             row.updated_at, row.deleted_at = now, None
@@ -59,32 +60,30 @@ class Writer(Reader):
     def set_status(
         self,
         name: str,
+        standing: IntentStatus,
         *,
-        phase: str,
-        reason: str,
-        message: str,
-        conditions: Sequence[Mapping[str, Any]],
         observed_generation: int | None = None,
         decision: Mapping[str, Any] | None = None,
         attempts: int = 0,
         next_retry_at: datetime | None = None,
     ) -> None:
-        """Write what became of an intent; a change of phase enters history. None keeps generation and decision."""
+        """Write where an intent stands; every step of phase enters history. None keeps generation and decision."""
         status = self._row(name).status
-        before = status.phase
-        status.phase, status.conditions = phase, [dict(condition) for condition in conditions]
+        before = Phase(status.phase)
+        for phase in route(before, standing.phase):
+            self._record(name, before, phase, standing.reason, standing.message)
+            before = phase
+        _put(status, standing)
         status.attempts, status.next_retry_at = attempts, next_retry_at
         if observed_generation is not None:
             status.observed_generation = observed_generation
         if decision is not None:
             status.decision = dict(decision)
-        if before != phase:
-            self._record(name, before, phase, reason, message)
         self._session.flush()
 
     def note(self, name: str, reason: str, message: str) -> None:
         """A step that matters and changes no phase, such as a refused update of an active slice."""
-        phase = self._row(name).status.phase
+        phase = Phase(self._row(name).status.phase)
         self._record(name, phase, phase, reason, message)
 
     def hold(
@@ -136,7 +135,33 @@ class Writer(Reader):
             raise ConflictError(f"the intent {name!r} is gone")
         return row
 
-    def _record(self, name: str, before: str | None, after: str, reason: str, message: str) -> None:
+    def _record(self, name: str, before: Phase | None, after: Phase, reason: str, message: str) -> None:
         self._session.add(
-            HistoryRow(at=self._now(), name=name, phase_from=before, phase_to=after, reason=reason, message=message)
+            HistoryRow(
+                at=self._now(),
+                name=name,
+                phase_from=before.value if before else None,
+                phase_to=after.value,
+                reason=reason,
+                message=message,
+            )
         )
+
+
+def _put(row: StatusRow, standing: IntentStatus) -> None:
+    row.phase, row.reason, row.message, row.since = (
+        standing.phase.value,
+        standing.reason,
+        standing.message,
+        standing.since,
+    )
+    row.conditions = [
+        {
+            "type": item.type,
+            "status": item.status,
+            "reason": item.reason,
+            "message": item.message,
+            "since": item.since.isoformat(),
+        }
+        for item in standing.conditions
+    ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from types import MappingProxyType
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from carelane.errors import NotFoundError
+from carelane.intents.lifecycle import Condition, IntentStatus, Phase
 from carelane.store._tables import HistoryRow, IntentRow, SliceRow, StatusRow
 from carelane.store.records import StoredEvent, StoredIntent, StoredSlice, StoredStatus
 
@@ -33,7 +35,11 @@ class Reader:
         return None if row is None else _intent(row)
 
     def intents(
-        self, *, names: Collection[str] | None = None, tenant: str | None = None, phases: Collection[str] | None = None
+        self,
+        *,
+        names: Collection[str] | None = None,
+        tenant: str | None = None,
+        phases: Collection[Phase] | None = None,
     ) -> tuple[StoredIntent, ...]:
         """Intents by name, withdrawn ones included; every argument given narrows the answer."""
         query = select(IntentRow).join(IntentRow.status).order_by(IntentRow.name)
@@ -61,10 +67,10 @@ class Reader:
             for row in reversed(rows)
         )
 
-    def phases(self) -> dict[str, int]:
+    def phases(self) -> dict[Phase, int]:
         """How many intents there are in each phase."""
         query = select(StatusRow.phase, func.count()).group_by(StatusRow.phase)
-        return dict(self._session.execute(query).tuples().all())
+        return {Phase(phase): count for phase, count in self._session.execute(query).tuples()}
 
 
 def _intent(row: IntentRow) -> StoredIntent:
@@ -78,14 +84,21 @@ def _intent(row: IntentRow) -> StoredIntent:
         updated_at=row.updated_at,
         deleted_at=row.deleted_at,
         status=StoredStatus(
-            phase=status.phase,
+            standing=_standing(status),
             observed_generation=status.observed_generation,
-            conditions=tuple(status.conditions),
             decision=status.decision,
             attempts=status.attempts,
             next_retry_at=status.next_retry_at,
         ),
     )
+
+
+def _standing(row: StatusRow) -> IntentStatus:
+    conditions = tuple(
+        Condition(item["type"], item["status"], item["reason"], item["message"], datetime.fromisoformat(item["since"]))
+        for item in row.conditions
+    )
+    return IntentStatus(Phase(row.phase), row.reason, row.message, row.since, conditions)
 
 
 def _slice(row: SliceRow) -> StoredSlice:

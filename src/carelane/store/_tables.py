@@ -67,6 +67,9 @@ class StatusRow(Base):
 
     name: Mapped[str] = mapped_column(ForeignKey("intents.name", ondelete="CASCADE"), primary_key=True)
     phase: Mapped[str] = mapped_column(String, index=True)
+    reason: Mapped[str]
+    message: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
     observed_generation: Mapped[int]
     conditions: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     decision: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

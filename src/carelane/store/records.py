@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from carelane.intents.lifecycle import IntentStatus, Phase
+
 __all__ = ["Floors", "StoredEvent", "StoredIntent", "StoredSlice", "StoredStatus"]
 
 Floors = Mapping[tuple[str, str], int]
@@ -15,11 +17,13 @@ Floors = Mapping[tuple[str, str], int]
 
 @dataclass(frozen=True, slots=True)
 class StoredStatus:
-    """What became of an intent. `decision` is the contract's JSON of the last decision, `conditions` its conditions."""
+    """What became of an intent. `decision` is the contract's JSON of the last decision.
 
-    phase: str
+    `observed_generation` is the generation that was last seen on the switches, or refused, or withdrawn.
+    """
+
+    standing: IntentStatus
     observed_generation: int
-    conditions: tuple[Mapping[str, Any], ...]
     decision: Mapping[str, Any] | None
     attempts: int
     next_retry_at: datetime | None
@@ -37,6 +41,10 @@ class StoredIntent:
     updated_at: datetime
     deleted_at: datetime | None
     status: StoredStatus
+
+    @property
+    def phase(self) -> Phase:
+        return self.status.standing.phase
 
 
 @dataclass(frozen=True, slots=True)
