@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
+from itertools import pairwise
 
 import networkx as nx
 from hypothesis import given, settings
@@ -61,7 +62,7 @@ def routes(topology: Topology, start: str, end: str) -> list[tuple[Hop, ...]]:
     found: list[tuple[Hop, ...]] = []
     while start != end and nx.has_path(graph, start, end) and len(found) < 2:
         nodes = nx.shortest_path(graph, start, end)
-        hops = tuple(Hop(min(graph[a][b]), a, b) for a, b in zip(nodes, nodes[1:], strict=False))
+        hops = tuple(Hop(min(graph[a][b]), a, b) for a, b in pairwise(nodes))
         graph.remove_edges_from([(hop.node, hop.next_node, hop.link) for hop in hops])
         found.append(hops)
     return found or [()]
@@ -125,8 +126,6 @@ def packet(world: World, source: str, to: str | None, kind: int = 0x0800) -> Pac
     ends = world.topology.endpoints
     mac = ends[source].mac or "02:00:00:00:00:ff"
     addresses = [str(ends[name].address).split("/")[0] if name else None for name in (source, to)]
-    if kind == 0x0806:
-        return Packet(kind, eth_src=mac, arp_spa=addresses[0], arp_tpa=addresses[1])
     return Packet(kind, addresses[0], addresses[1], eth_src=mac)
 
 

@@ -86,9 +86,7 @@ class Network:
                 role = ("primary", "backup")[i] if i < 2 else f"backup-{i}"
                 hops = self._hops(ends[source].node, links)
                 nodes = (ends[source].node, *(hop.next_node for hop in hops))
-                paths.append(
-                    PlannedPath(role, source, to, nodes, hops, forward_bps, reverse_bps, None, None, jitter_s)
-                )
+                paths.append(PlannedPath(role, source, to, nodes, hops, forward_bps, reverse_bps, None, None, jitter_s))
         return Decision(requirement, True, tuple(paths))
 
     def _hops(self, node: str, links: Iterable[str]) -> tuple[Hop, ...]:

@@ -71,9 +71,7 @@ def test_a_delivery_port_of_unknown_capacity_gets_no_queue_and_still_delivers(ne
     assert net.install(decision).send("h1", net.packet("h1", "h3")).reached == ["h3"]
 
 
-@given(
-    rate_bps=st.integers(1, 10**11), burst_bytes=st.integers(0, 10**7), max_packet_bytes=st.integers(64, 65_000)
-)
+@given(rate_bps=st.integers(1, 10**11), burst_bytes=st.integers(0, 10**7), max_packet_bytes=st.integers(64, 65_000))
 def test_a_policer_never_offers_less_than_was_declared(rate_bps, burst_bytes, max_packet_bytes):
     bucket = police(rate_bps, burst_bytes, max_packet_bytes)
     assert rate_bps <= bucket.rate_kbps * 1000 < rate_bps + 1000
