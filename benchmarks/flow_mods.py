@@ -3,7 +3,8 @@
     python benchmarks/flow_mods.py [--flows 10000] [--repeat 5] [--json PATH]
 
 Both add the same flows to an empty table of the same private Open vSwitch, alternately; a flow is an edge rule with
-addresses and five actions or a core rule with a label, half and half. `ovs-ofctl add-flows` ends with a barrier too.
+addresses and five actions or a core rule with a label, half and half. `ovs-ofctl add-flows` waits for a barrier after
+each flow, `ovs-ofctl --bundle add-flows` commits all at once; their time includes starting and reading the file.
 Needs root. Encodings are not warm: every round uses flows the process has not seen.
 """
 
@@ -15,6 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
@@ -35,6 +37,8 @@ from carelane.controller.pipeline.program import (
 from carelane.controller.southbound.openflow import OpenFlowSouthbound
 from carelane.topology.model import Node, Topology
 
+TARGET = 0.3
+
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -48,18 +52,28 @@ def main() -> int:
         return 2
     result = measure(options.flows, options.repeat)
     print(f"{'':24}{'flows/s (median)':>18}{'min':>10}{'max':>10}")
-    for name in ("ovs_ofctl", "carelane"):
-        row = result[name]
+    for name, row in result.rates.items():
         print(f"{name:24}{row['median']:18.0f}{row['min']:10.0f}{row['max']:10.0f}")
-    print(f"ratio of medians {result['ratio']:.2f} (target at least 0.3)")
+    for name, ratio in result.ratios.items():
+        print(f"ratio of medians, carelane to {name}: {ratio:.2f} (target at least {TARGET})")
     if options.json is not None:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
-    return 0 if result["ratio"] >= 0.3 else 1
+        options.json.write_text(json.dumps(asdict(result), indent=2) + "\n")
+    return 0 if min(result.ratios.values()) >= TARGET else 1
 
 
-def measure(count: int, repeat: int) -> dict[str, dict[str, float] | float | int]:
+@dataclass(frozen=True)
+class Result:
+    """Flows a second, and our median over each reference's."""
+
+    flows: int
+    repeat: int
+    rates: dict[str, dict[str, float]]
+    ratios: dict[str, float]
+
+
+def measure(count: int, repeat: int) -> Result:
     topology = Topology("benchmark", {"s1": Node("s1", 1)}, {}, {}, {})
-    rates: dict[str, list[float]] = {"ovs_ofctl": [], "carelane": []}
+    rates: dict[str, list[float]] = {"ovs-ofctl": [], "ovs-ofctl --bundle": [], "carelane": []}
     with OvsSandbox() as ovs, ovs.entered():
         southbound = OpenFlowSouthbound(topology, port=0, confirm_timeout_s=60)
         southbound.start()
@@ -69,7 +83,9 @@ def measure(count: int, repeat: int) -> dict[str, dict[str, float] | float | int
                 time.sleep(0.05)
             for round_ in range(repeat):
                 rules = flows(count, round_)
-                rates["ovs_ofctl"].append(count / by_ofctl(ovs, rules))
+                rates["ovs-ofctl"].append(count / by_ofctl(ovs, rules))
+                clear(ovs)
+                rates["ovs-ofctl --bundle"].append(count / by_ofctl(ovs, rules, "--bundle"))
                 clear(ovs)
                 rates["carelane"].append(count / by_carelane(southbound, rules))
                 clear(ovs)
@@ -79,8 +95,10 @@ def measure(count: int, repeat: int) -> dict[str, dict[str, float] | float | int
         name: {"median": statistics.median(values), "min": min(values), "max": max(values)}
         for name, values in rates.items()
     }
-    ratio = summary["carelane"]["median"] / summary["ovs_ofctl"]["median"]
-    return {"flows": count, "repeat": repeat, **summary, "ratio": ratio}
+    ratios = {
+        name: summary["carelane"]["median"] / row["median"] for name, row in summary.items() if name != "carelane"
+    }
+    return Result(count, repeat, summary, ratios)
 
 
 def flows(count: int, round_: int) -> list[FlowRule]:
@@ -105,12 +123,12 @@ def by_carelane(southbound: OpenFlowSouthbound, rules: list[FlowRule]) -> float:
     return southbound.apply(changes).duration_s
 
 
-def by_ofctl(ovs: OvsSandbox, rules: list[FlowRule]) -> float:
+def by_ofctl(ovs: OvsSandbox, rules: list[FlowRule], *options: str) -> float:
     with tempfile.NamedTemporaryFile("w", suffix=".flows") as file:
         file.writelines(text(rule) + "\n" for rule in rules)
         file.flush()
         started = time.monotonic()
-        ovs.ofctl("add-flows", "s1", file.name)
+        ovs.ofctl("add-flows", "s1", file.name, *options)
         return time.monotonic() - started
 
 
