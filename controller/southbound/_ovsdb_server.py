@@ -31,9 +31,11 @@ from ovs.db.idl import Idl, SchemaHelper  # noqa: E402  (after the guard above)
 from ovsdbapp.backend.ovs_idl.command import BaseCommand  # noqa: E402
 from ovsdbapp.backend.ovs_idl.connection import Connection, OvsdbIdl  # noqa: E402
 from ovsdbapp.backend.ovs_idl.transaction import Transaction  # noqa: E402
+from ovsdbapp.exceptions import TimeoutException  # noqa: E402
 
 __all__ = ["SCHEMA", "Server"]
 
+_RESYNC_S = 1.0
 _OPTIONAL_STRING = {"type": {"key": "string", "min": 0, "max": 1}}
 _OPTIONAL_INTEGER = {"type": {"key": "integer", "min": 0, "max": 1}}
 _STRINGS = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
@@ -125,16 +127,16 @@ class Server:
         command = transaction.add(_Edit(self, edit))
         deadline = time.monotonic() + self._timeout_s
         try:
-            transaction.commit()
+            committed = transaction.commit()
         except CarelaneError:
             raise
-        except RuntimeError as error:  # ovsdbapp's word for both a refused and a late transaction
+        except TimeoutException as error:
+            raise SwitchUnreachable(f"OVSDB {self.remote}: no answer within {self._timeout_s:g} s") from error
+        except RuntimeError as error:  # ovsdbapp's word for a refused transaction, and for one retried too often
             if "timed out" in str(error):
                 raise SwitchUnreachable(f"OVSDB {self.remote}: {error}") from error
             raise ProgramError(f"OVSDB {self.remote} refused the change: {error}") from error
-        except Exception as error:
-            raise SwitchUnreachable(f"OVSDB {self.remote}: {error}") from error
-        if command.result is None:
+        if committed is None:
             raise SwitchUnreachable(f"OVSDB {self.remote}: the change was not committed")
         self._await_vswitchd(command.result, deadline)
 
@@ -157,13 +159,14 @@ class Server:
         connection = Connection(idl, self._timeout_s)
         try:
             connection.start()
-        except Exception as error:  # ovsdbapp raises bare exceptions
+        except (TimeoutException, OSError) as error:
             idl.close()
-            raise SwitchUnreachable(f"OVSDB {self.remote} does not answer: {error or type(error).__name__}") from error
+            raise SwitchUnreachable(f"OVSDB {self.remote} does not answer ({type(error).__name__})") from error
         return connection
 
     def _require_current(self, connection: Any) -> None:
-        deadline = time.monotonic() + self._timeout_s
+        """Wait a moment for a replica that is being fetched again after a reconnection."""
+        deadline = time.monotonic() + min(self._timeout_s, _RESYNC_S)
         while not _current(connection.idl):
             if time.monotonic() > deadline:
                 raise SwitchUnreachable(f"OVSDB {self.remote}: not connected")
@@ -173,11 +176,12 @@ class Server:
             finally:
                 connection.lock.acquire()
 
-    def _await_vswitchd(self, wanted: int, deadline: float) -> None:
+    def _await_vswitchd(self, number: int | None, deadline: float) -> None:
+        """Wait for a configuration number; without one, when nothing had to change, for all that was asked before."""
         while True:
             with self.tables() as tables:
                 (row,) = tables["Open_vSwitch"].rows.values()
-                if row.cur_cfg >= wanted:
+                if row.cur_cfg >= (row.next_cfg if number is None else number):
                     return
             if time.monotonic() > deadline:
                 raise SwitchUnreachable(f"OVSDB {self.remote}: ovs-vswitchd did not confirm the change")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from carelane.controller.southbound.protocol import DiscoveredLink, SwitchStatus
 from carelane.topology.model import Topology
@@ -27,13 +28,15 @@ def check_links(
     leads_to = {(found.node, found.port): found for found in sorted(seen)}
     problems = []
     for expected, name in declared.items():
-        if expected in seen or not _both_up(expected, statuses):
-            continue
+        near = _port(statuses, expected.node, expected.port)
+        far = _port(statuses, expected.next_node, expected.next_port)
         found = leads_to.get((expected.node, expected.port))
-        if found is None:
-            problems.append(f"link {name}: {_direction(expected)} is declared but not seen")
-        else:
+        if near == "missing":
+            problems.append(f"link {name}: {expected.node} has no port {expected.port}")
+        elif found is not None and found != expected:
             problems.append(f"link {name}: {_direction(expected)} is declared, but the port leads to {_far(found)}")
+        elif found is None and near == far == "up":
+            problems.append(f"link {name}: {_direction(expected)} is declared but not seen")
     wired = {(expected.node, expected.port) for expected in declared}
     attached = {(endpoint.node, endpoint.port): endpoint.id for endpoint in topology.endpoints.values()}
     for found in sorted(seen - declared.keys()):
@@ -45,12 +48,16 @@ def check_links(
     return tuple(sorted(problems))
 
 
-def _both_up(link: DiscoveredLink, statuses: Mapping[str, SwitchStatus]) -> bool:
-    ends = ((link.node, link.port), (link.next_node, link.next_port))
-    return all(
-        (status := statuses.get(node)) is not None and status.connected and status.ports_up.get(port, True)
-        for node, port in ends
-    )
+def _port(statuses: Mapping[str, SwitchStatus], node: str, port: int) -> Literal["up", "down", "missing"]:
+    """`down` also for a switch that is away. A switch that states no ports at all has them all."""
+    status = statuses.get(node)
+    if status is None or not status.connected:
+        return "down"
+    if not status.ports_up:
+        return "up"
+    if port not in status.ports_up:
+        return "missing"
+    return "up" if status.ports_up[port] else "down"
 
 
 def _direction(link: DiscoveredLink) -> str:

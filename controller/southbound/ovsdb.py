@@ -198,6 +198,6 @@ def _put(tables: Any, txn: Any, ports: Mapping[int, PortRow], target: PortQos) -
 
 
 def _set(row: Any, column: str, value: Any) -> None:
-    """Write only what differs: an untouched row is not part of the transaction."""
-    if getattr(row, column) != value:
+    """Write only what differs: an untouched row is not part of the transaction. A new row has no values yet."""
+    if getattr(row, column, None) != value:
         setattr(row, column, value)

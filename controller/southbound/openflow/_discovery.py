@@ -80,8 +80,9 @@ class Discovery:
             lldp.OrganizationallySpecific(oui=_OUI, subtype=_SUBTYPE, info=where + self._sign(where)),
             lldp.End(),
         )
-        head = ethernet.ethernet(_DESTINATION, _SOURCE, 0x88CC)
-        return bytes(head.serialize(b"", None)) + bytes(lldp.lldp(tlvs).serialize(b"", None))
+        payload = bytearray(lldp.lldp(tlvs).serialize(None, None))
+        head = ethernet.ethernet(_DESTINATION, _SOURCE, 0x88CC).serialize(payload, None)  # also pads the payload
+        return bytes(head + payload)
 
     def receive(self, dpid: int, port: int, data: bytes) -> bool:
         """Note what a switch handed up; False when it is no frame of ours."""
