@@ -19,7 +19,8 @@ from pathlib import Path
 
 import networkx
 
-from carelane.controller.pipeline import plan, resolve
+from carelane.controller.pipeline.plan import plan
+from carelane.controller.pipeline.resolve import resolve
 from carelane.controller.pipeline.slice_plan import PlanResult
 from carelane.intents import ServiceIntent, parse_line
 from carelane.topology import Topology, load_topology, to_graph
@@ -65,7 +66,7 @@ def main() -> int:
     topology = load_topology("cernet", default_capacity_bps=CAPACITY_BPS, default_availability=AVAILABILITY)
     intents = intents_of(topology, options.intents, options.seed)
     graph = to_graph(topology)
-    weighted = networkx.Graph()
+    weighted: networkx.Graph[str] = networkx.Graph()
     for a, b, data in graph.edges(data=True):
         weighted.add_edge(a, b, delay_s=data["data"].delay_s or 0.0)
     pairs = [(topology.endpoints[i.source[0]].node, topology.endpoints[i.to[0]].node) for i in intents]

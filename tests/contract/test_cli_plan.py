@@ -127,7 +127,7 @@ def test_intents_come_from_stdin_and_from_several_files(
 
 
 def test_cernet_with_explicit_defaults(cli: Cli, tmp_path: Path) -> None:
-    """The Topology Zoo states neither capacity nor availability: with defaults it plans, without it promises nothing."""
+    """The Topology Zoo states neither capacity nor availability: without defaults there is nothing to promise."""
     line = ["remote consultation: 150 ms, 99.9%", "--from", "0", "--to", "30"]
     defaults = ["--default-capacity", "10Gbps", "--default-availability", "99.99%"]
     (admitted,) = plan(cli, "cernet", *line, *defaults)["decisions"]

@@ -2,8 +2,4 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from carelane.cli._exit import Exit, tell
-
 __all__ = ["list_scenarios", "open_shell", "run_scenario"]
