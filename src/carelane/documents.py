@@ -197,7 +197,7 @@ class _Builder:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if key is None:
                 raise InputError("a key must be plain text", self.file, key_line, field_name(path) or None)
-            if key == "<<" and key_node.style is None:
+            if key == "<<" and not key_node.style:
                 raise InputError(
                     "merge keys (<<) are not supported",
                     self.file,
@@ -220,7 +220,7 @@ class _Builder:
 
 def _scalar(node: yaml.ScalarNode) -> object:
     text: str = node.value
-    if node.style is not None:
+    if node.style:  # quoted or block text; the C loader writes plain as "", the Python one as None
         return text
     if text in _CONSTANTS:
         return _CONSTANTS[text]
