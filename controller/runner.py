@@ -82,6 +82,13 @@ class Controller:
             store.close()
             raise
         self._store, self._southbound = store, southbound
+        try:
+            self._run(store, southbound)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _run(self, store: Store, southbound: Southbound) -> None:
         self._reconciler = Reconciler(store, southbound, self.topology, queue=WorkQueue(self._backoff))
         self._drift = DriftCheck(self._reconciler)
         self._service = IntentService(self.topology, self._reconciler, self._drift, faults=self._faults)

@@ -20,7 +20,7 @@ from carelane.controller.reconcile.metrics import ReconcileMetrics
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.southbound.protocol import DiscoveredLink
 from carelane.controller.views import ApplyResult, Health, IntentDetail, IntentSummary, LinkMismatch, SwitchView
-from carelane.errors import CarelaneError, StoreUnavailable, SwitchUnreachable
+from carelane.errors import StoreUnavailable, SwitchUnreachable
 from carelane.intents.lifecycle import SETTLED, Phase
 from carelane.intents.model import ServiceIntent
 from carelane.store import Reader

@@ -36,13 +36,13 @@ def record(write: Writer, filing: Filing, now: datetime) -> ApplyResult:
             decision=encode_decision(filing.decision),
             floors=filing.floors,
         )
-    told = {"reason": finding.reason, "message": finding.message, "at": now}
     phase = _phase_after(before.phase, filing.decision, running=running is not None)
     stays = phase is before.phase and not filing.decision.admitted and phase is not Phase.REFUSED
-    after = before if stays else moved(before, phase, (), **told)
-    after = with_condition(after, ADMITTED, finding.status, **told)
+    reason, message = finding.reason, finding.message
+    after = before if stays else moved(before, phase, (), reason=reason, message=message, at=now)
+    after = with_condition(after, ADMITTED, finding.status, reason=reason, message=message, at=now)
     if phase is before.phase:
-        write.note(name, finding.reason, finding.message)
+        write.note(name, reason, message)
     decided = decision_json(filing.decision)
     write.set_status(name, after, observed_generation=generation if filing.ids is None else None, decision=decided)
     return ApplyResult(name, filing.outcome, generation, phase, decided)

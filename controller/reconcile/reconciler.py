@@ -156,8 +156,14 @@ class Reconciler:
             for intent in starting:
                 current = write.intent(intent.name)
                 if current.phase is Phase.ADMITTED and current.generation == intent.generation:
-                    told = {"reason": "Programming", "message": "its rules are being sent to the switches"}
-                    standing = moved(current.status.standing, Phase.INSTALLING, (), at=self._now(), **told)
+                    standing = moved(
+                        current.status.standing,
+                        Phase.INSTALLING,
+                        (),
+                        reason="Programming",
+                        message="its rules are being sent to the switches",
+                        at=self._now(),
+                    )
                     write.set_status(intent.name, standing)
 
     def _settle(self, view: View, names: Collection[str], result: PassResult) -> None:
