@@ -9,6 +9,7 @@ another origin without asking first (Fetch standard, CORS-safelisted request hea
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers
@@ -22,6 +23,7 @@ MEDIA_TYPES = frozenset(
     {"application/json", "application/yaml", "application/x-yaml", "application/vnd.yaml", "text/yaml", "text/x-yaml"}
 )
 _CHANGING = frozenset({"POST", "PUT", "PATCH"})
+_HOST = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[^\s:\[\]@/]+))(?::[0-9]{0,5})?")
 _LOCAL_NAMES = frozenset({"localhost"})
 
 
@@ -73,11 +75,9 @@ class Guard:
 
 
 def _host_name(value: str) -> str:
-    """``[::1]:80`` -> ``::1``; ``Example.org.:80`` -> ``example.org``."""
-    value = value.strip().lower()
-    if value.startswith("["):
-        return value[1:].partition("]")[0]
-    return value.partition(":")[0].rstrip(".")
+    """``[::1]:80`` -> ``::1``; ``Example.org.:80`` -> ``example.org``; what is not a host and port -> nothing."""
+    match = _HOST.fullmatch(value.strip().lower())
+    return (match["v6"] or match["name"].rstrip(".")) if match else ""
 
 
 def _media_fault(method: str, headers: Headers) -> tuple[int, str] | None:

@@ -118,6 +118,12 @@ def intent_text() -> str:
     return INTENT
 
 
+@pytest.fixture
+def topology_text() -> str:
+    """Its endpoints come last, so that more can be added at the end."""
+    return TOPOLOGY
+
+
 @dataclass
 class Server:
     """A `carelane up --simulate` process."""
