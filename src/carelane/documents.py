@@ -283,7 +283,8 @@ def _placed(document: Document, model: type[BaseModel], fault: ErrorDetails) -> 
             remedy = (
                 "write it in quotes" if kind == "string_type" and not isinstance(fault["input"], dict | list) else None
             )
-            return document.error(f"{what!r} does not fit here", path, expected=_PLAIN_WORDS[kind], remedy=remedy)
+            shown = "nothing" if fault["input"] is None else repr(what)
+            return document.error(f"{shown} does not fit here", path, expected=_PLAIN_WORDS[kind], remedy=remedy)
         case _:
             return document.error(fault["msg"].removeprefix("Value error, "), path)
 
