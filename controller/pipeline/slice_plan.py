@@ -90,7 +90,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Bandwidth asked for and admitted, and a bound on what any planner could have admitted, all forward + shared once."""
+    """Bandwidth asked for, admitted, and a bound on what any planner could have admitted; shared links count once."""
 
     offered_bps: int
     admitted_bps: int
