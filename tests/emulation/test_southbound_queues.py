@@ -102,7 +102,7 @@ def test_strangers_are_reported_and_never_removed(ovs: Any, ovsdb: Ovsdb) -> Non
     ovs.vsctl("create", "queue", "other-config:max-rate=5")
     ovsdb.apply(1, operations("add", PORT_2))
     assert ovsdb.read(1).strangers == ("port 1 (v1): a QoS of type 'linux-htb'",)
-    with pytest.raises(ProgramError, match="port 1 .*did not make.*ovs-vsctl clear port v1 qos"):
+    with pytest.raises(ProgramError, match=r"port 1 .*did not make.*ovs-vsctl clear port v1 qos"):
         ovsdb.apply(1, operations("add", PORT_1))
     ovsdb.apply(1, operations("delete", PORT_1))
     assert ovsdb.read(1).own == (PORT_2,)
@@ -271,7 +271,7 @@ def test_queues_without_a_database_are_refused_before_anything_is_sent(ovs: Any)
         ovs.add_bridge("s1", 1, controller_port=southbound.port)
         until(lambda: southbound.statuses()["s1"].connected)
         rule = FlowRule(0, 5, Match(in_port=1), (), 0xCA9E << 48 | 7)
-        with pytest.raises(ProgramError, match="s1: .*no OVSDB is configured"):
+        with pytest.raises(ProgramError, match=r"s1: .*no OVSDB is configured"):
             southbound.apply(SwitchChanges("s1", 1, (Operation("add", rule), Operation("add", PORT_1))))
         assert southbound.read("s1").own.flows == ()
     finally:

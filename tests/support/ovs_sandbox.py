@@ -40,7 +40,7 @@ def why_not() -> str | None:
 
 
 class OvsSandbox:
-    """Use as a context manager. `entered` puts the calling thread, and threads it starts, into the network namespace."""
+    """Use as a context manager. `entered` puts the calling thread, and threads it starts, into its network."""
 
     def __init__(self) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="carelane-ovs-"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from carelane.controller.southbound.openflow._compat import ofp
-from carelane.controller.southbound.openflow._connection import Connection
+from carelane.controller.southbound.openflow._connection import STOPPING, Connection
 from carelane.controller.southbound.openflow._discovery import Discovery
 from carelane.controller.southbound.openflow._session import Session
 from carelane.controller.southbound.protocol import SwitchStatus
@@ -98,7 +98,8 @@ class Switches:
         session.on_closed(reason)
         if current:
             self._discovery.forget(connection.id)
-            _LOG.warning("switch %s disconnected: %s", self.name(connection.id), reason)
+            level = logging.INFO if reason == STOPPING else logging.WARNING
+            _LOG.log(level, "switch %s disconnected: %s", self.name(connection.id), reason)
 
     def on_raw(self, connection: Connection, kind: int, xid: int, frame: bytes) -> bool:
         session = self._sessions.get(connection)
