@@ -103,31 +103,35 @@ def load_documents(data: bytes | str, file: str = "<text>") -> list[Document]:
             expected=f"at most {MAX_BYTES} bytes",
             remedy="split it into several files",
         )
+    text = _decoded(data, file)
     try:
-        text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
         _check_bounds(text, file)
         return list(_compose(text, file))
-    except InputError:
-        raise
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
+        raise _not_yaml(error, text, file) from error
+
+
+def _decoded(data: bytes | str, file: str) -> str:
+    if isinstance(data, str):
+        return data
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1 if isinstance(data, bytes) else None
+        line = data[: error.start].count(b"\n") + 1
         raise InputError("not UTF-8 text", file, line, None, "YAML in UTF-8", "save the file as UTF-8") from error
-    except yaml.MarkedYAMLError as error:
+
+
+def _not_yaml(error: Exception, text: str, file: str) -> InputError:
+    if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         problem = f"not YAML: {error.problem or error.context}"
-        raise InputError(problem, file, _line(mark) if mark else None, None, "YAML", _remedy(problem)) from error
-    except yaml.reader.ReaderError as error:
+        return InputError(problem, file, _line(mark) if mark else None, None, "YAML", _remedy(problem))
+    if isinstance(error, yaml.reader.ReaderError):
         line = text.encode("utf-8", "replace")[: error.position].count(b"\n") + 1
         code = ord(error.character) if isinstance(error.character, str) else int(error.character)
-        raise InputError(
-            f"not YAML: unprintable character U+{code:04X}",
-            file,
-            line,
-            expected="printable text",
-            remedy="remove it, or write it as an escape in double quotes",
-        ) from error
-    except (yaml.YAMLError, UnicodeEncodeError) as error:
-        raise InputError(f"not YAML: {str(error).splitlines()[0]}", file, expected="YAML in UTF-8") from error
+        remedy = "remove it, or write it as an escape in double quotes"
+        return InputError(f"not YAML: unprintable character U+{code:04X}", file, line, None, "printable text", remedy)
+    return InputError(f"not YAML: {str(error).splitlines()[0]}", file, expected="YAML in UTF-8")
 
 
 def _remedy(problem: str) -> str | None:
