@@ -12,8 +12,10 @@ priority; leaves above it borrow afterwards, again by priority. Hence:
   class to borrowing, behind every leaf that is within its rate; a generous one costs nothing, as the meter polices.
 - priority: the traffic class's.
 
-Queue 0 carries what has no queue of its own: link discovery and BFD. Its floor is the least Open vSwitch makes,
-one packet a second, which keeps them within their rate and so ahead of everything that borrows.
+Queue 0 carries what has no queue of its own: link discovery and BFD. Its floor keeps them within their rate and so
+ahead of everything that borrows. No floor is stated below 16 kbit/s: Open vSwitch raises a smaller one to the port's
+MTU a second (12 kbit/s for 1500 bytes, 12.8 for the 1600 that labels need; seen in tc), and what is read back from
+the kernel would not be what was asked for. This least floor is not counted against the port.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from carelane.topology.model import Topology
 
 __all__ = ["PortPlan"]
 
-_BEST_EFFORT_FLOOR_BPS = 12_000
+_LEAST_FLOOR_BPS = 16_000
 _BEST_EFFORT_BURST_BITS = 10 * 1500 * 8
 
 _Port = tuple[str, int]
@@ -51,8 +53,12 @@ class _Claim:
         self.floors[share] = max(floor_bps, self.floors.get(share, 0))
         self.bursts[share] = max(burst_bits, self.bursts.get(share, 0))
 
+    @property
+    def floor_bps(self) -> int:
+        return max(self.least_bps, sum(self.floors.values()))
+
     def queue(self, ceiling_bps: int) -> Queue:
-        floor_bps = max(self.least_bps, sum(self.floors.values()))
+        floor_bps = _stated_floor(self.floor_bps, ceiling_bps)
         burst_bits = sum(self.bursts.values())
         priority = self.owner.traffic_class.htb_priority
         return Queue(self.owner.ids.number, floor_bps, ceiling_bps, burst_bits, priority, self.owner.name)
@@ -84,15 +90,13 @@ class PortPlan:
         node, port = place
         rate_bps = self._rates[place]
         queues = [claims[number].queue(rate_bps) for number in sorted(claims)]
-        floors_bps = sum(queue.min_rate_bps for queue in queues)
-        if floors_bps > rate_bps:
+        promised_bps = sum(claim.floor_bps for claim in claims.values())
+        if promised_bps > rate_bps:
             raise ConflictError(
-                f"port {port} of {node} carries {rate_bps} bit/s and {floors_bps} bit/s are promised on it to "
+                f"port {port} of {node} carries {rate_bps} bit/s and {promised_bps} bit/s are promised on it to "
                 f"{', '.join(queue.slice for queue in queues)}; plan these slices again"
             )
-        best_effort = Queue(
-            0, min(_BEST_EFFORT_FLOOR_BPS, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, ""
-        )
+        best_effort = Queue(0, _stated_floor(0, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, "")
         return PortQos(port, rate_bps, (best_effort, *queues))
 
 
@@ -107,6 +111,10 @@ def _reserve(claim: _Claim, way: Way, lane: Lane) -> None:
     else:
         claim.least_bps = max(claim.least_bps, lane.floor_bps)
         claim.add((way.pair, False), way.bucket.rate_kbps * 1000, burst_bits)
+
+
+def _stated_floor(floor_bps: int, rate_bps: int) -> int:
+    return min(max(floor_bps, _LEAST_FLOOR_BPS), rate_bps)
 
 
 def _egress_rates(topology: Topology) -> dict[_Port, int]:
