@@ -9,6 +9,7 @@ from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff, references
 from carelane.controller.pipeline.identifiers import CookieKind, cookie_of, group_id
 from carelane.controller.pipeline.program import (
+    Action,
     Bucket,
     FlowRule,
     Group,
@@ -38,7 +39,9 @@ def programs(draw):
         numbers = {0, *draw(st.sets(st.sampled_from([1, 2, 3])))}
         floor = draw(st.sampled_from([10, 20]))
         ports.append(PortQos(port, 100, tuple(Queue(n, floor, 100, 8, 1, f"s{n}") for n in numbers)))
-    exits = [(SetQueue(queue.id), Output(port.port)) for port in ports for queue in port.queues]
+    exits: list[tuple[Action, ...]] = [
+        (SetQueue(queue.id), Output(port.port)) for port in ports for queue in port.queues
+    ]
     exits.append((Output(9),))
     meters = [Meter(n, draw(st.sampled_from([1, 2])), 5) for n in draw(st.sets(st.sampled_from(LABELS)))]
     groups = []

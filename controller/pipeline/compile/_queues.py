@@ -37,7 +37,8 @@ _BEST_EFFORT_BURST_BITS = 10 * 1500 * 8
 
 _Port = tuple[str, int]
 _Share = tuple[int, bool]
-"""Which flow a reservation serves: (pair, forward). Lanes of one share never carry it twice at a port."""
+"""Floors and bursts under one key at a port count once, those under different keys add up: (pair, forward), with
+pair 0 for what all pairs of a point-to-multipoint slice share. The plan's ledger adds up in the same way."""
 
 
 @dataclass
@@ -47,15 +48,18 @@ class _Claim:
     owner: Slice
     floors: dict[_Share, int] = field(default_factory=dict)
     bursts: dict[_Share, int] = field(default_factory=dict)
-    least_bps: int = 0
 
-    def add(self, share: _Share, floor_bps: int, burst_bits: int) -> None:
-        self.floors[share] = max(floor_bps, self.floors.get(share, 0))
-        self.bursts[share] = max(burst_bits, self.bursts.get(share, 0))
+    def add(self, way: Way, lane: Lane) -> None:
+        packet_bits = self.owner.requirement.max_packet_bytes * 8
+        burst_bits = way.bucket.burst_bits + ceil(lane.floor_bps * lane.growth_s) + packet_bits
+        floor_share = (0 if self.owner.multipoint else way.pair, way.forward)
+        burst_share = floor_share if way.forward else (way.pair, False)
+        self.floors[floor_share] = max(lane.floor_bps, self.floors.get(floor_share, 0))
+        self.bursts[burst_share] = max(burst_bits, self.bursts.get(burst_share, 0))
 
     @property
     def floor_bps(self) -> int:
-        return max(self.least_bps, sum(self.floors.values()))
+        return sum(self.floors.values())
 
     def queue(self, ceiling_bps: int) -> Queue:
         floor_bps = _stated_floor(self.floor_bps, ceiling_bps)
@@ -80,8 +84,7 @@ class PortPlan:
             ports = [(step.node, step.out_port) for step in lane.steps]
             for port in [*ports, (way.target.node, way.target.port)]:
                 if port in self._rates:
-                    claim = self._claims[port].setdefault(owner.ids.number, _Claim(owner))
-                    _reserve(claim, way, lane)
+                    self._claims[port].setdefault(owner.ids.number, _Claim(owner)).add(way, lane)
 
     def of(self, node: str) -> tuple[PortQos, ...]:
         return tuple(self._qos(place, self._claims[place]) for place in sorted(self._claims) if place[0] == node)
@@ -98,19 +101,6 @@ class PortPlan:
             )
         best_effort = Queue(0, _stated_floor(0, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, "")
         return PortQos(port, rate_bps, (best_effort, *queues))
-
-
-def _reserve(claim: _Claim, way: Way, lane: Lane) -> None:
-    burst_bits = (
-        way.bucket.burst_bits + ceil(lane.floor_bps * lane.growth_s) + claim.owner.requirement.max_packet_bytes * 8
-    )
-    if not claim.owner.multipoint:
-        claim.add((way.pair, way.forward), lane.floor_bps, burst_bits)
-    elif way.forward:
-        claim.add((0, True), lane.floor_bps, burst_bits)
-    else:
-        claim.least_bps = max(claim.least_bps, lane.floor_bps)
-        claim.add((way.pair, False), way.bucket.rate_kbps * 1000, burst_bits)
 
 
 def _stated_floor(floor_bps: int, rate_bps: int) -> int:
