@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
-from ovs_sandbox import OvsSandbox, why_not
+from ovs_sandbox import OvsSandbox, why_not  # pyright: ignore[reportMissingImports]
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
 from carelane.controller.pipeline.program import (

@@ -93,7 +93,7 @@ verbs = st.sampled_from(("add", "modify", "delete"))
 
 @st.composite
 def groups(draw: st.DrawFn) -> Group:
-    kind = draw(st.sampled_from(("all", "fast-failover", "indirect")))
+    kind: Any = draw(st.sampled_from(("all", "fast-failover", "indirect")))
     watch = st.integers(1, 0xFFFFFF00) if kind == "fast-failover" else st.none()
     bucket = st.builds(Bucket, st.lists(applied, max_size=5).map(tuple), watch)
     return Group(draw(u32), kind, tuple(draw(st.lists(bucket, max_size=4))))
