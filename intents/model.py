@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["OFF", "CatalogueService", "Off", "ServiceIntent", "Sourced", "StatedObjectives"]
+__all__ = ["OFF", "CatalogueService", "Off", "Schedule", "ServiceIntent", "Sourced", "StatedObjectives"]
 
 Off = Literal["none"]
 OFF: Off = "none"
@@ -69,8 +69,8 @@ class Sourced:
 @dataclass(frozen=True, slots=True)
 class CatalogueService:
     """Defaults of one service. Keys of `defaults`: delay_s, jitter_s, loss, availability, bandwidth_bps,
-    burst_bytes, max_packet_bytes, round_trip; a missing key means no default. `traffic_class` as in
-    `carelane.policies.classes`; `aliases` are other names, English and Chinese.
+    burst_bytes, max_packet_bytes, round_trip; a missing key means no default, and `not_found` says why under the
+    same key. `traffic_class` as in `carelane.policies.classes`; `aliases` are other names, English and Chinese.
     """
 
     name: str
@@ -81,3 +81,4 @@ class CatalogueService:
     defaults: Mapping[str, Sourced]
     aliases: tuple[str, ...] = ()
     note: str = ""
+    not_found: Mapping[str, str] = field(default_factory=dict)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["Endpoint", "Hop", "Link", "Node", "RiskGroup", "Topology"]
 
@@ -85,3 +90,16 @@ class Topology:
     endpoints: Mapping[str, Endpoint]
     risk_groups: Mapping[str, RiskGroup]
     warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def graph(self) -> nx.MultiGraph[str]:
+        """The frozen NetworkX view that `carelane.topology.to_graph` documents; built at first use."""
+        import networkx as nx  # here, so that reading a manifest does not cost its import
+
+        graph: nx.MultiGraph[str] = nx.MultiGraph(name=self.name)
+        for node in self.nodes.values():
+            graph.add_node(node.id, data=node)
+        for link in self.links.values():
+            graph.add_edge(link.a, link.b, key=link.id, data=link)
+        nx.freeze(graph)
+        return graph

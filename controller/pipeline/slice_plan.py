@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.requirement import Protection, Requirement
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Hop
 
@@ -60,7 +60,11 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What would be accepted instead, all fields together; `relaxed` names the one that changed."""
+    """What would be accepted instead, all fields together; `relaxed` names what changed (joined by "+" if several).
+
+    A None objective would have to be switched off. `reserved_bps` is the largest floor it would take, which exceeds
+    the bandwidth where a tight delay needs it.
+    """
 
     relaxed: str
     delay_s: float | None
@@ -68,6 +72,10 @@ class Offer:
     availability: float | None
     bandwidth_bps: int
     round_trip: bool = False
+    reverse_bps: int = 0
+    loss: float | None = None
+    protection: Protection = "auto"
+    reserved_bps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +98,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Bandwidth asked for and admitted, and a bound on what any planner could have admitted, all forward + shared once."""
+    """Bandwidth asked for, admitted, and a bound on what any planner could have admitted; shared links count once."""
 
     offered_bps: int
     admitted_bps: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, localcontext
 from types import MappingProxyType
 
 from carelane.errors import InputError
@@ -18,6 +18,7 @@ __all__ = [
     "LENGTH_UNITS",
     "RATE_UNITS",
     "SIZE_UNITS",
+    "duration_text",
     "format_duration",
     "format_rate",
     "parse_duration_s",
@@ -25,6 +26,8 @@ __all__ = [
     "parse_rate_bps",
     "parse_ratio",
     "parse_size_bytes",
+    "rate_text",
+    "size_text",
 ]
 
 
@@ -54,69 +57,104 @@ SIZE_UNITS = _table(
 )  # fmt: skip
 LENGTH_UNITS = _table({"m": "1", "km": "1e3", "米": "1", "公里": "1e3", "千米": "1e3"})
 
-_QUANTITY = re.compile(r"\s*([+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,2})?)\s*(\S{0,16})\s*")
+_MAX_RATE_BPS = Decimal("1e15")
+_MAX_DURATION_S = Decimal("3.15576e10")
+_MAX_SIZE_BYTES = Decimal("1e18")
+_MAX_LENGTH_M = Decimal("1e9")
+
+_QUANTITY = re.compile(r"\s*([+-]?[0-9]{1,18}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?)\s*(\S{0,16})\s*")
 _BARE = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
+_RATIO = re.compile(r"\s*([+-]?[0-9]{0,18}\.?[0-9]{1,40}(?:[eE][+-]?[0-9]{1,3})?)\s*([%\uff05]?)\s*")
 
 
-def _quantity(value: object, units: Mapping[str, Decimal], what: str, example: str) -> Decimal:
+def _shown(value: object) -> str:
+    return repr(str(value)[:40])
+
+
+def _quantity(value: object, units: Mapping[str, Decimal], limit: Decimal, what: str, example: str) -> Decimal:
     expected = f"{what} such as {example}"
-    if isinstance(value, (int, float)) or (isinstance(value, str) and _BARE.fullmatch(value.strip())):
-        raise InputError(f"{value} has no unit", expected=expected, remedy="write the unit after the number")
+    number_alone = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number_alone or (isinstance(value, str) and _BARE.fullmatch(value.strip())):
+        raise InputError(f"{_shown(value)} has no unit", expected=expected, remedy="write the unit after the number")
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise InputError(f"{str(value)[:40]!r} is not {what}", expected=expected)
+        raise InputError(f"{_shown(value)} is not {what}", expected=expected)
     number, unit = match.groups()
     if unit not in units:
-        raise InputError(
-            f"unknown unit {unit!r} in {str(value)[:40]!r}", expected=f"{what} in one of {', '.join(units)}"
-        )
-    amount = Decimal(number) * units[unit]
+        raise InputError(f"unknown unit {unit!r} in {_shown(value)}", expected=f"{what} in one of {', '.join(units)}")
+    with localcontext(prec=100):
+        amount = Decimal(number) * units[unit]
     if amount < 0:
-        raise InputError(f"{str(value)[:40]!r} is negative", expected=expected)
-    return amount
+        raise InputError(f"{_shown(value)} is negative", expected=expected)
+    if amount > limit:
+        raise InputError(f"{_shown(value)} is too large", expected=expected)
+    return abs(amount)
 
 
 def parse_duration_s(value: object) -> float:
     """Seconds from text such as ``20ms`` or ``6h``. Raises InputError."""
-    return float(_quantity(value, DURATION_UNITS, "a duration", "20ms"))
+    return float(_quantity(value, DURATION_UNITS, _MAX_DURATION_S, "a duration", "20ms"))
 
 
 def _whole(amount: Decimal, value: object, unit: str) -> int:
     if amount != amount.to_integral_value():
-        raise InputError(f"{str(value)[:40]!r} is not a whole number of {unit}", expected=f"whole {unit}")
+        raise InputError(f"{_shown(value)} is not a whole number of {unit}", expected=f"whole {unit}")
     return int(amount)
 
 
 def parse_rate_bps(value: object) -> int:
     """Bits per second, layer 2, from text such as ``40Mbps``. Raises InputError."""
-    return _whole(_quantity(value, RATE_UNITS, "a rate", "40Mbps"), value, "bits per second")
+    return _whole(_quantity(value, RATE_UNITS, _MAX_RATE_BPS, "a rate", "40Mbps"), value, "bits per second")
 
 
 def parse_size_bytes(value: object) -> int:
     """Bytes from text such as ``64KB`` (1 KB = 1000 B, 1 KiB = 1024 B). Raises InputError."""
-    return _whole(_quantity(value, SIZE_UNITS, "a size", "64KB"), value, "bytes")
+    return _whole(_quantity(value, SIZE_UNITS, _MAX_SIZE_BYTES, "a size", "64KB"), value, "bytes")
 
 
 def parse_length_m(value: object) -> float:
     """Metres from text such as ``200km``. Raises InputError."""
-    return float(_quantity(value, LENGTH_UNITS, "a length", "200km"))
+    return float(_quantity(value, LENGTH_UNITS, _MAX_LENGTH_M, "a length", "200km"))
 
 
 def parse_ratio(value: object) -> float:
     """A ratio between 0 and 1 from ``99.999%`` or a plain number such as ``0.99999``. Raises InputError."""
     expected = "a ratio from 0 to 1, such as 99.999% or 0.99999"
-    text = str(value).strip() if isinstance(value, (str, int, float)) and not isinstance(value, bool) else ""
-    percent = text.endswith(("%", "\uff05"))
-    try:
-        number = Decimal(text.rstrip("%\uff05").strip())
-    except InvalidOperation:
-        raise InputError(f"{str(value)[:40]!r} is not a ratio", expected=expected) from None
-    if not number.is_finite() or len(text) > 40:
-        raise InputError(f"{str(value)[:40]!r} is not a ratio", expected=expected)
-    ratio = number / 100 if percent else number
+    text = str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else ""
+    match = _RATIO.fullmatch(text)
+    if match is None:
+        raise InputError(f"{_shown(value)} is not a ratio", expected=expected)
+    number, percent = match.groups()
+    with localcontext(prec=100):
+        ratio = Decimal(number) / 100 if percent else Decimal(number)
     if not 0 <= ratio <= 1:
-        raise InputError(f"{text} is outside 0..1", expected=expected, remedy="write percentages with %")
-    return float(ratio)
+        raise InputError(f"{_shown(text)} is outside 0..1", expected=expected, remedy="write percentages with %")
+    return float(abs(ratio))
+
+
+def rate_text(rate_bps: int) -> str:
+    """``40Mbps``: exact, and parses back to the same rate."""
+    return _whole_text(rate_bps, (("Tbps", 10**12), ("Gbps", 10**9), ("Mbps", 10**6), ("kbps", 10**3)), "bps")
+
+
+def size_text(size_bytes: int) -> str:
+    """``64KB``: exact, and parses back to the same size."""
+    return _whole_text(size_bytes, (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("KB", 10**3)), "B")
+
+
+def _whole_text(amount: int, scales: tuple[tuple[str, int], ...], base: str) -> str:
+    for unit, scale in scales:
+        if amount and amount % scale == 0:
+            return f"{amount // scale}{unit}"
+    return f"{amount}{base}"
+
+
+def duration_text(seconds: float) -> str:
+    """``20ms``: exact, and parses back to the same duration."""
+    exact = Decimal(repr(seconds))
+    unit = "s" if exact >= 1 else "ms" if exact >= Decimal("1e-3") else "us" if exact >= Decimal("1e-6") else "ns"
+    with localcontext(prec=100):
+        return f"{(exact / DURATION_UNITS[unit]).normalize():f}{unit}"
 
 
 def format_rate(rate_bps: float) -> str:

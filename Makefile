@@ -1,0 +1,45 @@
+# carelane: the two commands of the README are `make demo` and `make test`; each does its own set-up.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+REPORTS ?= reports
+
+.PHONY: help demo test check format bench lab-shell lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: ## set-up, then the main job on real packets: declare, plan, program, measure, withdraw
+	@scripts/setup.sh demo
+	@$(PY) -m carelane lab run zhoushan-consultation --report $(REPORTS)/demo
+
+test: ## set-up, all checks, all tests
+	@scripts/setup.sh test
+	@$(MAKE) --no-print-directory check
+	@$(PY) -m pytest
+
+check: ## format, lint, types, import contracts
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/ruff check --quiet .
+	@MYPYPATH=src .venv/bin/mypy --no-error-summary
+	@.venv/bin/pyright --warnings
+	@.venv/bin/lint-imports --no-cache > $(or $(TMPDIR),/tmp)/carelane-imports.$$$$ || { cat $(or $(TMPDIR),/tmp)/carelane-imports.$$$$; exit 1; }; rm -f $(or $(TMPDIR),/tmp)/carelane-imports.*
+
+format: ## write the code in the house's form
+	@.venv/bin/ruff check --fix --quiet .
+	@.venv/bin/ruff format --quiet .
+
+bench: ## the benchmarks: a table each, and JSON under reports/bench
+	@scripts/setup.sh test
+	@for benchmark in benchmarks/[a-z]*.py; do $(PY) $$benchmark --report $(REPORTS)/bench || exit 1; done
+
+lab-shell: ## a shell inside a running lab
+	@scripts/setup.sh demo
+	@$(PY) -m carelane lab shell
+
+lock: ## resolve requirements.lock again (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
+	  --extra dev --extra lab pyproject.toml -o requirements.lock
+
+clean: ## remove what builds and tests left
+	rm -rf build dist reports .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info src/*.egg-info
