@@ -289,7 +289,8 @@ def test_a_switch_killed_while_it_is_programmed(ovs: Any, south: OpenFlowSouthbo
 
 def test_stopping_ends_everything_and_starting_again_works(ovs: Any) -> None:
     before = threading.active_count()
-    southbound = OpenFlowSouthbound(network(1), port=0, lldp_interval_s=0.2)
+    noticed: list[str] = []
+    southbound = OpenFlowSouthbound(network(1), port=0, lldp_interval_s=0.2, on_change=noticed.append)
     southbound.start()
     port = southbound.port
     ovs.add_bridge("s1", 1, controller_port=port)
@@ -300,6 +301,7 @@ def test_stopping_ends_everything_and_starting_again_works(ovs: Any) -> None:
     southbound.stop()
     assert threading.active_count() == before
     assert not southbound.statuses()["s1"].connected
+    assert noticed.count("s1") >= 2
     again = OpenFlowSouthbound(network(1), port=port)
     again.start()
     try:
