@@ -61,6 +61,7 @@ class Controller:
         self._lock = threading.Lock()
         self._store: Store | None = None
         self._southbound: Southbound | None = None
+        self._startable: _Startable | None = None
         self._reconciler: Reconciler | None = None
         self._drift: DriftCheck | None = None
         self._service: IntentService | None = None
@@ -78,6 +79,7 @@ class Controller:
             southbound = self._make_southbound(self.topology)
             if isinstance(southbound, _Startable):
                 southbound.start()
+                self._startable = southbound
         except BaseException:
             store.close()
             raise
@@ -108,8 +110,8 @@ class Controller:
         for thread in self._threads:
             thread.join(_STOP_TIMEOUT_S)
         self._threads.clear()
-        if isinstance(self._southbound, _Startable):
-            self._southbound.stop()
+        if self._startable is not None:
+            self._startable.stop()
         if self._store is not None:
             self._store.close()
         log.info("controller stopped", topology=self.topology.name)

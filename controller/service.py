@@ -68,7 +68,7 @@ class IntentService:
         with self._store.write() as write:
             filings = propose(self.topology, write, intents)
             results = tuple(record(write, filing, self._now()) for filing in filings)
-        self._reconciler.queue.add([result.name for result in results if result.phase is Phase.ADMITTED])
+        self._reconciler.queue.add([result.name for result in results])
         return results
 
     def plan(self, intents: Sequence[ServiceIntent], *, optimize: bool = False) -> Mapping[str, Any]:

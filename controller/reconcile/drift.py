@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -71,8 +71,7 @@ class DriftCheck:
         rest = (Phase.ACTIVE, Phase.DEGRADED, Phase.FAILED)
         moving = {held.name for held in view.holdings.slices if held.retiring}
         names = [name for name, intent in view.intents.items() if intent.phase in rest and name not in moving]
-        nodes = {name: view.nodes(self._reconciler.topology, name) for name in names}
-        return Scope(nodes, keepers=frozenset(Keeper))
+        return replace(self._reconciler.scope(view, names), keepers=frozenset(Keeper))
 
     def _checked(self, node: str, result: PassResult) -> NodeCheck:
         changed = result.changed.get(node)
@@ -87,12 +86,14 @@ class DriftCheck:
         )
 
     def _report(self, checks: Mapping[str, NodeCheck]) -> None:
-        """Strangers and errors are said once, when they change; the metric tells how many there are now."""
+        """Strangers and errors are said once, when they change. What the first check adds is no drift: it is new."""
         metrics = self._reconciler.metrics
         with self._lock:
             for node, check in checks.items():
                 before = self._checks.get(node)
-                if check.repaired:
+                if check.repaired and before is None:
+                    log.info("switch prepared", node=node, entries=check.repaired)
+                elif check.repaired:
                     metrics.repairs.inc(check.repaired)
                     log.warning("drift repaired", node=node, entries=check.repaired)
                 if check.error is not None and (before is None or before.error != check.error):

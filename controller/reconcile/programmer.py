@@ -25,21 +25,22 @@ class VerificationFailed(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a pass may touch: `nodes` lists the switches of every slice that it may change.
+    """What a pass may touch, by slice: all switches it is or was on, and those that it `needs` to work.
 
-    Names in `leaving` are withdrawn: what is left of them goes even while another of their switches is away.
+    While a needed switch is away, packets are not steered into the slice and its old rules stay. A switch that it
+    only leaves holds nothing up, so that a slice can move off a dead one.
     """
 
     nodes: Mapping[str, frozenset[str]]
-    leaving: frozenset[str] = frozenset()
+    needs: Mapping[str, frozenset[str]]
     keepers: frozenset[Keeper] = frozenset({Keeper.PIPELINE, Keeper.PORT})
 
     def permits(self, owner: Owner) -> bool:
         return owner in self.keepers if isinstance(owner, Keeper) else owner in self.nodes
 
     def held_back(self, result: PassResult) -> frozenset[str]:
-        """Names that a failed switch concerns: their old rules stay until the new ones are complete."""
-        return frozenset(name for name, nodes in self.nodes.items() if not nodes.isdisjoint(result.errors))
+        """Names that need a switch that failed."""
+        return frozenset(name for name, nodes in self.needs.items() if not nodes.isdisjoint(result.errors))
 
     def switches(self) -> frozenset[str]:
         return frozenset().union(*self.nodes.values())
@@ -88,8 +89,6 @@ class Programmer:
         self, stage: Stage, wanted: Mapping[str, SwitchChanges], owners: Owners, scope: Scope, result: PassResult
     ) -> None:
         held_back = frozenset() if stage is Stage.MAKE else scope.held_back(result)
-        if stage is Stage.BREAK:
-            held_back -= scope.leaving
         parts = {
             node: part
             for node, changes in wanted.items()

@@ -17,14 +17,14 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from carelane.controller.reconcile.desired import Desired, desired_program
-from carelane.controller.reconcile.holdings import Holdings
+from carelane.controller.reconcile.holdings import Holdings, nodes_of
 from carelane.controller.reconcile.metrics import ReconcileMetrics
 from carelane.controller.reconcile.programmer import PassResult, Programmer, Scope
 from carelane.controller.reconcile.promise import judge_promise
 from carelane.controller.reconcile.queue import WorkQueue
 from carelane.controller.reconcile.staging import Owners
 from carelane.controller.reconcile.standing import moved
-from carelane.controller.reconcile.verdict import Verdict, judge
+from carelane.controller.reconcile.verdict import Evidence, Verdict, judge
 from carelane.controller.southbound.protocol import Southbound, SwitchStatus
 from carelane.errors import CarelaneError, PermanentError
 from carelane.intents.lifecycle import Phase
@@ -48,6 +48,11 @@ class View:
     def nodes(self, topology: Topology, name: str) -> frozenset[str]:
         """Declared switches that concern a name."""
         return self.holdings.nodes(name) & topology.nodes.keys()
+
+    def needs(self, topology: Topology, name: str) -> frozenset[str]:
+        """Declared switches without which the slice in force does not work; none when no slice is."""
+        in_force = self.holdings.in_force(name)
+        return nodes_of(in_force.decision) & topology.nodes.keys() if in_force else frozenset()
 
 
 class Reconciler:
@@ -136,10 +141,14 @@ class Reconciler:
         desired = desired_program(self.topology, holdings, failed)
         return View(holdings, intents, desired, Owners.of(holdings))
 
-    def _run(self, view: View, names: Collection[str]) -> PassResult:
+    def scope(self, view: View, names: Collection[str]) -> Scope:
+        """The declared switches of these names."""
         nodes = {name: view.nodes(self.topology, name) for name in names}
-        leaving = frozenset(name for name in names if view.holdings.in_force(name) is None)
-        scope = Scope(nodes, leaving)
+        needs = {name: view.needs(self.topology, name) for name in names}
+        return Scope(nodes, needs)
+
+    def _run(self, view: View, names: Collection[str]) -> PassResult:
+        scope = self.scope(view, names)
         return self.programmer.run(view.desired.program, view.owners, scope, scope.switches())
 
     def _rejected(self, view: View, names: Collection[str], result: PassResult) -> frozenset[str]:
@@ -189,19 +198,21 @@ class Reconciler:
     ) -> None:
         name = intent.name
         held = view.holdings.of_name(name)
-        nodes = view.nodes(self.topology, name)
+        needs = view.needs(self.topology, name)
         in_force = view.holdings.in_force(name)
         if not held and intent.phase not in (Phase.WITHDRAWING, Phase.REQUESTED):
             self.queue.done(name)
             return
-        error = view.desired.unfit.get(name) or result.error_of(nodes)
-        mismatches = [line for node in sorted(nodes & result.states.keys()) for line in result.states[node].mismatches]
+        error = view.desired.unfit.get(name) or result.error_of(needs)
+        left = result.error_of(view.nodes(self.topology, name) - needs)
+        mismatches = [line for node in sorted(needs & result.states.keys()) for line in result.states[node].mismatches]
         promise = judge_promise(self.topology, in_force.decision, statuses) if in_force else None
-        verdict = judge(intent, held, error, promise, mismatches)
+        verdict = judge(intent, held, Evidence(error, left, promise, mismatches))
         if verdict.restore is not None:
             write.restore(name, verdict.restore)
+            write.note(name, verdict.reason, verdict.message)
         write.release(verdict.release)
-        self._write(write, intent, verdict, error)
+        self._write(write, intent, verdict, error or left)
 
     def _write(self, write: Writer, intent: StoredIntent, verdict: Verdict, error: CarelaneError | None) -> None:
         name, now = intent.name, self._now()

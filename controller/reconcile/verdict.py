@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from carelane.controller.reconcile.holdings import Held
 from carelane.controller.reconcile.standing import Finding
 from carelane.errors import CarelaneError, PermanentError
-from carelane.intents.lifecycle import INSTALLED, Phase
+from carelane.intents.lifecycle import ADMITTED, INSTALLED, Phase
 from carelane.store import StoredIntent
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Evidence", "Verdict", "judge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,55 +39,71 @@ class Verdict:
         return next((item for item in self.findings if item.status != "True"), self.findings[-1])
 
 
-def judge(
-    intent: StoredIntent,
-    held: Sequence[Held],
-    error: CarelaneError | None,
-    promise: Finding | None,
-    mismatches: Sequence[str],
-) -> Verdict:
-    """`promise` is None when no slice is in force, `mismatches` what the kernels on its way do otherwise."""
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a pass found: `error` on switches the slice in force needs, `left` on those that it only leaves.
+
+    `promise` is None when no slice is in force; `mismatches` are what kernels on its way do otherwise.
+    """
+
+    error: CarelaneError | None
+    left: CarelaneError | None
+    promise: Finding | None
+    mismatches: Sequence[str] = ()
+
+
+def judge(intent: StoredIntent, held: Sequence[Held], evidence: Evidence) -> Verdict:
+    """The standing that follows; a name keeps all that it is leaving until those switches were read back clean."""
     in_force = next((item for item in held if not item.retiring), None)
-    retiring = tuple(item.id for item in held if item.retiring)
-    phase = intent.phase
-    if in_force is None or promise is None:
-        return _gone(intent, error, retiring)
-    if phase == Phase.FAILED:
-        return _failed(intent, error, retiring)
-    if isinstance(error, PermanentError):
-        return _rejected(intent, in_force, held, error)
-    if error is not None:
-        return _waiting(phase, error)
-    installed = Finding(INSTALLED, "True", "ReadBack", "the switches hold exactly what the slice needs")
+    release = tuple(item.id for item in held if item.retiring) if evidence.left is None else ()
+    if in_force is None or evidence.promise is None:
+        return _gone(intent, evidence.left, release)
+    if intent.phase is Phase.FAILED:
+        error = evidence.error or evidence.left
+        return _failed(intent, error, release if error is None else ())
+    if isinstance(evidence.error, PermanentError):
+        return _rejected(intent, in_force, held, evidence.error)
+    if evidence.error is not None:
+        return _waiting(intent.phase, evidence.error)
+    return _standing(evidence.promise, evidence.mismatches, evidence.left, release)
+
+
+def _standing(
+    promise: Finding, mismatches: Sequence[str], left: CarelaneError | None, release: tuple[int, ...]
+) -> Verdict:
     if mismatches:
-        installed = Finding(INSTALLED, "False", "KernelMismatch", "; ".join(mismatches))
-        return Verdict(Phase.DEGRADED, (installed, promise), retry=True, release=retiring)
-    kept = promise.status == "True"
-    return Verdict(Phase.ACTIVE if kept else Phase.DEGRADED, (installed, promise), release=retiring)
+        finding = Finding(INSTALLED, "False", "KernelMismatch", "; ".join(mismatches))
+        return Verdict(Phase.DEGRADED, (finding, promise), retry=True, release=release)
+    message = "the switches hold exactly what the slice needs"
+    if left is not None:
+        message += f"; what it used before is not all removed yet: {left}"
+    phase = Phase.ACTIVE if promise.status == "True" else Phase.DEGRADED
+    installed = Finding(INSTALLED, "True", "ReadBack", message)
+    return Verdict(phase, (installed, promise), retry=left is not None, release=release)
 
 
-def _gone(intent: StoredIntent, error: CarelaneError | None, retiring: tuple[int, ...]) -> Verdict:
-    if error is not None:
-        finding = Finding(INSTALLED, "Unknown", type(error).__name__, f"its rules are not all removed yet: {error}")
+def _gone(intent: StoredIntent, left: CarelaneError | None, release: tuple[int, ...]) -> Verdict:
+    if left is not None:
+        finding = Finding(INSTALLED, "Unknown", type(left).__name__, f"its rules are not all removed yet: {left}")
         return Verdict(Phase.WITHDRAWING, (finding,), retry=True)
     finding = Finding(INSTALLED, "False", "Removed", "the switches were read back and hold nothing of it")
     after = Phase.WITHDRAWN if intent.deleted_at is not None else Phase.REFUSED
-    return Verdict(after, (finding,), release=retiring)
+    return Verdict(after, (finding,), release=release)
 
 
-def _failed(intent: StoredIntent, error: CarelaneError | None, retiring: tuple[int, ...]) -> Verdict:
+def _failed(intent: StoredIntent, error: CarelaneError | None, release: tuple[int, ...]) -> Verdict:
     """Its rules are off the switches, or on their way; the reason for the failure stays as it was told."""
     standing = intent.status.standing
     finding = Finding(INSTALLED, "False", standing.reason, standing.message)
-    return Verdict(Phase.FAILED, (finding,), retry=error is not None, release=() if error else retiring)
+    return Verdict(Phase.FAILED, (finding,), retry=error is not None, release=release)
 
 
 def _rejected(intent: StoredIntent, in_force: Held, held: Sequence[Held], error: PermanentError) -> Verdict:
     before = [item for item in held if item.retiring and item.generation < in_force.generation]
     if before and in_force.generation == intent.generation:
         message = f"generation {in_force.generation} was rejected: {error}; generation {before[-1].generation} returns"
-        finding = Finding(INSTALLED, "False", "UpdateRejected", message)
-        return Verdict(Phase.INSTALLING, (finding,), again=True, restore=before[-1].id)
+        findings = tuple(Finding(kind, "False", "UpdateRejected", message) for kind in (INSTALLED, ADMITTED))
+        return Verdict(Phase.INSTALLING, findings, again=True, restore=before[-1].id)
     message = (
         f"{error}; its rules are being removed and its capacity stays reserved: "
         "remove the cause and file it again, or delete it"

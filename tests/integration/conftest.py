@@ -36,13 +36,15 @@ spec:
     - {id: ws, a: west, b: south, capacity: 100Mbps, length: 60km, availability: 99.99%}
     - {id: se, a: south, b: east, capacity: 100Mbps, length: 60km, availability: 99.99%}
   endpoints:
-    - {id: west/a, node: west, address: 10.0.1.1/32, mac: "02:00:00:00:01:01", capacity: 1Gbps}
-    - {id: west/b, node: west, address: 10.0.1.2/32, mac: "02:00:00:00:01:02", capacity: 1Gbps}
-    - {id: west/c, node: west, address: 10.0.1.3/32, mac: "02:00:00:00:01:03", capacity: 1Gbps}
-    - {id: east/a, node: east, address: 10.0.2.1/32, mac: "02:00:00:00:02:01", capacity: 1Gbps}
-    - {id: east/b, node: east, address: 10.0.2.2/32, mac: "02:00:00:00:02:02", capacity: 1Gbps}
-    - {id: east/c, node: east, address: 10.0.2.3/32, mac: "02:00:00:00:02:03", capacity: 1Gbps}
 """
+
+SITES = "abcdefghijklmnopqrst"
+DIAMOND += "".join(
+    f"    - {{id: {node}/{site}, node: {node}, address: 10.0.{net}.{host}/32, "
+    f'mac: "02:00:00:00:{net:02}:{host:02}", capacity: 1Gbps}}\n'
+    for net, node in ((1, "west"), (2, "east"))
+    for host, site in enumerate(SITES, 1)
+)
 
 FAST = Backoff(base_s=0.001, cap_s=0.01, rate_per_s=10_000.0)
 

@@ -51,10 +51,14 @@ def test_any_arrangement_of_yaml_pieces(text: str) -> None:
     survives(text)
 
 
+# Control characters and Unicode line breaks in keys are beyond PyYAML's own writer.
+PRINTABLE = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=12)
+
+
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.text(max_size=12),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+        st.none() | st.booleans() | st.integers(-(10**20), 10**20) | PRINTABLE,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(PRINTABLE, inner, max_size=3),
         max_leaves=12,
     )
 )

@@ -40,7 +40,7 @@ def why_not() -> str | None:
 
 
 class OvsSandbox:
-    """Use as a context manager. `entered` puts the calling thread, and threads it starts, into the network namespace."""
+    """Use as a context manager. `entered` puts the calling thread, and threads it starts, into its network."""
 
     def __init__(self) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="carelane-ovs-"))
@@ -130,6 +130,14 @@ class OvsSandbox:
                 *("add-port", bridge, name, "--", "set", "interface", name, "type=patch"),
                 *(f"options:peer={peer}", f"ofport_request={port}"),
             )
+
+    def add_wire(self, a: str, a_port: int, b: str, b_port: int) -> None:
+        """A link between two switches that the kernel can shape: a veth pair."""
+        near, far = f"{a}-{a_port}", f"{b}-{b_port}"
+        self.run("ip", "link", "add", near, "type", "veth", "peer", "name", far)
+        for bridge, name, port in ((a, near, a_port), (b, far, b_port)):
+            self.run("ip", "link", "set", name, "up")
+            self.vsctl("add-port", bridge, name, "--", "set", "interface", name, f"ofport_request={port}")
 
     def signal(self, daemon: str, name: str) -> None:
         """Send a signal, such as STOP, to ovs-vswitchd or ovsdb-server."""

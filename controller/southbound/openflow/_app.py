@@ -26,7 +26,7 @@ from carelane.controller.southbound.openflow._compat import (
     ofp_event,
     set_ev_handler,
 )
-from carelane.controller.southbound.openflow._connection import Connection
+from carelane.controller.southbound.openflow._connection import STOPPING, Connection
 from carelane.errors import ConflictError
 
 __all__ = ["Events", "Runner"]
@@ -118,7 +118,7 @@ class Runner:
         with self._lock:
             serving = dict(self._serving)
         for connection in serving:
-            connection.close("the controller is stopping")
+            connection.close(STOPPING)
         for thread in serving.values():
             thread.join()
         self._manager.close()

@@ -31,7 +31,9 @@ from carelane.controller.southbound.openflow._compat import (
     parser,
 )
 
-__all__ = ["Connection"]
+__all__ = ["STOPPING", "Connection"]
+
+STOPPING = "the controller is stopping"
 
 _LOG = logging.getLogger(__name__)
 _HEADER = struct.Struct(ofp.OFP_HEADER_PACK_STR)

@@ -14,13 +14,13 @@ import select
 import socket
 import sys
 import time
-from array import array
 from pathlib import Path
 from typing import Any
 
 from carelane.lab._netns import enter_netns
 from carelane.lab.traffic.batch import Receiver
-from carelane.lab.traffic.packet import HEADER, SINK_PORT, UDP_PORT
+from carelane.lab.traffic.models import IP_UDP_BYTES
+from carelane.lab.traffic.packet import HEADER, SAMPLE, SINK_PORT, UDP_PORT
 
 __all__ = ["main"]
 
@@ -29,22 +29,46 @@ _RECEIVE_BUFFER = 64 * 1024 * 1024
 _PAUSE_S = 0.010
 
 
+class _Kept:
+    """Samples of one flow in chunks: a growing array would be moved by the kernel, which stops the lab for that long."""
+
+    _SAMPLES = 4096
+
+    def __init__(self) -> None:
+        self._full: list[bytearray] = []
+        self._chunk = bytearray(SAMPLE.size * self._SAMPLES)
+        self._offset = 0
+
+    def add(self, sequence: int, sent: int, received: int, ip_bytes: int) -> None:
+        if self._offset == len(self._chunk):
+            self._full.append(self._chunk)
+            self._chunk, self._offset = bytearray(SAMPLE.size * self._SAMPLES), 0
+        SAMPLE.pack_into(self._chunk, self._offset, sequence, sent, received, ip_bytes)
+        self._offset += SAMPLE.size
+
+    def write(self, path: Path) -> None:
+        with path.open("wb") as file:
+            for chunk in self._full:
+                file.write(chunk)
+            file.write(memoryview(self._chunk)[: self._offset])
+
+
 class _Intake:
     """One host's socket."""
 
-    def __init__(self, opened: socket.socket, samples: dict[int, array[int]]) -> None:
+    def __init__(self, opened: socket.socket, samples: dict[int, _Kept]) -> None:
         self._batch = Receiver(opened, HEADER.size)
         self._samples = samples
 
     def drain(self) -> bool:
         """Take one batch; True when the socket may hold more."""
-        times = self._batch.receive()
-        for index, received in enumerate(times):
+        arrivals = self._batch.receive()
+        for index, (received, payload) in enumerate(arrivals):
             flow, sequence, sent, _ = HEADER.unpack_from(self._batch.buffer, index * HEADER.size)
             kept = self._samples.get(flow)
             if kept is not None and received:
-                kept.extend((sequence, sent, received))
-        return len(times) == Receiver.CAPACITY
+                kept.add(sequence, sent, received, payload + IP_UDP_BYTES)
+        return len(arrivals) == Receiver.CAPACITY
 
     def overflow(self) -> int:
         return self._batch.overflow()
@@ -59,7 +83,7 @@ def _udp(netns: str, port: int) -> socket.socket:
     return opened
 
 
-def _open_intakes(hosts: list[str], samples: dict[int, array[int]]) -> tuple[dict[int, _Intake], list[socket.socket]]:
+def _open_intakes(hosts: list[str], samples: dict[int, _Kept]) -> tuple[dict[int, _Intake], list[socket.socket]]:
     intakes: dict[int, _Intake] = {}
     sinks: list[socket.socket] = []
     for netns in hosts:
@@ -92,7 +116,7 @@ def _receive(intakes: dict[int, _Intake]) -> None:
 
 def main() -> None:
     config: dict[str, Any] = json.loads(sys.stdin.readline())
-    samples: dict[int, array[int]] = {int(flow): array("q") for flow in config["flows"]}
+    samples: dict[int, _Kept] = {int(flow): _Kept() for flow in config["flows"]}
     intakes, _sinks = _open_intakes(config["hosts"], samples)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -100,8 +124,7 @@ def main() -> None:
     folder = Path(config["folder"])
     folder.mkdir(parents=True, exist_ok=True)
     for flow, kept in samples.items():
-        with (folder / f"{flow}.samples").open("wb") as file:
-            kept.tofile(file)
+        kept.write(folder / f"{flow}.samples")
     overflow = sum(intake.overflow() for intake in intakes.values())
     sys.stdout.write(json.dumps({"overflow": overflow}) + "\n")
 
