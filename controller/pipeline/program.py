@@ -79,7 +79,8 @@ class SliceIds:
 class Match:
     """OpenFlow 1.3 match; None is a wildcard. Addresses are `a.b.c.d/len` text in canonical form, MACs lower case.
 
-    With `eth_type` 0x86dd the addresses are IPv6 prefixes in canonical text and match the IPv6 fields.
+    With `eth_type` 0x86dd the addresses are IPv6 prefixes in canonical text and match the IPv6 fields; with 0x0806
+    they are the protocol addresses of ARP (arp_spa and arp_tpa).
     """
 
     in_port: int | None = None
@@ -93,8 +94,6 @@ class Match:
     l4_dst: int | None = None
     mpls_label: int | None = None
     mpls_tc: int | None = None
-    arp_spa: str | None = None
-    arp_tpa: str | None = None
 
     @property
     def order(self) -> tuple[tuple[bool, int | str], ...]:

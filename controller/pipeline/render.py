@@ -34,7 +34,6 @@ __all__ = [
     "describe_program",
     "describe_switch",
     "render_flow",
-    "render_flow_key",
     "render_group",
     "render_meter",
     "render_port",
@@ -42,6 +41,7 @@ __all__ = [
 
 _PORT_NAMES = {IN_PORT: "IN_PORT", CONTROLLER_PORT: "CONTROLLER"}
 _TYPE_NAMES = {0x0800: "ip", 0x0806: "arp", 0x86DD: "ipv6", 0x8847: "mpls"}
+_ADDRESS_NAMES = {0x86DD: ("ipv6_src", "ipv6_dst"), 0x0806: ("arp_spa", "arp_tpa")}
 _SIGNS = {"add": "+", "modify": "~", "delete": "-"}
 
 
@@ -67,12 +67,9 @@ def describe_changes(changes: SwitchChanges) -> list[str]:
 def render_flow(rule: FlowRule) -> str:
     """A whole flow entry."""
     actions = ",".join(_action(action) for action in rule.actions) or "drop"
-    return f"cookie={rule.cookie:#x}, {render_flow_key(rule)} actions={actions}"
-
-
-def render_flow_key(rule: FlowRule) -> str:
-    """What identifies the entry on its switch: table, priority and match."""
-    return f"table={rule.table}, priority={rule.priority}{_match(rule.match)}"
+    return (
+        f"cookie={rule.cookie:#x}, table={rule.table}, priority={rule.priority}{_match(rule.match)} actions={actions}"
+    )
 
 
 def render_group(group: Group) -> str:
@@ -107,7 +104,7 @@ def _render(item: Target) -> str:
 
 def _match(match: Match) -> str:
     kind = match.eth_type
-    ipv6 = kind == 0x86DD
+    names = _ADDRESS_NAMES.get(kind or 0, ("nw_src", "nw_dst"))
     parts: list[str] = []
     if kind is not None:
         parts.append(_TYPE_NAMES.get(kind, f"dl_type={kind:#06x}"))
@@ -115,10 +112,8 @@ def _match(match: Match) -> str:
         ("in_port", match.in_port),
         ("dl_src", match.eth_src),
         ("dl_dst", match.eth_dst),
-        ("ipv6_src" if ipv6 else "nw_src", match.ip_src),
-        ("ipv6_dst" if ipv6 else "nw_dst", match.ip_dst),
-        ("arp_spa", match.arp_spa),
-        ("arp_tpa", match.arp_tpa),
+        (names[0], match.ip_src),
+        (names[1], match.ip_dst),
         ("nw_proto", match.ip_proto),
         ("tp_src", match.l4_src),
         ("tp_dst", match.l4_dst),

@@ -12,7 +12,6 @@ from carelane.controller.pipeline.program import Match
 __all__ = ["Label", "Packet", "matches", "packet_of"]
 
 IPV4, ARP, IPV6, MPLS = 0x0800, 0x0806, 0x86DD, 0x8847
-_IP = (IPV4, IPV6)
 _PORT_PROTOCOLS = (6, 17, 132)
 
 
@@ -26,7 +25,9 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """`eth_type` is what lies under the labels; `labels` has the outermost first. Addresses are plain text."""
+    """`eth_type` is what lies under the labels; `labels` has the outermost first. Addresses are plain text; those of
+    an ARP packet are its protocol addresses.
+    """
 
     eth_type: int = IPV4
     ip_src: str | None = None
@@ -37,8 +38,6 @@ class Packet:
     ip_proto: int | None = None
     l4_src: int | None = None
     l4_dst: int | None = None
-    arp_spa: str | None = None
-    arp_tpa: str | None = None
     labels: tuple[Label, ...] = ()
     size_bytes: int = 1514
 
@@ -60,7 +59,7 @@ def matches(match: Match, packet: Packet, in_port: int) -> bool:
 
 
 def _matches_label(match: Match, packet: Packet) -> bool:
-    hidden = (match.ip_src, match.ip_dst, match.ip_proto, match.l4_src, match.l4_dst, match.arp_spa, match.arp_tpa)
+    hidden = (match.ip_src, match.ip_dst, match.ip_proto, match.l4_src, match.l4_dst)
     outer = packet.labels[0]
     return (
         all(field is None for field in hidden)
@@ -73,10 +72,8 @@ def _matches_payload(match: Match, packet: Packet) -> bool:
     return (
         match.mpls_label is None
         and match.mpls_tc is None
-        and _within(match.ip_src, packet.ip_src if packet.eth_type in _IP else None)
-        and _within(match.ip_dst, packet.ip_dst if packet.eth_type in _IP else None)
-        and _within(match.arp_spa, packet.arp_spa if packet.eth_type == ARP else None)
-        and _within(match.arp_tpa, packet.arp_tpa if packet.eth_type == ARP else None)
+        and _within(match.ip_src, packet.ip_src)
+        and _within(match.ip_dst, packet.ip_dst)
         and _same(match.ip_proto, packet.ip_proto)
         and _same(match.l4_src, packet.l4_src)
         and _same(match.l4_dst, packet.l4_dst)
@@ -130,7 +127,7 @@ def _parse(frame: bytes) -> Packet:
         fields = _ipv6(frame, at)
     elif kind == ARP:
         spa, tpa = struct.unpack_from("!14x4s6x4s", frame, at)
-        fields = {"arp_spa": str(IPv4Address(spa)), "arp_tpa": str(IPv4Address(tpa))}
+        fields = {"ip_src": str(IPv4Address(spa)), "ip_dst": str(IPv4Address(tpa))}
     return Packet(
         eth_type=kind,
         eth_src=frame[6:12].hex(":"),

@@ -32,8 +32,9 @@ from carelane.controller.pipeline.program import (
     ToMeter,
     is_own_cookie,
 )
-from carelane.controller.pipeline.render import render_flow, render_flow_key, render_group, render_meter
+from carelane.controller.pipeline.render import render_flow, render_group, render_meter
 from carelane.controller.southbound._packet import Label, Packet, matches
+from carelane.controller.southbound.protocol import flow_key_text
 from carelane.errors import ProgramError
 
 __all__ = ["Emission", "Fate", "SimulatedSwitch"]
@@ -117,7 +118,7 @@ class SimulatedSwitch:
 
     def flow_packets(self) -> dict[str, int]:
         own = (rule for rule in self._flows.values() if is_own_cookie(rule.cookie))
-        return {render_flow_key(rule): self._packets[rule.key] for rule in own}
+        return {flow_key_text(rule): self._packets[rule.key] for rule in own}
 
     def meter_drops(self) -> dict[int, int]:
         return {number: held.dropped for number, held in self._meters.items()}
@@ -143,7 +144,7 @@ class SimulatedSwitch:
         if verb == "delete":
             self._forget_flow(rule.key)
             return
-        self._check_references(rule.actions, f"flow {render_flow_key(rule)}")
+        self._check_references(rule.actions, f"flow {flow_key_text(rule)}")
         if verb == "add":
             self._flows[rule.key] = rule
             self._packets[rule.key] = 0
@@ -208,7 +209,7 @@ class SimulatedSwitch:
 
     def _lookup(self, table: int, packet: Packet, in_port: int) -> FlowRule | None:
         index = self._rules_by_port()
-        rules = [*index.get((table, in_port), ()), *index.get((table, None), ())]
+        rules: list[FlowRule] = [*index.get((table, in_port), []), *index.get((table, None), [])]
         found = [rule for rule in rules if matches(rule.match, packet, in_port)]
         if not found:
             return None

@@ -67,6 +67,6 @@ class Draft:
         match = rule.match
         return (
             f"slices {owners[0]} and {owners[1]} cannot be told apart at {node}: both carry traffic from "
-            f"{match.ip_src or match.arp_spa} to {match.ip_dst or match.arp_tpa} at port {match.in_port}; "
+            f"{match.ip_src} to {match.ip_dst} at port {match.in_port}; "
             "merge the intents, or give one of the services an address of its own"
         )

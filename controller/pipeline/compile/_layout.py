@@ -87,5 +87,5 @@ def _edge_rules(endpoint: Endpoint) -> Iterator[FlowRule]:
     member = Match(in_port=port, eth_src=mac, eth_type=kind, ip_src=address)
     yield FlowRule(PORTS, _ADMIT_PRIORITY, member, onward, cookie)
     if kind == IPV4:
-        asking = Match(in_port=port, eth_src=mac, eth_type=ARP, arp_spa=address)
+        asking = Match(in_port=port, eth_src=mac, eth_type=ARP, ip_src=address)
         yield FlowRule(PORTS, _ADMIT_PRIORITY, asking, onward, cookie)

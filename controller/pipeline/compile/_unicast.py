@@ -47,12 +47,12 @@ def program_way(draft: Draft, owner: Slice, way: Way) -> None:
     if way.meter is not None:
         draft.meter(way.origin.node, Meter(way.meter, way.bucket.rate_kbps, way.bucket.burst_kb))
     if not way.lanes[0].steps:
-        _classify(draft, owner, way, SetDscp(owner.traffic_class.dscp), deliver(draft, owner, way.target))
+        _classify(draft, owner, way, deliver(draft, owner, way.target))
         if _resolvable(owner, way):
             _classify_arp(draft, owner, way, emit(draft, owner, way.target.node, way.target.port))
         return
     onward = _onward(draft, owner, way)
-    _classify(draft, owner, way, SetDscp(owner.traffic_class.dscp), (PushMpls(), *onward))
+    _classify(draft, owner, way, (PushMpls(), *onward))
     if _resolvable(owner, way):
         _classify_arp(draft, owner, way, (PushMpls(), SetMplsTc(ARP_TC), *onward))
     for lane in way.lanes:
@@ -75,25 +75,21 @@ def police_actions(way: Way) -> tuple[Action, ...]:
     return () if way.meter is None else (ToMeter(way.meter),)
 
 
-def _classify(draft: Draft, owner: Slice, way: Way, mark: SetDscp, onward: tuple[Action, ...]) -> None:
-    match = Match(
-        in_port=way.origin.port,
-        eth_type=ether_type(way.origin.address),
-        ip_src=str(way.origin.address),
-        ip_dst=str(way.target.address),
-    )
-    priority = classify_priority(way.origin.address, way.target.address)
-    rule = FlowRule(CLASSIFY, priority, match, (*police_actions(way), mark, *onward), owner.cookie)
-    draft.flow(way.origin.node, rule)
+def _classify(draft: Draft, owner: Slice, way: Way, onward: tuple[Action, ...]) -> None:
+    actions = (SetDscp(owner.traffic_class.dscp), *onward)
+    _add_classifier(draft, owner, way, ether_type(way.origin.address), actions)
 
 
 def _classify_arp(draft: Draft, owner: Slice, way: Way, onward: tuple[Action, ...]) -> None:
     """ARP between the members of a pair travels inside the slice, under the slice's meter, and nowhere else."""
-    match = Match(
-        in_port=way.origin.port, eth_type=ARP, arp_spa=str(way.origin.address), arp_tpa=str(way.target.address)
-    )
-    priority = classify_priority(way.origin.address, way.target.address)
-    draft.flow(way.origin.node, FlowRule(CLASSIFY, priority, match, (*police_actions(way), *onward), owner.cookie))
+    _add_classifier(draft, owner, way, ARP, onward)
+
+
+def _add_classifier(draft: Draft, owner: Slice, way: Way, eth_type: int, actions: tuple[Action, ...]) -> None:
+    source, destination = way.origin.address, way.target.address
+    match = Match(in_port=way.origin.port, eth_type=eth_type, ip_src=str(source), ip_dst=str(destination))
+    priority = classify_priority(source, destination)
+    draft.flow(way.origin.node, FlowRule(CLASSIFY, priority, match, (*police_actions(way), *actions), owner.cookie))
 
 
 def _resolvable(owner: Slice, way: Way) -> bool:
