@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from carelane.controller.pipeline import decision_json
 from carelane.controller.pipeline.compile import compile_program
 from carelane.controller.pipeline.identifiers import CookieKind, cookie_of
-from carelane.controller.pipeline.present import decision_json
 from carelane.controller.reconcile.holdings import Held
 from carelane.controller.views import (
     ConditionView,

@@ -106,10 +106,12 @@ class Controller:
         self._stopping.set()
         self._check_now.set()
         if self._reconciler is not None:
-            self._reconciler.close()
+            self._reconciler.queue.close()
         for thread in self._threads:
             thread.join(_STOP_TIMEOUT_S)
         self._threads.clear()
+        if self._reconciler is not None:
+            self._reconciler.close()
         if self._startable is not None:
             self._startable.stop()
         if self._store is not None:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from carelane.controller._describe import detail_of, summary_of
+from carelane.controller.pipeline import plan_json
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
-from carelane.controller.pipeline.present import plan_json
 from carelane.controller.reconcile.admission import dry_run, propose
 from carelane.controller.reconcile.desired import desired_program
 from carelane.controller.reconcile.drift import DriftCheck

@@ -161,7 +161,7 @@ class Query:
     acceptable: Callable[[Metrics], bool]
     max_wear: float = inf
     paid_groups: frozenset[str] = frozenset()
-    accept: Callable[[Route], bool] = field(default=lambda route: True)
+    accept: Callable[[Route], bool] = field(default=lambda _: True)
 
     def metrics(self, arcs: Iterable[int]) -> Metrics:
         """Metrics of the path made of `arcs`."""
@@ -280,7 +280,7 @@ class _Remainders:
             return graph.link_wear[arc >> 1] + (graph.node_wear[node] if node != target else 0.0)
 
         self.propagation = _distances(into, target, lambda arc: graph.propagation[arc >> 1])
-        self.hops = _distances(into, target, lambda arc: 1)
+        self.hops = _distances(into, target, lambda _: 1)
         self.latency = _distances(into, target, lambda arc: graph.latency[arc >> 1])
         self.wear = _distances(into, target, wear) if query.max_wear < inf else None
         self.loss = _distances(into, target, lambda arc: graph.loss[arc >> 1]) if any(graph.loss) else None

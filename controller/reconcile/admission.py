@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from carelane.controller.pipeline import plan, resolve
 from carelane.controller.pipeline.compile import check_slice
 from carelane.controller.pipeline.identifiers import allocate, labels_needed
-from carelane.controller.pipeline.plan import plan
 from carelane.controller.pipeline.program import SliceIds
 from carelane.controller.pipeline.requirement import Requirement
-from carelane.controller.pipeline.resolve import resolve
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.errors import ConflictError, InputError

@@ -54,17 +54,15 @@ class DriftCheck:
         reconciler = self._reconciler
         wanted = reconciler.topology.nodes.keys() if nodes is None else nodes & reconciler.topology.nodes.keys()
         with reconciler.turn:
-            view = reconciler.view(self._stored_names())
+            with reconciler.store.read() as read:
+                names = read.holders()
+            view = reconciler.view(names)
             scope = self._scope(view)
             result = reconciler.programmer.run(view.desired.program, view.owners, scope, wanted)
         checks = {node: self._checked(node, result) for node in wanted}
         self._report(checks)
         self._ask_for_reconciliation(view, scope, result)
         return checks
-
-    def _stored_names(self) -> frozenset[str]:
-        with self._reconciler.store.read() as read:
-            return frozenset(held.name for held in read.slices())
 
     def _scope(self, view: View) -> Scope:
         """Slices at rest, what no slice owns, and the pipeline itself."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from carelane.controller.pipeline.present import decision_json
+from carelane.controller.pipeline import decision_json
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.controller.reconcile.admission import Filing
 from carelane.controller.reconcile.codec import encode_decision

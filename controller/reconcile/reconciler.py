@@ -85,15 +85,14 @@ class Reconciler:
     def enqueue_all(self) -> None:
         """Every name that holds anything or waits for something, as after a start."""
         with self.store.read() as read:
-            names = {held.name for held in read.slices()}
+            names = read.holders()
         self.queue.add(sorted(names))
 
     def enqueue_unfinished(self) -> None:
         """Names that another process filed or withdrew, or that were forgotten; those under way are left alone."""
         unfinished = (Phase.REQUESTED, Phase.ADMITTED, Phase.INSTALLING, Phase.WITHDRAWING)
         with self.store.read() as read:
-            names = {intent.name for intent in read.intents(phases=unfinished)}
-            names |= {held.name for held in read.slices() if held.retiring}
+            names = {intent.name for intent in read.intents(phases=unfinished)} | read.holders(retiring=True)
         self.queue.add_idle(sorted(names))
 
     def enqueue_nodes(self, nodes: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from carelane.errors import NotFoundError
 from carelane.intents.lifecycle import Condition, IntentStatus, Phase
-from carelane.store._tables import HistoryRow, IntentRow, SliceRow, StatusRow
+from carelane.store._tables import HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
 from carelane.store.records import StoredEvent, StoredIntent, StoredSlice, StoredStatus
 
 __all__ = ["Reader"]
@@ -53,10 +54,26 @@ class Reader:
 
     def slices(self, name: str | None = None) -> tuple[StoredSlice, ...]:
         """All that is held, in the order in which it was admitted."""
-        query = select(SliceRow).order_by(SliceRow.id)
+        slices = select(SliceRow.__table__).order_by(SliceRow.id)
+        floors = select(ReservationRow.slice_id, ReservationRow.node, ReservationRow.port, ReservationRow.rate_bps)
         if name is not None:
-            query = query.where(SliceRow.name == name)
-        return tuple(_slice(row) for row in self._session.scalars(query))
+            slices = slices.where(SliceRow.name == name)
+            floors = floors.join(SliceRow, SliceRow.id == ReservationRow.slice_id).where(SliceRow.name == name)
+        # Plain rows: every decision and every pass reads all of them, and mapped objects cost several times as much.
+        held: defaultdict[int, dict[tuple[str, str], int]] = defaultdict(dict)
+        for slice_id, node, port, rate_bps in self._session.execute(floors):
+            held[slice_id][(node, port)] = rate_bps
+        return tuple(
+            StoredSlice(**row, floors=MappingProxyType(held[row["id"]]))
+            for row in self._session.execute(slices).mappings()
+        )
+
+    def holders(self, *, retiring: bool | None = None) -> frozenset[str]:
+        """Names that hold something; with `retiring`, by a slice that is, or is not, on its way out."""
+        query = select(SliceRow.name)
+        if retiring is not None:
+            query = query.where(SliceRow.retiring.is_(retiring))
+        return frozenset(self._session.scalars(query))
 
     def history(self, name: str, limit: int = 100) -> tuple[StoredEvent, ...]:
         """The last `limit` steps of one intent, oldest first."""
@@ -99,17 +116,3 @@ def _standing(row: StatusRow) -> IntentStatus:
         for item in row.conditions
     )
     return IntentStatus(Phase(row.phase), row.reason, row.message, row.since, conditions)
-
-
-def _slice(row: SliceRow) -> StoredSlice:
-    return StoredSlice(
-        id=row.id,
-        name=row.name,
-        generation=row.generation,
-        retiring=row.retiring,
-        number=row.number,
-        first_label=row.first_label,
-        labels=row.labels,
-        decision=row.decision,
-        floors=MappingProxyType({(item.node, item.port): item.rate_bps for item in row.reservations}),
-    )

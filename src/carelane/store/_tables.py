@@ -95,7 +95,7 @@ class SliceRow(Base):
     labels: Mapped[int]
     decision: Mapped[str] = mapped_column(Text)
 
-    reservations: Mapped[list[ReservationRow]] = relationship(lazy="selectin", cascade="all, delete-orphan")
+    reservations: Mapped[list[ReservationRow]] = relationship(cascade="all, delete-orphan")
 
     __table_args__ = (
         Index("uq_slices_name_in_force", "name", unique=True, sqlite_where=text("NOT retiring"),
