@@ -19,8 +19,7 @@ from pathlib import Path
 
 import networkx
 
-from carelane.controller.pipeline.plan import plan
-from carelane.controller.pipeline.resolve import resolve
+from carelane.controller.pipeline import plan, resolve
 from carelane.controller.pipeline.slice_plan import PlanResult
 from carelane.intents import ServiceIntent, parse_line
 from carelane.topology import Topology, load_topology, to_graph

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from carelane.api.placing import placed
-from carelane.controller.pipeline.resolve import resolve
+from carelane.controller.pipeline import resolve
 from carelane.documents import MAX_BYTES
 from carelane.errors import InputError
 from carelane.intents import ServiceIntent, from_manifest, load_intents, parse_line

@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from carelane.api.hosts import is_loopback
 from carelane.api.rest.problems import problem
 
-__all__ = ["MEDIA_TYPES", "Guard", "is_loopback"]
+__all__ = ["MEDIA_TYPES", "Guard"]
 
 MEDIA_TYPES = frozenset(
     {"application/json", "application/yaml", "application/x-yaml", "application/vnd.yaml", "text/yaml", "text/x-yaml"}
@@ -25,16 +26,6 @@ MEDIA_TYPES = frozenset(
 _CHANGING = frozenset({"POST", "PUT", "PATCH"})
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[^\s:\[\]@/]+))(?::[0-9]{0,5})?")
 _LOCAL_NAMES = frozenset({"localhost"})
-
-
-def is_loopback(host: str) -> bool:
-    """Whether binding to `host` keeps the server on this machine. Only literal addresses and localhost count."""
-    if host in _LOCAL_NAMES:
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:

@@ -186,7 +186,17 @@ def test_a_browser_on_another_site_cannot_file_or_look(client: httpx.Client, int
     for media_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
         headers = {"content-type": media_type} if media_type else {}
         problem(client.post("/v1/intents", content=intent_text, headers=headers), 415)
-    for host in ("rebound.example", "[::1", "::1", "a@localhost", "", "127.0.0.1.example", "localhost.example:80", "[::1].example", "10.0.0.1"):
+    for host in (
+        "rebound.example",
+        "[::1",
+        "::1",
+        "a@localhost",
+        "",
+        "127.0.0.1.example",
+        "localhost.example:80",
+        "[::1].example",
+        "10.0.0.1",
+    ):
         problem(client.get("/v1/intents", headers={"host": host}), 421)
     for host in ("localhost", "LOCALHOST:1", "127.0.0.1:1", "[::1]:1"):
         assert client.get("/v1/intents", headers={"host": host}).status_code == 200
@@ -251,7 +261,9 @@ def test_any_path_has_an_answer(client: httpx.Client, path: str) -> None:
 
 def test_many_at_once_keep_the_capacity_promise(start_server: Any, topology_text: str, intent_text: str) -> None:
     """Forty sites ask for 100 Mbit/s each to one console of 1 Gbit/s, from sixteen threads: ten are admitted."""
-    sites = "".join(f"    - {{id: site-{n}, node: county, address: 10.1.1.{n}/32, capacity: 1Gbps}}\n" for n in range(40))
+    sites = "".join(
+        f"    - {{id: site-{n}, node: county, address: 10.1.1.{n}/32, capacity: 1Gbps}}\n" for n in range(40)
+    )
     server = start_server(topology=topology_text + sites)
     client = httpx.Client(base_url=server.url, timeout=60, trust_env=False)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import urllib.error
 import urllib.request
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from carelane.api.hosts import is_loopback
 from carelane.errors import (
     CarelaneError,
     ConflictError,
@@ -85,15 +85,8 @@ class Client:
 
     def _opener(self) -> urllib.request.OpenerDirector:
         """A proxy set for the outside world is of no use for a server on this machine."""
-        handlers = [urllib.request.ProxyHandler({})] if _is_local(urlsplit(self.url).hostname or "") else []
+        handlers = [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(self.url).hostname or "") else []
         return urllib.request.build_opener(*handlers)
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _decode(data: bytes, url: str) -> Any:

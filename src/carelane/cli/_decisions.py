@@ -37,6 +37,7 @@ def print_plan(document: Row) -> None:
         empty="no intents",
     )
     notes = [note for decision in decisions for note in decision_notes(decision)]
+    notes += _assumptions(decisions)
     if notes:
         emit_text("\n" + "\n".join(notes))
     emit_text("\n" + _totals(document["totals"]))
@@ -65,16 +66,25 @@ def path_rows(paths: Sequence[Row]) -> Iterator[tuple[str, ...]]:
 
 
 def decision_notes(decision: Row) -> Iterator[str]:
-    """Reasons and offers of a refusal, assumptions, and whether the search was cut short."""
+    """Reasons and offers of a refusal, and whether the search was cut short."""
     name = decision["name"]
     for reason in decision.get("reasons", ()):
         yield f"{name}: refused: {reason_text(reason)}"
     for offer in decision.get("offers", ()):
         yield f"{name}: would be accepted: {offer_text(offer)}"
-    for assumption in decision.get("assumptions", ()):
-        yield f"{name}: assumed: {assumption}"
     if not decision.get("proven", True):
         yield f"{name}: the search was cut short; a better answer may exist"
+
+
+def _assumptions(decisions: Sequence[Row]) -> Iterator[str]:
+    """Each assumption once, with the names it holds for, or without when it holds for all."""
+    holders: dict[str, list[str]] = {}
+    for decision in decisions:
+        for assumption in decision.get("assumptions", ()):
+            holders.setdefault(assumption, []).append(str(decision["name"]))
+    for assumption, names in holders.items():
+        whose = "" if len(names) == len(decisions) else f" for {', '.join(names)}"
+        yield f"assumed{whose}: {assumption}"
 
 
 def reason_text(reason: Row) -> str:

@@ -61,8 +61,10 @@ def _print_decision(title: str, decision: Row | None) -> None:
     emit_text(f"{decision['decision']}, availability {show(decision.get('availability'))}")
     if decision["paths"]:
         emit_rows(("ROLE", "TO", "PATH", "RESERVED", "DELAY", "JITTER"), path_rows(decision["paths"]))
-    for note in decision_notes({"name": "  ", **decision}):
+    for note in decision_notes(decision):
         emit_text(note)
+    for assumption in decision.get("assumptions", ()):
+        emit_text(f"assumed: {assumption}")
 
 
 def _print_placement(placement: Row | None) -> None:

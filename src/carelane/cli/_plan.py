@@ -8,10 +8,8 @@ from carelane.cli._decisions import print_plan
 from carelane.cli._exit import Exit
 from carelane.cli._output import Format, emit
 from carelane.cli._sources import Filed
-from carelane.controller.pipeline.plan import plan
-from carelane.controller.pipeline.present import plan_json
+from carelane.controller.pipeline import plan, plan_json, resolve
 from carelane.controller.pipeline.requirement import Requirement
-from carelane.controller.pipeline.resolve import resolve
 from carelane.errors import InputError
 from carelane.topology import Topology
 
