@@ -28,8 +28,12 @@ from carelane.intents import (
     to_manifest,
     to_yaml,
 )
+from carelane.intents.model import Off
 from carelane.units import rate_text, size_text
 
+UNTIMED = settings(deadline=None)
+"""The first example of each parser pays for importing it."""
+PLENTY = settings(deadline=None, max_examples=400)
 KEYWORD_NAMES = {"to", "from", "至", "到", "从", "自"}
 labels = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 plain_names = st.text(string.ascii_letters + string.digits + "/._县院手术室甲乙é", min_size=1, max_size=12).filter(
@@ -40,7 +44,7 @@ times = st.integers(1, 10**12).map(lambda ps: ps / 1e12).filter(lambda s: s >= 1
 ratios = st.integers(1, 10**9 - 1).map(lambda parts: parts / 1e9)
 availabilities = st.floats(0.01, 0.999999999)
 rates = st.integers(1, 10**14)
-off = st.sampled_from([None, OFF])
+off: st.SearchStrategy[Off | None] = st.sampled_from((None, OFF))
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
 
@@ -84,6 +88,7 @@ def intents(draw: st.DrawFn, names: st.SearchStrategy[str] = any_names) -> Servi
     )
 
 
+@UNTIMED
 @given(intents())
 def test_a_manifest_loses_nothing_in_yaml_json_or_against_the_schema(intent: ServiceIntent) -> None:
     manifest = to_manifest(intent)
@@ -92,6 +97,7 @@ def test_a_manifest_loses_nothing_in_yaml_json_or_against_the_schema(intent: Ser
     VALIDATOR.validate(manifest)
 
 
+@UNTIMED
 @given(st.lists(intents(), min_size=2, max_size=5, unique_by=lambda intent: intent.name), st.data())
 def test_one_fault_anywhere_and_nothing_is_taken(batch: list[ServiceIntent], data: st.DataObject) -> None:
     assert load_intents(to_yaml(batch)) == batch
@@ -151,6 +157,7 @@ def spoken(intent: ServiceIntent, *, chinese: bool) -> str:
     return head + ends + (colon + en_zh(", ", "，").join(clauses) if clauses else "")
 
 
+@UNTIMED
 @given(intents(plain_names).map(lambda intent: replace(intent, schedule=None)))
 def test_both_languages_say_the_same(intent: ServiceIntent) -> None:
     for chinese in (False, True):
@@ -158,6 +165,7 @@ def test_both_languages_say_the_same(intent: ServiceIntent) -> None:
         assert parse_line(line, name=intent.name, tenant=intent.tenant) == intent, line
 
 
+@UNTIMED
 @given(intents(plain_names))
 def test_a_derived_name_depends_on_service_and_endpoints_alone(intent: ServiceIntent) -> None:
     bare = StatedObjectives()
@@ -168,6 +176,7 @@ def test_a_derived_name_depends_on_service_and_endpoints_alone(intent: ServiceIn
     assert from_manifest(to_manifest(other)) == other
 
 
+@UNTIMED
 @given(intents().filter(lambda intent: not any(c in name for name in (*intent.source, *intent.to) for c in '"“”')))
 def test_any_endpoint_can_be_named_in_quotes(intent: ServiceIntent) -> None:
     line = f"{intent.service} {', '.join(map(quoted, intent.source))} -> {', '.join(map(quoted, intent.to))}"
@@ -183,12 +192,12 @@ def quoted(name: str) -> str:
 SCRAPS = st.sampled_from(
     [*"：，、→％／\u3000 ,:;/->=>\"“”.%", "remote surgery", "远程手术", "a", "b/1", "->", "至", "to", "from", ": ",
      ", ", "20", "1e9", "-5", "ms", "毫秒", "Mbps", "兆", "%", "KB", "delay", "抖动", "loss", "丢包", "no ", "none",
-     "无", "round trip", "往返", "up", "下行", "only", "仅", "priority", "7", "burst", "protected", "无保护", "\x00", "😀",
-     "９９", "\n", "\ud800"]
+     "无", "round trip", "往返", "up", "下行", "only", "仅", "priority", "7", "burst", "protected", "无保护",
+     "\x00", "😀", "９９", "\n", "\ud800"]
 )  # fmt: skip
 
 
-@settings(max_examples=400)
+@PLENTY
 @given(st.text(max_size=80) | st.lists(SCRAPS, max_size=25).map(" ".join) | st.lists(SCRAPS, max_size=25).map("".join))
 def test_garbage_in_a_line_is_an_input_error(text: str) -> None:
     for line in (text, f"remote surgery a -> b: {text}", f"remote surgery {text}"):
@@ -213,7 +222,7 @@ FIELDS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=400)
+@PLENTY
 @given(intents(), st.lists(st.tuples(st.sampled_from(FIELDS), values), min_size=1, max_size=3))
 def test_garbage_in_a_field_is_an_input_error(intent: ServiceIntent, changes: list[tuple[Any, Any]]) -> None:
     manifest = to_manifest(intent)
@@ -229,18 +238,21 @@ def test_garbage_in_a_field_is_an_input_error(intent: ServiceIntent, changes: li
         VALIDATOR.validate(manifest)
 
 
+@UNTIMED
 @given(values | st.dictionaries(st.integers() | st.text(max_size=5), values))
 def test_garbage_instead_of_a_manifest_is_an_input_error(value: Any) -> None:
     with suppress(InputError):
         raise AssertionError(from_manifest(value))
 
 
+@UNTIMED
 @given(st.binary(max_size=200) | st.text(max_size=200))
 def test_garbage_instead_of_a_file_is_an_input_error(data: bytes | str) -> None:
     with suppress(InputError):
         raise AssertionError(load_intents(data))
 
 
+@UNTIMED
 @given(intents(), st.integers(0, 400), st.text(max_size=3) | st.sampled_from(["\t", ": ", "- ", "&a ", "*a", "{", "]"]))
 def test_a_damaged_file_is_an_input_error_or_another_file(intent: ServiceIntent, at: int, damage: str) -> None:
     text = yaml.safe_dump(to_manifest(intent), allow_unicode=True)
