@@ -55,8 +55,9 @@ class CyclicDependency(Exception):
 
 
 def cost_ps(seconds_: float) -> int:
-    """A stated delay in picoseconds, rounded up."""
-    return int((Decimal(repr(float(seconds_))) * PS).to_integral_value(ROUND_CEILING))
+    """A stated delay in picoseconds, rounded up; float noise below a femtosecond is left out."""
+    exact = Decimal(repr(float(seconds_))).quantize(Decimal("1e-15"))
+    return int((exact * PS).to_integral_value(ROUND_CEILING))
 
 
 def budget_ps(seconds_: float) -> int:

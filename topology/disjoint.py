@@ -32,7 +32,7 @@ def disjoint_routes(
     queries: Sequence[Query],
     effort: Effort,
     unavailability: float | None = None,
-    accept: Callable[[tuple[Route, ...]], bool] = lambda routes: True,
+    accept: Callable[[tuple[Route, ...]], bool] = lambda _: True,
 ) -> tuple[Route, ...] | None:
     """One route for each query (primary first), mutually disjoint, or None.
 
@@ -58,9 +58,7 @@ def conflicts(graph: PathGraph, elements: Sequence[tuple[str, int]], ends: froze
 class _Search:
     """The recursion over paths; the last one is a plain constrained path."""
 
-    def __init__(
-        self, queries: Sequence[Query], effort: Effort, accept: Callable[[tuple[Route, ...]], bool]
-    ) -> None:
+    def __init__(self, queries: Sequence[Query], effort: Effort, accept: Callable[[tuple[Route, ...]], bool]) -> None:
         self.queries = queries
         self.effort = effort
         self.accept = accept
@@ -144,7 +142,7 @@ class _Search:
         `budget` supposes the most available first path there could be. If companions exist then, the failure came
         from this path's own figures and only another path can help: each of its links is a branch.
         """
-        probe = _Search(self.queries, self.effort, lambda routes: True)
+        probe = _Search(self.queries, self.effort, lambda _: True)
 
         def hopeless(part: list[tuple[str, int]]) -> bool:
             return probe._companions(part, depth, avoid, budget, ()) is None and not self.effort.exhausted

@@ -99,6 +99,9 @@ class PathGraph:
             if a != b:
                 self.leaving[a].append((b, 2 * index))
                 self.leaving[b].append((a, 2 * index + 1))
+        self.capacity = [link.capacity_bps for link in links for _ in range(2)]
+        self.arc_of = {(self.node_ids[tail], self.link_ids[arc >> 1]): arc for arc, tail in enumerate(self.tail)}
+        """The arc that leaves by an egress port, (node, link id) as in the ledger."""
         self.propagation = [UNKNOWN_PS if link.delay_s is None else cost_ps(link.delay_s) for link in links]
         self.latency = [port_latency_ps(link.capacity_bps) if link.capacity_bps else 0 for link in links]
         self.loss = [_wear(1.0 - link.loss) if link.loss else 0.0 for link in links]
@@ -161,7 +164,7 @@ class Query:
     acceptable: Callable[[Metrics], bool]
     max_wear: float = inf
     paid_groups: frozenset[str] = frozenset()
-    accept: Callable[[Route], bool] = field(default=lambda route: True)
+    accept: Callable[[Route], bool] = field(default=lambda _: True)
 
     def metrics(self, arcs: Iterable[int]) -> Metrics:
         """Metrics of the path made of `arcs`."""
@@ -280,7 +283,7 @@ class _Remainders:
             return graph.link_wear[arc >> 1] + (graph.node_wear[node] if node != target else 0.0)
 
         self.propagation = _distances(into, target, lambda arc: graph.propagation[arc >> 1])
-        self.hops = _distances(into, target, lambda arc: 1)
+        self.hops = _distances(into, target, lambda _: 1)
         self.latency = _distances(into, target, lambda arc: graph.latency[arc >> 1])
         self.wear = _distances(into, target, wear) if query.max_wear < inf else None
         self.loss = _distances(into, target, lambda arc: graph.loss[arc >> 1]) if any(graph.loss) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import pairwise
+from typing import Any
 
 import networkx as nx
 from hypothesis import given, settings
@@ -56,7 +57,7 @@ def topologies(draw):
 
 def routes(topology: Topology, start: str, end: str) -> list[tuple[Hop, ...]]:
     """A shortest path and, where there is one, another that shares no link with it."""
-    graph = nx.MultiGraph()
+    graph: Any = nx.MultiGraph()
     graph.add_nodes_from(topology.nodes)
     graph.add_edges_from((link.a, link.b, name) for name, link in topology.links.items())
     found: list[tuple[Hop, ...]] = []

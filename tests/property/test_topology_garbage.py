@@ -95,3 +95,10 @@ def test_xml_of_odd_parts(text: str) -> None:
 )
 def test_any_bytes(data: bytes, file: str, start: bytes) -> None:
     survives(start + data, file)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.characters(), max_size=60), st.sampled_from(["f.yaml", "f.graphml"]))
+def test_any_text_surrogates_included(text: str, file: str) -> None:
+    survives(text + "\ud800", file)
+    survives(text, file)

@@ -65,6 +65,7 @@ def test_aliases_are_values() -> None:
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9)
 )
+TOWER = f"a: &a {'[' * 20}{']' * 20}\nb: &b {'[' * 9}*a{']' * 9}\nc: [[[*b]]]\n"
 
 
 @pytest.mark.parametrize(
@@ -79,13 +80,15 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         (b"a: {b: 1, b: 2}\n", 1, "'b' appears twice"),
         (b"a: 1\nb: !!python/object/apply:os.system [id]\n", 2, "tags such as"),
         (b"a: &x {b: 1}\nc:\n  <<: *x\n", 3, "merge keys"),
-        (b"a: &x [*x]\n", 1, "aliases expand"),
-        (b"a: *nowhere\n", 1, "undefined alias"),
+        (b"a: &x [*x]\n", 1, "names nothing complete before it"),
+        (b"a: *nowhere\n", 1, "names nothing complete before it"),
         (b"? [a, b]\n: c\n", 1, "a key must be plain text"),
         (b"- a\n- b\n", 1, "must be a mapping"),
         (b"just text\n", 1, "must be a mapping"),
         (b"a: 1\nb: [1, 2\n", 3, "not YAML"),
-        (BOMB.encode(), 1, "aliases expand to too many values"),
+        (BOMB.encode(), 7, "more than 1000000 values"),
+        (b"a: {&x b: 1}\n", 1, "a key cannot have"),
+        (TOWER.encode(), 3, "nested deeper than 32"),
         (b"[" * 100_000, 1, "nested deeper than 32"),
         (b"{a: " * 100_000, 1, "nested deeper than 32"),
         (b"- " * 100_000, 1, "nested deeper than 32"),

@@ -9,8 +9,9 @@ a host sends, labelled frames included, is dropped and counted at a rule of that
 
 Table 1, classify, at the ingress switch. One rule a pair and direction: police (inelastic classes), mark the DSCP,
 push a label entry, queue, send. With backup paths the packet goes to a fast-failover group whose buckets watch the
-first link of each path in order of activation. A link that dies further down the path is not noticed here: until
-crank-back is built (a later issue), the controller plans again. Pairs on one switch are delivered directly.
+first link of each path in order of activation. A link that dies further down the path is not noticed here, so of
+the two directions only the one that enters the broken link first moves by itself; until crank-back is built (a later
+issue), the controller plans again for the rest. Pairs on one switch are delivered directly.
 
 Table 2, core. Match label **and** in_port, queue, send: rules grow with paths, not with flows, and a packet that
 strays matches nothing, so forwarding cannot loop. The last switch pops the label, sets the host's MAC where stated,

@@ -12,8 +12,10 @@ priority; leaves above it borrow afterwards, again by priority. Hence:
   class to borrowing, behind every leaf that is within its rate; a generous one costs nothing, as the meter polices.
 - priority: the traffic class's.
 
-Queue 0 carries what has no queue of its own: link discovery and BFD. Its floor is the least Open vSwitch makes,
-one packet a second, which keeps them within their rate and so ahead of everything that borrows.
+Queue 0 carries what has no queue of its own: link discovery and BFD. Its floor keeps them within their rate and so
+ahead of everything that borrows. No floor is stated below 16 kbit/s: Open vSwitch raises a smaller one to the port's
+MTU a second (12 kbit/s for 1500 bytes, 12.8 for the 1600 that labels need; seen in tc), and what is read back from
+the kernel would not be what was asked for. This least floor is not counted against the port.
 """
 
 from __future__ import annotations
@@ -30,12 +32,13 @@ from carelane.topology.model import Topology
 
 __all__ = ["PortPlan"]
 
-_BEST_EFFORT_FLOOR_BPS = 12_000
+_LEAST_FLOOR_BPS = 16_000
 _BEST_EFFORT_BURST_BITS = 10 * 1500 * 8
 
 _Port = tuple[str, int]
 _Share = tuple[int, bool]
-"""Which flow a reservation serves: (pair, forward). Lanes of one share never carry it twice at a port."""
+"""Floors and bursts under one key at a port count once, those under different keys add up: (pair, forward), with
+pair 0 for what all pairs of a point-to-multipoint slice share. The plan's ledger adds up in the same way."""
 
 
 @dataclass
@@ -45,14 +48,21 @@ class _Claim:
     owner: Slice
     floors: dict[_Share, int] = field(default_factory=dict)
     bursts: dict[_Share, int] = field(default_factory=dict)
-    least_bps: int = 0
 
-    def add(self, share: _Share, floor_bps: int, burst_bits: int) -> None:
-        self.floors[share] = max(floor_bps, self.floors.get(share, 0))
-        self.bursts[share] = max(burst_bits, self.bursts.get(share, 0))
+    def add(self, way: Way, lane: Lane) -> None:
+        packet_bits = self.owner.requirement.max_packet_bytes * 8
+        burst_bits = way.bucket.burst_bits + ceil(lane.floor_bps * lane.growth_s) + packet_bits
+        floor_share = (0 if self.owner.multipoint else way.pair, way.forward)
+        burst_share = floor_share if way.forward else (way.pair, False)
+        self.floors[floor_share] = max(lane.floor_bps, self.floors.get(floor_share, 0))
+        self.bursts[burst_share] = max(burst_bits, self.bursts.get(burst_share, 0))
+
+    @property
+    def floor_bps(self) -> int:
+        return sum(self.floors.values())
 
     def queue(self, ceiling_bps: int) -> Queue:
-        floor_bps = max(self.least_bps, sum(self.floors.values()))
+        floor_bps = _stated_floor(self.floor_bps, ceiling_bps)
         burst_bits = sum(self.bursts.values())
         priority = self.owner.traffic_class.htb_priority
         return Queue(self.owner.ids.number, floor_bps, ceiling_bps, burst_bits, priority, self.owner.name)
@@ -74,39 +84,31 @@ class PortPlan:
             ports = [(step.node, step.out_port) for step in lane.steps]
             for port in [*ports, (way.target.node, way.target.port)]:
                 if port in self._rates:
-                    claim = self._claims[port].setdefault(owner.ids.number, _Claim(owner))
-                    _reserve(claim, way, lane)
+                    self._claims[port].setdefault(owner.ids.number, _Claim(owner)).add(way, lane)
 
-    def of(self, node: str) -> tuple[PortQos, ...]:
-        return tuple(self._qos(place, self._claims[place]) for place in sorted(self._claims) if place[0] == node)
+    def by_node(self) -> dict[str, list[PortQos]]:
+        """The QoS of every port with a claim. Raises ConflictError where more is promised than the port carries."""
+        found: defaultdict[str, list[PortQos]] = defaultdict(list)
+        for place in sorted(self._claims):
+            found[place[0]].append(self._qos(place, self._claims[place]))
+        return found
 
     def _qos(self, place: _Port, claims: dict[int, _Claim]) -> PortQos:
         node, port = place
         rate_bps = self._rates[place]
         queues = [claims[number].queue(rate_bps) for number in sorted(claims)]
-        floors_bps = sum(queue.min_rate_bps for queue in queues)
-        if floors_bps > rate_bps:
+        promised_bps = sum(claim.floor_bps for claim in claims.values())
+        if promised_bps > rate_bps:
             raise ConflictError(
-                f"port {port} of {node} carries {rate_bps} bit/s and {floors_bps} bit/s are promised on it to "
+                f"port {port} of {node} carries {rate_bps} bit/s and {promised_bps} bit/s are promised on it to "
                 f"{', '.join(queue.slice for queue in queues)}; plan these slices again"
             )
-        best_effort = Queue(
-            0, min(_BEST_EFFORT_FLOOR_BPS, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, ""
-        )
+        best_effort = Queue(0, _stated_floor(0, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, "")
         return PortQos(port, rate_bps, (best_effort, *queues))
 
 
-def _reserve(claim: _Claim, way: Way, lane: Lane) -> None:
-    burst_bits = (
-        way.bucket.burst_bits + ceil(lane.floor_bps * lane.growth_s) + claim.owner.requirement.max_packet_bytes * 8
-    )
-    if not claim.owner.multipoint:
-        claim.add((way.pair, way.forward), lane.floor_bps, burst_bits)
-    elif way.forward:
-        claim.add((0, True), lane.floor_bps, burst_bits)
-    else:
-        claim.least_bps = max(claim.least_bps, lane.floor_bps)
-        claim.add((way.pair, False), way.bucket.rate_kbps * 1000, burst_bits)
+def _stated_floor(floor_bps: int, rate_bps: int) -> int:
+    return min(max(floor_bps, _LEAST_FLOOR_BPS), rate_bps)
 
 
 def _egress_rates(topology: Topology) -> dict[_Port, int]:

@@ -59,6 +59,12 @@ def test_a_port_promised_twice_is_refused_and_not_programmed(net):
         net.compile(one, net.decide("two", {("h1b", "h3"): ["ab"]}, forward_bps=60 * MBIT))
 
 
+def test_no_floor_is_smaller_than_open_vswitch_makes_one(net):
+    program = net.compile(net.decide("ecg", ROUTES, forward_bps=2000, reverse_bps=1000))
+    floors = {queue.min_rate_bps for switch in program.values() for port in switch.ports for queue in port.queues}
+    assert floors == {16_000}
+
+
 def test_elastic_classes_are_not_policed(net):
     program = net.compile(net.decide("images", ROUTES, traffic_class="high-throughput-data"))
     assert all(switch.meters == () for switch in program.values())

@@ -41,6 +41,12 @@ def resolve(intent: ServiceIntent, topology: Topology) -> Requirement:
     forward_bps, reverse_bps = _rates(intent, defaults)
     burst_bytes, packet_bytes = _bucket(intent, defaults)
     objectives = _objectives(intent, defaults)
+    if objectives.round_trip and not (forward_bps and reverse_bps):
+        raise InputError(
+            "a round trip needs both directions, and only one carries traffic",
+            field="spec.roundTrip",
+            remedy="give both directions a bandwidth, or state a one-way delay",
+        )
     if intent.schedule is not None:
         defaults.assumptions.append("schedule: accepted, but capacity is reserved for all time from now on")
     if len(pairs) > 1:
@@ -204,16 +210,10 @@ def _objectives(intent: ServiceIntent, defaults: _Defaults) -> Objectives:
     round_trip = intent.round_trip
     if delay is not None and stated.delay_s is None and not round_trip and "round_trip" in defaults.service.defaults:
         round_trip = bool(defaults.service.defaults["round_trip"].value)
-    if round_trip and delay is not None and intent.direction != "both":
-        raise InputError(
-            f"a round trip needs both directions, and this intent is {intent.direction} only",
-            field="spec.direction",
-            remedy="ask for direction both, or state a one-way delay",
-        )
     return Objectives(
         delay_s=delay,
         jitter_s=defaults.objective("jitter_s", stated.jitter_s, "jitter"),
         loss=defaults.objective("loss", stated.loss, "loss"),
         availability=defaults.objective("availability", stated.availability, "availability"),
-        round_trip=round_trip and delay is not None,
+        round_trip=round_trip,
     )

@@ -1,0 +1,264 @@
+"""Embed: find paths, rates and floors for one requirement beside what the ledger already holds. Pure.
+
+Input: graph, requirement, ledger. Output: an `Embedding`, or None when there is none (or when the effort ran out).
+Decisions taken here:
+
+- Every leaf gets the fewest mutually disjoint paths that reach the availability asked for (one, two, then three); the
+  first of them is the fastest that has companions. Each path, backups too, meets every bound and holds its floors.
+- Only links whose figures are stated are used for a promise that needs them.
+- Primary paths of several leaves form a tree, so that trunks are shared and queues feed each other in one direction
+  only. The tree is grown leaf by leaf; if a leaf finds no place, it is tried again with that leaf first.
+- Where flows of the slice meet in a queue, all of them get one common rate, the least that keeps every bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
+
+from carelane.controller.pipeline.limits import AMPLE_BPS, Bound, Limits, Room
+from carelane.controller.pipeline.queues import LeafPath, OwnFloors, Queues, room_at
+from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.shape import Slice, access_port, shape_of
+from carelane.topology.availability import exact_availability, exact_ratio, unstated_availability
+from carelane.topology.disjoint import disjoint_routes
+from carelane.topology.ledger import CapacityLedger, PortKey
+from carelane.topology.paths import UNKNOWN_PS, Effort, PathGraph, Query, Route
+
+__all__ = ["Embedding", "Row", "embed"]
+
+MAX_PATHS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One path of one leaf, from the root. `propagation_ps` None: some link states no delay."""
+
+    leaf: int
+    role: int
+    route: Route
+    propagation_ps: int | None
+    down: Bound
+    up: Bound
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Rows by leaf and role, and every floor the slice needs. `availability` None: not all figures are stated."""
+
+    shape: Slice
+    rows: tuple[Row, ...]
+    floors: Mapping[PortKey, int]
+    availability: Fraction | None
+
+
+def embed(
+    graph: PathGraph,
+    requirement: Requirement,
+    ledger: CapacityLedger,
+    effort: Effort,
+    *,
+    unlimited: bool = False,
+) -> Embedding | None:
+    """An embedding of `requirement`, or None. `unlimited` leaves capacity (not its data) out of account."""
+    return _Embedder(graph, requirement, Room(graph, ledger.without_slice(requirement.name), unlimited), effort).run()
+
+
+Routes = list[tuple[Route, ...]]
+
+
+class _Embedder:
+    def __init__(self, graph: PathGraph, requirement: Requirement, room: Room, effort: Effort) -> None:
+        self.graph = graph
+        self.requirement = requirement
+        self.room = room
+        self.effort = effort
+        self.shape = shape_of(requirement)
+        self.limits = Limits(requirement, self.shape, room)
+        self.target = requirement.objectives.availability
+
+    def run(self) -> Embedding | None:
+        if not self._ends_fit():
+            return None
+        order = list(range(len(self.shape.leaves)))
+        for _ in range(min(3, len(order))):
+            routes, failed = self._all_routes(order)
+            if routes is not None:
+                return self._with_rates(routes)
+            if failed == order[0]:
+                return None
+            order = [failed, *(leaf for leaf in order if leaf != failed)]
+        return None
+
+    def _ends_fit(self) -> bool:
+        down, up = self.shape.down, self.shape.up
+        for leaf in self.shape.leaves:
+            if self.room.delivery(leaf) < down.floor_bps:
+                return False
+        if any(self.room.access(endpoint) < load for endpoint, load in self.shape.access_loads()):
+            return False
+        ends = {self.shape.root.node, *(leaf.node for leaf in self.shape.leaves)}
+        unstated = any(self.graph.topology.nodes[node].availability is None for node in ends)
+        return self.room.delivery(self.shape.root) >= up.floor_bps and not (unstated and self.target is not None)
+
+    def _all_routes(self, order: Sequence[int]) -> tuple[Routes | None, int]:
+        """Routes of all leaves, or None and the leaf that found no place."""
+        routes: dict[int, tuple[Route, ...]] = {}
+        floors = OwnFloors(self.shape)
+        entered: dict[int, int] = {}
+        for leaf in order:
+            found = self._leaf_routes(leaf, floors, entered)
+            if found is None:
+                return None, leaf
+            routes[leaf] = found
+            for arc in self.graph.arcs(found[0]):
+                entered[self.graph.tail[arc ^ 1]] = arc
+            for route in found:
+                floors.add(self.graph.arcs(route))
+        return [routes[leaf] for leaf in range(len(order))], -1
+
+    def _leaf_routes(self, leaf: int, floors: OwnFloors, entered: Mapping[int, int]) -> tuple[Route, ...] | None:
+        """The fewest disjoint routes for one leaf that are enough; they may end where the root is."""
+        root, end = self.shape.root, self.shape.leaves[leaf]
+        backup = self._query(leaf, floors, {})
+        primary = self._query(leaf, floors, entered) if entered else backup
+        least = 2 if self.requirement.protection == "required" else 1
+        most = MAX_PATHS if self.target is not None and self.requirement.protection != "none" else least
+        counts = [1] if root.node == end.node else range(least, most + 1)
+        budget = None if self.target is None else self._budget(root.node, end.node, self.target)
+        if budget is not None and budget < 0:
+            return None
+        for count in counts:
+            queries = [primary, *[backup] * (count - 1)]
+            found = disjoint_routes(queries, self.effort, None if budget is None else float(budget), self._enough)
+            if found is not None or self.effort.exhausted:
+                return found
+        return None
+
+    def _enough(self, routes: tuple[Route, ...]) -> bool:
+        return self.target is None or exact_availability(self.graph.topology, routes) >= exact_ratio(self.target)
+
+    def _budget(self, first: str, last: str, target: float) -> Fraction:
+        """What the unavailabilities of the paths between the end nodes may multiply to; negative: hopeless."""
+        topology = self.graph.topology
+        ends = {first, last}
+        stated = [topology.nodes[node].availability for node in ends]
+        stated += [topology.risk_groups[group].availability for group in self._paid(ends)]
+        common = prod((exact_ratio(value) for value in stated if value is not None), start=Fraction(1))
+        return 1 - exact_ratio(target) / common if common else Fraction(-1)
+
+    def _paid(self, ends: set[str]) -> frozenset[str]:
+        groups = {group for node in ends for group in self.graph.topology.nodes[node].risk_groups}
+        return frozenset(groups & self.graph.group_wear.keys())
+
+    def _query(self, leaf: int, floors: OwnFloors, entered: Mapping[int, int]) -> Query:
+        """The search for one leaf; nodes of the tree may only be entered by their own branch."""
+        graph = self.graph
+        room = floors.left(self.room)
+        down_bps, up_bps = self.shape.down.floor_bps, self.shape.up.floor_bps
+        usable = [
+            room[arc] >= down_bps
+            and room[arc ^ 1] >= up_bps
+            and self._stated(arc)
+            and entered.get(graph.tail[arc ^ 1], arc) == arc
+            for arc in range(len(room))
+        ]
+        # without a bound on time, room beyond what is asked makes no difference, and need not be compared
+        return self._search(leaf, usable, room if self.limits.timed else [AMPLE_BPS] * len(room))
+
+    def _search(self, leaf: int, usable: Sequence[bool], room: Sequence[int]) -> Query:
+        graph, end = self.graph, self.shape.leaves[leaf]
+        return Query(
+            graph,
+            graph.node_index[self.shape.root.node],
+            graph.node_index[end.node],
+            usable,
+            room,
+            self.limits.test(end),
+            paid_groups=self._paid({self.shape.root.node, end.node}),
+        )
+
+    def _stated(self, arc: int) -> bool:
+        """Whether the arc's link and head state what the objectives need (capacity is in its room)."""
+        graph = self.graph
+        if self.limits.timed and graph.propagation[arc >> 1] == UNKNOWN_PS:
+            return False
+        link = graph.topology.links[graph.link_ids[arc >> 1]]
+        head = graph.topology.nodes[graph.node_ids[graph.tail[arc ^ 1]]]
+        return self.target is None or (link.availability is not None and head.availability is not None)
+
+    def _with_rates(self, routes: Routes) -> Embedding | None:
+        paths: list[LeafPath] = [
+            (leaf, role, route) for leaf, own in enumerate(routes) for role, route in enumerate(own)
+        ]
+        queues = Queues(self.graph, self.shape, paths, self.requirement.max_packet_bytes)
+        rows = self._shared_rates(queues) if queues.shared.any_shared else self._single_rates(queues)
+        if rows is None:
+            return None
+        floors = queues.floors(rows)
+        for endpoint, load in self.shape.access_loads():
+            if load:
+                floors[access_port(endpoint)] = load
+        topology = self.graph.topology
+        known = not any(unstated_availability(topology, own) for own in routes)
+        worst = min(exact_availability(topology, own) for own in routes) if known else None
+        return Embedding(self.shape, tuple(rows), floors, worst)
+
+    def _propagation_ps(self, route: Route) -> int | None:
+        total = sum(self.graph.propagation[self.graph.link_index[link]] for link in route.links)
+        return total if total < UNKNOWN_PS else None
+
+    def _single_rates(self, queues: Queues) -> list[Row] | None:
+        """Every path alone in its queues: the closed form."""
+        rows = []
+        for leaf, role, route in queues.paths:
+            end = self.shape.leaves[leaf]
+            metrics = self._search(leaf, (), self.room.arcs).metrics(self.graph.arcs(route))
+            bounds = self.limits.bounds(metrics, end)
+            if bounds is None:
+                return None
+            rows.append(Row(leaf, role, route, self._propagation_ps(route), *bounds))
+        return rows
+
+    def _shared_rates(self, queues: Queues) -> list[Row] | None:
+        """One rate for each direction, the least that keeps all bounds and fits all ports."""
+        down, up = self.shape.down.floor_bps, self.shape.up.floor_bps
+        room = room_at(self.room, queues.ports, (self.shape.root, *self.shape.leaves))
+
+        def rates(step: int) -> tuple[int, int]:
+            return (down + step if down else 0), (up + step * up // (down or up) if up else 0)
+
+        def fits(step: int) -> bool:
+            return all(floor <= room[port] for port, floor in queues.uniform_floors(*rates(step)).items())
+
+        def rows(step: int) -> list[Row] | None:
+            delays = queues.bounds(*rates(step))
+            if delays is None:
+                return None
+            result = [
+                Row(leaf, role, route, self._propagation_ps(route), *pair)
+                for (leaf, role, route), pair in zip(queues.paths, delays, strict=True)
+            ]
+            kept = all(self.limits.kept(row.propagation_ps or 0, row.down, row.up) for row in result)
+            return result if kept else None
+
+        if not fits(0):
+            return None
+        as_asked = rows(0)
+        if as_asked is not None or not self.limits.timed:
+            return as_asked
+        highest = _last(fits, max(room.values(), default=0))
+        if rows(highest) is None:
+            return None
+        return rows(highest - _last(lambda less: rows(highest - less) is not None, highest))
+
+
+def _last(holds: Callable[[int], bool], limit: int) -> int:
+    """The largest number in 0..limit that `holds`, which is true up to some number and false beyond; 0 holds."""
+    low, high = 0, limit
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle - 1)
+    return low

@@ -1,0 +1,98 @@
+"""Present: decisions as the JSON of the contract, figures rounded against us, the same input giving the same bytes.
+
+Input: `Decision` or `PlanResult`. Output: plain dicts and lists, keys in a fixed order. Beyond the contract's keys:
+`from`, `reverse_mbps` and `round_trip_bound_ms` of a path; `detail` of a reason; `relaxed`, `jitter_ms`, `loss`,
+`reverse_mbps`, `round_trip`, `protection` and `reserved_mbps` (the largest floor it would take) of an offer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from carelane.controller.pipeline.rounding import floor_availability, mbps, ms_up
+from carelane.controller.pipeline.slice_plan import Decision, Offer, PlannedPath, PlanResult, Reason, Totals
+from carelane.topology.model import Topology
+
+__all__ = ["decision_json", "plan_json", "totals_json"]
+
+
+def plan_json(topology: Topology, result: PlanResult) -> dict[str, Any]:
+    """The output of `carelane plan -o json`."""
+    return {
+        "topology": topology.name,
+        "decisions": [decision_json(decision) for decision in result.decisions],
+        "totals": totals_json(result.totals),
+    }
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """One decision."""
+    availability = decision.availability
+    return {
+        "name": decision.name,
+        "decision": "admitted" if decision.admitted else "refused",
+        "availability": None if availability is None else floor_availability(availability),
+        "paths": [_path(path) for path in decision.paths],
+        "reasons": [_reason(reason) for reason in decision.reasons],
+        "offers": [_offer(offer) for offer in decision.offers],
+        "assumptions": list(decision.assumptions),
+        "proven": decision.proven,
+    }
+
+
+def totals_json(totals: Totals) -> dict[str, Any]:
+    """Totals in Mbit/s."""
+    return {
+        "offered_mbps": mbps(totals.offered_bps),
+        "admitted_mbps": mbps(totals.admitted_bps),
+        "upper_bound_mbps": mbps(totals.upper_bound_bps),
+        "gap": totals.gap,
+    }
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else ms_up(seconds)
+
+
+def _path(path: PlannedPath) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "role": path.role,
+        "nodes": list(path.nodes),
+        "links": [hop.link for hop in path.hops],
+        "from": path.source,
+        "to": path.to,
+        "reserved_mbps": mbps(path.reserved_bps),
+        "reverse_mbps": mbps(path.reverse_bps),
+        "delay_bound_ms": _ms(path.delay_bound_s),
+        "propagation_ms": _ms(path.propagation_s),
+        "jitter_bound_ms": _ms(path.jitter_bound_s),
+    }
+    if path.round_trip_bound_s is not None:
+        row["round_trip_bound_ms"] = _ms(path.round_trip_bound_s)
+    return row
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    return {
+        "constraint": reason.constraint,
+        "at": reason.at,
+        "required": reason.required,
+        "available": reason.available,
+        "unit": reason.unit,
+        "detail": reason.detail,
+    }
+
+
+def _offer(offer: Offer) -> dict[str, Any]:
+    return {
+        "relaxed": offer.relaxed,
+        "delay_ms": _ms(offer.delay_s),
+        "availability": offer.availability,
+        "bandwidth_mbps": mbps(offer.bandwidth_bps),
+        "reverse_mbps": mbps(offer.reverse_bps),
+        "jitter_ms": _ms(offer.jitter_s),
+        "loss": offer.loss,
+        "round_trip": offer.round_trip,
+        "protection": offer.protection,
+        "reserved_mbps": mbps(offer.reserved_bps),
+    }

@@ -1,0 +1,137 @@
+"""The queues of one slice: which floors it needs at which port, and the bounds where its own flows meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from carelane.controller.pipeline.limits import Bound, Room
+from carelane.controller.pipeline.shape import Slice, Stream, delivery_port
+from carelane.topology.delay import CyclicDependency, Flow, Port, SharedQueues, port_latency_ps
+from carelane.topology.ledger import PortKey
+from carelane.topology.model import Endpoint
+from carelane.topology.paths import PathGraph, Route
+
+__all__ = ["LeafPath", "OwnFloors", "Queues", "room_at"]
+
+LeafPath = tuple[int, int, Route]
+"""(leaf, role, route from the root)."""
+
+
+class OwnFloors:
+    """Floors of leaves placed so far, as far as they take room from further leaves of the same slice."""
+
+    def __init__(self, shape: Slice) -> None:
+        self._shape = shape
+        self._taken: dict[int, int] = {}
+
+    def add(self, arcs: Sequence[int]) -> None:
+        """Note a path of another leaf. Floors that leaves share take no room from each other."""
+        for stream, turn in ((self._shape.down, 0), (self._shape.up, 1)):
+            if stream.sharing == "each":
+                for arc in arcs:
+                    self._taken[arc ^ turn] = self._taken.get(arc ^ turn, 0) + stream.floor_bps
+
+    def left(self, room: Room) -> list[int]:
+        """Room per arc for the next leaf."""
+        if not self._taken:
+            return room.arcs
+        return [free - self._taken.get(arc, 0) for arc, free in enumerate(room.arcs)]
+
+
+class _Rated(Protocol):
+    """Rows of an embedding, as far as floors are concerned."""
+
+    @property
+    def down(self) -> Bound: ...
+
+    @property
+    def up(self) -> Bound: ...
+
+
+class Queues:
+    """All ways that traffic of the slice may take through its queues, in every state of protection."""
+
+    def __init__(self, graph: PathGraph, shape: Slice, paths: Sequence[LeafPath], packet_bytes: int) -> None:
+        self.paths = paths
+        self._shape = shape
+        self._packet_bytes = packet_bytes
+        self._down = [_ports_down(shape.leaves[leaf], route) for leaf, _, route in paths]
+        self._up = [_ports_up(shape.root, route) for _, _, route in paths]
+        self._latency: dict[PortKey, int] = {}
+        for endpoint in (shape.root, *shape.leaves):
+            self._latency[delivery_port(endpoint)] = _latency_ps(endpoint.capacity_bps)
+        for _, _, route in paths:
+            for link in route.links:
+                data = graph.topology.links[link]
+                latency = graph.latency[graph.link_index[link]]
+                self._latency |= {(data.a, link): latency, (data.b, link): latency}
+        self._flows = [
+            *self._flows_of(shape.down, self._down),
+            *self._flows_of(shape.up, self._up),
+        ]
+        self.shared = SharedQueues(self._flows)
+        self.ports = sorted({port for flow in self._flows for port in flow.ports})
+
+    def _flows_of(self, stream: Stream, ways: Sequence[tuple[PortKey, ...]]) -> list[Flow]:
+        if not stream.floor_bps:
+            return []
+        return [
+            Flow(leaf, ports, (stream.flow_key(leaf),) * len(ports), stream.burst_bytes, stream.flow_bps)
+            for (leaf, _, _), ports in zip(self.paths, ways, strict=True)
+        ]
+
+    def floors(self, rows: Sequence[_Rated]) -> dict[PortKey, int]:
+        """The floor at every port, rows being in the order of `paths`."""
+        return self._added([row.down.rate_bps for row in rows], [row.up.rate_bps for row in rows])
+
+    def uniform_floors(self, down_bps: int, up_bps: int) -> dict[PortKey, int]:
+        """The floor at every port when all paths have the same rates."""
+        return self._added([down_bps] * len(self.paths), [up_bps] * len(self.paths))
+
+    def _added(self, down: Sequence[int], up: Sequence[int]) -> dict[PortKey, int]:
+        held: dict[PortKey, dict[object, int]] = {}
+        for stream, ways, rates in ((self._shape.down, self._down, down), (self._shape.up, self._up, up)):
+            if not stream.floor_bps:
+                continue
+            for (leaf, _, _), ports, rate in zip(self.paths, ways, rates, strict=True):
+                key = stream.floor_key(leaf)
+                for port in ports:
+                    floors = held.setdefault(port, {})
+                    floors[key] = max(floors.get(key, 0), rate)
+        return {port: sum(held[port].values()) for port in sorted(held)}
+
+    def bounds(self, down_bps: int, up_bps: int) -> list[tuple[Bound, Bound]] | None:
+        """Bounds (down, up) of every path at uniform rates; None when there are none (cyclic dependency)."""
+        floors = self.uniform_floors(down_bps, up_bps)
+        ports = {port: Port(floor, self._latency[port]) for port, floor in floors.items()}
+        try:
+            delays = self.shared.delays_ps(ports, self._packet_bytes)
+        except CyclicDependency:
+            return None
+        down = _bounds(down_bps, delays[: len(self.paths)] if down_bps else [], len(self.paths))
+        up = _bounds(up_bps, delays[-len(self.paths) :] if up_bps else [], len(self.paths))
+        return list(zip(down, up, strict=True))
+
+
+def _bounds(rate_bps: int, delays: Sequence[int], count: int) -> list[Bound]:
+    return [Bound(rate_bps, delay) for delay in delays] if rate_bps else [Bound(0, 0)] * count
+
+
+def _ports_down(leaf: Endpoint, route: Route) -> tuple[PortKey, ...]:
+    return (*zip(route.nodes, route.links, strict=False), delivery_port(leaf))
+
+
+def _ports_up(root: Endpoint, route: Route) -> tuple[PortKey, ...]:
+    back = route.reversed()
+    return (*zip(back.nodes, back.links, strict=False), delivery_port(root))
+
+
+def _latency_ps(capacity_bps: int | None) -> int:
+    return port_latency_ps(capacity_bps) if capacity_bps else 0
+
+
+def room_at(room: Room, ports: Sequence[PortKey], endpoints: Sequence[Endpoint]) -> Mapping[PortKey, int]:
+    """Room at each of the slice's ports."""
+    ends = {endpoint.id: endpoint for endpoint in endpoints}
+    return {port: room.at(port, ends) for port in ports}

@@ -1,0 +1,42 @@
+"""Figures for people and JSON, rounded against the promise: delays and losses up, availabilities and room down."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from fractions import Fraction
+from math import ceil, floor
+
+__all__ = ["DELAY_STEP_PS", "floor_availability", "mbps", "ms_up", "offered_delay_s", "ratio_up"]
+
+DELAY_STEP_PS = 10**8
+"""Offered delays are multiples of 0.1 ms."""
+
+
+def ms_up(seconds: float) -> float:
+    """Milliseconds, to the nanosecond, rounded up."""
+    exact = Decimal(repr(float(seconds))) * 1000
+    return float(exact.quantize(Decimal("1e-6"), ROUND_CEILING))
+
+
+def mbps(rate_bps: float) -> float:
+    """Mbit/s; exact for whole bits per second."""
+    return float((Decimal(repr(rate_bps)) / 10**6).quantize(Decimal("1e-6"), ROUND_FLOOR))
+
+
+def offered_delay_s(delay_ps: int) -> float:
+    """Seconds, rounded up to the next 0.1 ms."""
+    return float(Decimal(-(-delay_ps // DELAY_STEP_PS)) / 10_000)
+
+
+def floor_availability(availability: Fraction | float) -> float:
+    """At least seven digits, and four beyond the leading nines, rounded down."""
+    exact = availability if isinstance(availability, Fraction) else Fraction(repr(float(availability)))
+    digits = 7
+    while digits < 15 and 0 < (1 - exact) * 10 ** (digits - 3) < 1:
+        digits += 1
+    return float(Decimal(floor(exact * 10**digits)).scaleb(-digits))
+
+
+def ratio_up(ratio: float) -> float:
+    """Twelve digits, rounded up."""
+    return float(Decimal(ceil(Fraction(repr(float(ratio))) * 10**12)).scaleb(-12))

@@ -1,0 +1,115 @@
+"""The reason for one constraint: where it binds, what was asked and what there is, in the units of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import inf
+
+from carelane.controller.pipeline.limits import Room
+from carelane.controller.pipeline.relax import Trial, asked_bps, loosen, nearest
+from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.rounding import floor_availability, mbps, ms_up
+from carelane.controller.pipeline.shape import shape_of
+from carelane.controller.pipeline.slice_plan import Constraint, Reason
+from carelane.topology.availability import exact_availability
+from carelane.topology.delay import seconds
+from carelane.topology.model import Endpoint
+from carelane.topology.paths import UNKNOWN_PS, Effort, PathGraph, Query, Route, best_route
+from carelane.units import format_rate
+
+__all__ = ["constraint_reason"]
+
+
+def constraint_reason(
+    trial: Trial,
+    requirement: Requirement,
+    constraint: Constraint,
+    others: Sequence[Constraint],
+    culprit: Endpoint | None,
+) -> Reason:
+    """Why `constraint` has to give, the `others` having given already; `culprit` is the site it is about, if one."""
+    variant = requirement
+    for other in others:
+        if other != "bandwidth":
+            variant = loosen(variant, other)
+    at = culprit.id if culprit else None
+    if constraint == "bandwidth":
+        return _bandwidth(trial, variant)
+    if constraint == "disjointness":
+        return Reason("disjointness", at, 2, 1, "paths", "no second path avoids the first one's links, nodes and risks")
+    trial = replace(trial, unlimited="bandwidth" in others)
+    found = nearest(trial, variant, constraint)
+    asked, best = variant.objectives, found.objectives if found else None
+    if constraint == "availability":
+        return _availability(trial, variant, best.availability if best else None, at)
+    if constraint == "loss":
+        detail = "the stated losses of the links alone exceed it"
+        return Reason("loss", at, asked.loss, best.loss if best else None, "ratio", detail)
+    if constraint == "jitter":
+        available = ms_up(best.jitter_s) if best and best.jitter_s is not None else None
+        detail = "queueing and transmission at the rates that fit take longer"
+        return Reason("jitter", at, ms_up(asked.jitter_s or 0.0), available, "ms", detail)
+    available = ms_up(best.delay_s) if best and best.delay_s is not None else None
+    return Reason("delay", at, ms_up(asked.delay_s or 0.0), available, "ms", _physics(trial.graph, variant))
+
+
+def _bandwidth(trial: Trial, requirement: Requirement) -> Reason:
+    """The port that lacks most, on the way that would be taken if capacity were no object."""
+    asked = asked_bps(requirement)
+    wanted = trial.plan(requirement, unlimited=True)
+    if wanted is None:
+        return Reason("bandwidth", None, mbps(asked), None, "Mbps", "no way has enough left")
+    room = Room(trial.graph, trial.ledger.without_slice(requirement.name))
+    ends = {endpoint.id: endpoint for endpoint in (wanted.shape.root, *wanted.shape.leaves)}
+    worst, lack = None, -inf
+    for port, floor in sorted(wanted.floors.items()):
+        left = max(0, room.at(port, ends))
+        if floor - left > lack:
+            worst, lack = (port, floor, left), floor - left
+    if worst is None:
+        return Reason("bandwidth", None, mbps(asked), None, "Mbps", "no way has enough left")
+    (node, name), floor, left = worst
+    side = f"at {node}" if node else "from the endpoint into the network"
+    detail = f"{format_rate(left)} left {side}"
+    if floor > asked:
+        detail += f"; its paths there need {format_rate(floor)} for {format_rate(asked)} within the bounds asked for"
+    return Reason("bandwidth", name, mbps(floor), mbps(left), "Mbps", detail)
+
+
+def _availability(trial: Trial, requirement: Requirement, best: float | None, at: str | None) -> Reason:
+    """Names the end node where it alone is not enough."""
+    target = requirement.objectives.availability or 0.0
+    detail = "no set of up to three disjoint paths within the other limits reaches it"
+    if requirement.protection == "none":
+        detail = "no single path within the other limits reaches it, and protection is switched off"
+    for node in sorted({end.node for pair in requirement.pairs for end in (pair.source, pair.destination)}):
+        alone = exact_availability(trial.graph.topology, [Route((node,), ())])
+        if float(alone) < target:
+            return Reason(
+                "availability", node, target, best, "ratio", f"node {node} alone reaches {floor_availability(alone)}"
+            )
+    return Reason("availability", at, target, best, "ratio", detail)
+
+
+def _physics(graph: PathGraph, requirement: Requirement) -> str:
+    """What propagation alone takes on the fastest way of the site that has the longest."""
+    shape = shape_of(requirement)
+    slowest = -1
+    length_m = 0.0
+    for leaf in shape.leaves:
+        usable = [delay < UNKNOWN_PS for delay in graph.propagation for _ in range(2)]
+        source, target = graph.node_index[shape.root.node], graph.node_index[leaf.node]
+        query = Query(graph, source, target, usable, [0] * len(usable), lambda _: True)
+        route = best_route(query, Effort(len(graph.node_ids) + 1))
+        if route is None:
+            continue
+        taken = sum(graph.propagation[graph.link_index[link]] for link in route.links)
+        if taken > slowest:
+            slowest = taken
+            length_m = sum(graph.topology.links[link].length_m or 0.0 for link in route.links)
+    if slowest < 0:
+        return ""
+    trips, kind = (2, " round trip") if requirement.objectives.round_trip else (1, " one way")
+    over = f" over {length_m / 1000:.6g} km" if length_m else ""
+    return f"propagation alone is {ms_up(seconds(trips * slowest)):.6g} ms{kind}{over}"
