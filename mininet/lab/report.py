@@ -51,6 +51,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     noise: dict[str, Spread] = field(default_factory=dict)
     runs: dict[str, RunSamples] = field(default_factory=dict)
+    attachments: dict[str, bytes] = field(default_factory=dict)
     _plots: list[tuple[str, str, tuple[Curve, ...], float | None]] = field(default_factory=list)
 
     @property
@@ -97,6 +98,8 @@ class Report:
             path = folder / f"{name}.png"
             plot_delays(path, title, curves, promised_s)
             images.append((title, path))
+        for name, content in self.attachments.items():
+            (folder / name).write_bytes(content)
         target = folder / "report.json"
         target.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (folder / "index.html").write_text(_page(self, images), encoding="utf-8")

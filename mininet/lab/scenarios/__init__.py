@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from carelane.lab.scenario import register
 from carelane.lab.scenarios.kernel_check import KernelCheck
+from carelane.lab.scenarios.zhoushan import ZhoushanConsultation
 
 __all__: list[str] = []
 
 register(KernelCheck())
+register(ZhoushanConsultation())

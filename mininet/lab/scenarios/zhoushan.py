@@ -1,0 +1,201 @@
+"""`zhoushan-consultation`: from one line of intent to measured packets, with the real product.
+
+The ring of the Zhoushan network with 30 Mbit/s links, ten island clinics, and the real `carelane up` beside it.
+A surgery from Daishan to Lincheng, a consultation that ten clinics join on the hour, and a bulk transfer are declared;
+then a flood of twice the links' rate runs inside the bulk transfer's slice, and another, undeclared, at the console.
+The same traffic is first sent over plain forwarding: shortest paths, one queue a port.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import yaml
+
+from carelane.lab.carelane_server import CarelaneServer
+from carelane.lab.from_topology import lab_network
+from carelane.lab.lab import Lab
+from carelane.lab.measure import figures, judge_delay, judge_jitter, judge_loss
+from carelane.lab.network import LabNetwork
+from carelane.lab.plain import plain_flows
+from carelane.lab.plots import Curve
+from carelane.lab.report import Check, Report
+from carelane.lab.samples import RunSamples
+from carelane.lab.scenario import ScenarioContext
+from carelane.lab.scenarios.inspect import leftovers, queues_in_kernel
+from carelane.lab.traffic.models import HAPTIC, flood
+from carelane.lab.traffic.plan import Bucket, Flow, TrafficPlan, join_consultation
+from carelane.topology import Topology, cut, load_topology
+from carelane.topology.dump import to_manifest
+
+__all__ = ["ZhoushanConsultation", "zhoushan_cut"]
+
+SURGEON, PATIENT = "lincheng/console-1", "daishan/or-1"
+HUB, BULK_FROM, BULK_TO, STRANGER = "lincheng/consult-1", "jintang/imaging-1", "lincheng/imaging-1", "jintang/consult-1"
+STATIONS = tuple(f"{island}-s{number:02}/clinic" for island in ("daishan", "jintang") for number in range(1, 6))
+RING = ("lincheng", "putuo", "zhujiajian", "shengsi", "qushan", "daishan", "jintang", "dinghai")
+
+SURGERY = f"remote surgery {PATIENT} -> {SURGEON}: 20 ms, 99.999%"
+IMPOSSIBLE = "remote surgery surgeon/console-1 -> patient/or-1: 20 ms round trip, 99.999%"
+LINK_BPS = 30_000_000
+FLOOD_BPS = 45_000_000
+STRANGER_BPS = 3_000_000
+_DELAY_S, _JITTER_S, _LOSS = 0.020, 0.010, 0.0
+_CONSULT_DELAY_S, _CONSULT_LOSS = 0.150, 0.01
+_TO, _FRO = "surgery: patient to surgeon", "surgery: surgeon to patient"
+_REFUSED = 3
+
+
+def zhoushan_cut() -> Topology:
+    """The eight centres, with ten clinics attached without their spurs, every capacity at most 30 Mbit/s."""
+    keep = (SURGEON, PATIENT, HUB, BULK_FROM, BULK_TO, STRANGER, *STATIONS)
+    return cut(load_topology("zhoushan"), RING, keep, name="zhoushan-ring", fold_spurs=True, max_capacity_bps=LINK_BPS)
+
+
+@dataclass(frozen=True, slots=True)
+class ZhoushanConsultation:
+    """`seconds` is the length of each of the two measurements."""
+
+    seconds: float = 20.0
+    name: str = "zhoushan-consultation"
+    summary: str = "the product's main job: a surgery kept whole while ten clinics join and floods run"
+
+    def run(self, context: ScenarioContext) -> Report:
+        """Raises LabError when the lab or the product fails to do its part; a broken promise is a result."""
+        topology = zhoushan_cut()
+        network = lab_network(topology)
+        say = context.say
+        say("-- 1 of 4: the same traffic over plain forwarding, for comparison")
+        with context.open() as lab:
+            report = context.report(self.name, lab)
+            plain = self._plain(lab, network, context)
+        work = Path(tempfile.mkdtemp(prefix="carelane-demo-"))
+        try:
+            with context.open() as lab:
+                carelane = self._carelane(lab, network, topology, work, context, report)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        _conclude(report, plain, carelane)
+        return report
+
+    def _plain(self, lab: Lab, network: LabNetwork, context: ScenarioContext) -> RunSamples:
+        lab.build(network, plain=True, controller=False)
+        for switch, flows in plain_flows(network).items():
+            lab.add_flows(switch, flows)
+        return self._measure(lab, context)
+
+    def _carelane(
+        self, lab: Lab, network: LabNetwork, topology: Topology, work: Path, context: ScenarioContext, report: Report
+    ) -> RunSamples:
+        say = context.say
+        say("-- 2 of 4: declare, plan, program")
+        lab.build(network, controller=True)
+        declared = work / "topology.yaml"
+        declared.write_text(yaml.safe_dump(to_manifest(topology), allow_unicode=True, sort_keys=False))
+        server = CarelaneServer(lab, declared, work)
+        try:
+            say(f"carelane up: {server.start(switches=len(network.switches)):.1f} s until all switches were connected")
+            base = leftovers(lab, network)
+            self._declare(server, context, report)
+            report.checks.append(queues_in_kernel(lab, network, server, ("surgery", *_MANIFEST_NAMES)))
+            say("-- 3 of 4: the burst and the floods, measured")
+            run = self._measure(lab, context)
+            say("-- 4 of 4: withdraw; nothing may remain")
+            for intent in ("surgery", *_MANIFEST_NAMES):
+                say(server.check_cli("delete", intent).strip() or f"{intent} withdrawn")
+            remains = leftovers(lab, network) - base
+            detail = "flows, groups, meters, queues and HTB classes are as before the first intent"
+            report.checks.append(
+                Check("withdrawing leaves nothing", not remains, "; ".join(sorted(remains)[:5]) or detail)
+            )
+        finally:
+            server.stop()
+            if server.log.exists():
+                report.attachments["controller.log"] = server.log.read_bytes()
+        return run
+
+    def _declare(self, server: CarelaneServer, context: ScenarioContext, report: Report) -> None:
+        """File the surgery, be refused the impossible, file the rest; the words are the command line's own."""
+        say = context.say
+        say(f"$ carelane apply '{SURGERY}' --name surgery")
+        say(server.check_cli("apply", SURGERY, "--name", "surgery"))
+        say(f"$ carelane plan -t telesurgery-3700km '{IMPOSSIBLE}'")
+        refused = server.cli("plan", "-t", "telesurgery-3700km", IMPOSSIBLE)
+        say(refused.stdout + refused.stderr)
+        physics = refused.returncode == _REFUSED and "propagation alone is 37 ms" in refused.stdout
+        offer = "would be accepted" in refused.stdout
+        detail = "20 ms there and back over 3700 km: refused for propagation, with an offer"
+        report.checks.append(Check("physics is a reason", physics and offer, detail if physics and offer else "not so"))
+        manifest = resources.files("carelane.lab.scenarios").joinpath("zhoushan-intents.yaml")
+        target = server.work / "intents.yaml"
+        target.write_text(manifest.read_text(encoding="utf-8"), encoding="utf-8")
+        say("$ carelane apply -f intents.yaml")
+        say(server.check_cli("apply", "-f", str(target)))
+        say("$ carelane describe surgery")
+        say(server.check_cli("describe", "surgery"))
+
+    def _measure(self, lab: Lab, context: ScenarioContext) -> RunSamples:
+        context.say(f"lab: surgery both ways, ten clinics, floods: {self.seconds:g} s")
+        lab.start(traffic(self.seconds, context.seed))
+        return lab.collect()
+
+
+_MANIFEST_NAMES = ("morning-consultation", "genome-overnight")
+
+
+def traffic(seconds: float, seed: int) -> TrafficPlan:
+    """Floods first, so that queues are full; then the surgery; the clinics join two seconds into it."""
+    start, joined = 1.0, 3.0
+    surgery = [
+        Flow(_TO, PATIENT, SURGEON, HAPTIC, dscp=46, start_s=start, duration_s=seconds, realtime=True),
+        Flow(_FRO, SURGEON, PATIENT, HAPTIC, dscp=46, start_s=start, duration_s=seconds, realtime=True),
+    ]
+    buckets = {station: Bucket(880_000, 6_200) for station in STATIONS}
+    clinics = join_consultation(
+        STATIONS, HUB, start_s=joined, duration_s=seconds + start - joined, rate_bps=800_000, buckets=buckets
+    )
+    length = seconds + 1.5
+    floods = [
+        Flow("flood in the bulk slice", BULK_FROM, BULK_TO, flood(FLOOD_BPS), duration_s=length, measured=False),
+        Flow("undeclared flood", STRANGER, SURGEON, flood(STRANGER_BPS), duration_s=length),
+    ]
+    return TrafficPlan((*surgery, *clinics, *floods), seed)
+
+
+def _conclude(report: Report, plain: RunSamples, carelane: RunSamples) -> None:
+    for mode, run, rows in (("carelane", carelane, report.objectives), ("plain", plain, report.comparisons)):
+        report.add_run(mode, run)
+        for flow in (_TO, _FRO):
+            rows.append(judge_delay(run, flow, _DELAY_S, intent="surgery", mode=f"{mode}, {flow[9:]}"))
+            rows.append(judge_jitter(run, flow, _JITTER_S, intent="surgery", mode=f"{mode}, {flow[9:]}"))
+            rows.append(judge_loss(run, flow, _LOSS, intent="surgery", mode=f"{mode}, {flow[9:]}"))
+        for station in STATIONS:
+            intent = "morning-consultation"
+            for part in ("screen", "audio"):
+                name = f"{station}/{part}"
+                rows.append(judge_delay(run, name, _CONSULT_DELAY_S, intent=intent, mode=f"{mode}, {name}"))
+                rows.append(judge_loss(run, name, _CONSULT_LOSS, intent=intent, mode=f"{mode}, {name}"))
+    broken = [row for row in report.comparisons if row.intent == "surgery" and not row.passed]
+    detail = f"{len(broken)} of 6 surgery objectives broken without carelane"
+    report.checks.append(Check("the traffic breaks the promise over plain forwarding", bool(broken), detail))
+    stranger = figures(carelane.flows["undeclared flood"])
+    detail = f"{stranger.received} of {stranger.attempted} undeclared packets arrived"
+    report.checks.append(Check("what was not declared is not carried", stranger.received == 0, detail))
+    curves = [
+        Curve("carelane", carelane.flows[_TO], carelane.start_ns),
+        Curve("plain forwarding", plain.flows[_TO], plain.start_ns),
+        Curve("noise probe (idle wire), carelane run", carelane.noise, carelane.start_ns),
+    ]
+    report.add_plot("surgery", "Surgery, patient to surgeon", curves, _DELAY_S)
+    station = f"{STATIONS[0]}/screen"
+    screens = [Curve("carelane", carelane.flows[station], carelane.start_ns)]
+    screens.append(Curve("plain forwarding", plain.flows[station], plain.start_ns))
+    report.add_plot("consultation", f"Consultation, {STATIONS[0]}", screens, _CONSULT_DELAY_S)
+    report.notes.append(
+        "Surgery flows are 88-byte packets at 1 kHz each way. The floods offer "
+        f"{FLOOD_BPS / 1e6:g} Mbit/s into {LINK_BPS / 1e6:g} Mbit/s links."
+    )
