@@ -73,7 +73,7 @@ class Lab:
             chosen = choose(cell, substrate)
             say(f"lab: substrate {chosen.name} ({chosen.reason})")
             begun = time.monotonic()
-            lab = cls(cell, chosen, boot(cell, chosen), say)
+            lab = cls(cell, chosen, boot(cell, chosen, say), say)
             lab._connect()
             facts = lab.command("hello")
             say(f"lab: kernel {facts['kernel']} ready after {time.monotonic() - begun:.1f} s")
