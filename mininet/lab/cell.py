@@ -99,6 +99,7 @@ class Cell:
         self._popen = popen
         self.pid = pid
         self._netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self._kept: list[socket.socket] = []
 
     @classmethod
     def open(cls) -> Cell:
@@ -147,6 +148,12 @@ class Cell:
             self._popen.kill()
             self._popen.wait()
         _close_streams(self._popen)
+        while self._kept:
+            self._kept.pop().close()
+
+    def keep(self, held: socket.socket) -> None:
+        """Hold a socket for as long as the cell is open."""
+        self._kept.append(held)
 
     def path(self, inside: str) -> Path:
         """Where the host sees a file of the cell."""

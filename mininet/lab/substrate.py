@@ -16,6 +16,7 @@ import os
 import platform
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -124,10 +125,10 @@ def _userspace_obstacle(cell: Cell) -> str:
         cell.run(["ip", "link", "del", "clprobe0"])
 
 
-def boot(cell: Cell, substrate: Substrate) -> CellProcess:
+def boot(cell: Cell, substrate: Substrate, say: Callable[[str], None]) -> CellProcess:
     """Start the agent on the substrate; it listens on GUEST_ADDRESS:AGENT_PORT a moment later."""
     if substrate.name == "lab-kernel":
-        return _boot_lab_kernel(cell)
+        return _boot_lab_kernel(cell, say)
     for address in (CELL_ADDRESS, GUEST_ADDRESS):
         cell.check(["ip", "address", "add", f"{address}/32", "dev", "lo"])
     with cell.path(CONSOLE).open("wb") as console:
@@ -151,7 +152,7 @@ def _agent_env() -> dict[str, str]:
     }
 
 
-def _boot_lab_kernel(cell: Cell) -> CellProcess:
+def _boot_lab_kernel(cell: Cell, say: Callable[[str], None]) -> CellProcess:
     for command in (
         f"ip tuntap add {_TAP} mode tap",
         f"ip address add {CELL_ADDRESS}/30 dev {_TAP}",
@@ -162,12 +163,7 @@ def _boot_lab_kernel(cell: Cell) -> CellProcess:
     init.write_text(_guest_init())
     init.chmod(0o755)
     argv = [
-        # User-mode Linux is several host processes that take turns. Kept on one processor a system call of the guest
-        # costs 20 us; let loose on two it costs 140 to 440 us (measured, see mininet/README.md).
-        "taskset",
-        "--cpu-list",
-        str(max(os.sched_getaffinity(0))),
-        *_precedence(cell),
+        *_precedence(cell, say),
         LAB_KERNEL,
         f"mem={_MEMORY}",
         "root=/dev/root",
@@ -188,29 +184,49 @@ def _boot_lab_kernel(cell: Cell) -> CellProcess:
         return cell.spawn(argv, env=env, cwd="/", stdout=console, stderr=subprocess.STDOUT)
 
 
-def _precedence(cell: Cell) -> list[str]:
-    """Run the lab kernel before the host's ordinary work, or the host's pauses are measured as network delay.
+def _precedence(cell: Cell, say: Callable[[str], None]) -> list[str]:
+    """Give the guest a processor of its own, before the host's ordinary work.
 
-    Real-time only where another processor is left for everything else.
+    User-mode Linux is several host processes that take turns. Kept on one processor a system call of the guest costs
+    20 us; let loose on two it costs 140 to 440 us (measured, see mininet/README.md). Real-time, or the host's pauses are
+    measured as network delay; but only on a processor that no other lab holds, and never on the last one.
     """
+    processors = sorted(os.sched_getaffinity(0))
     realtime = ["chrt", "--fifo", "1"]
-    if len(os.sched_getaffinity(0)) > 1 and cell.run([*realtime, "true"]).returncode == 0:
-        return realtime
-    return ["nice", "--adjustment=-15"]
+    if cell.run([*realtime, "true"]).returncode == 0:
+        for processor in reversed(processors[1:]):
+            if (claim := _claim(processor)) is not None:
+                cell.keep(claim)
+                return ["taskset", "--cpu-list", str(processor), *realtime]
+    say("lab: no processor to itself (another lab, or only one processor, or no real-time priority): expect more noise")
+    return ["taskset", "--cpu-list", str(processors[0]), "nice", "--adjustment=-15"]
+
+
+def _claim(processor: int) -> socket.socket | None:
+    """A name that only one process of the host can hold, and that goes when it does; None when it is taken."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0carelane-lab-processor-{processor}")
+    except OSError:
+        claim.close()
+        return None
+    return claim
 
 
 def _guest_init() -> str:
-    """Process 1 of the guest. The work folder of the cell is the only place of the host it can write to."""
+    """Process 1 of the guest. Every place its programs write to is a tmpfs, or the cell's work folder.
+
+    Not /tmp: nothing writes there (TMPDIR is elsewhere), and the product itself may lie in it.
+    """
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in _agent_env().items())
     return f"""#!/bin/sh
 {exports}
 mount -t proc proc /proc && mount -t sysfs sys /sys
 mount -t tmpfs tmp /run && mkdir -p {WORK} /run/openvswitch /run/netns
 mount -t hostfs -o {WORK} work {WORK}
-for place in /var/log /etc/openvswitch /tmp; do mount -t tmpfs tmp $place; done
-mkdir -p /var/log/openvswitch /dev/shm /dev/pts
-mount -t devtmpfs dev /dev 2>/dev/null; mkdir -p /dev/pts /dev/shm
-mount -t devpts -o ptmxmode=666 pts /dev/pts
+for place in /var/log /etc/openvswitch; do mount -t tmpfs tmp $place; done
+mkdir -p /var/log/openvswitch
+mount -t devtmpfs dev /dev && mkdir -p /dev/pts && mount -t devpts -o ptmxmode=666 pts /dev/pts
 mkdir -p /run/kernel/lib && ln -s /usr/lib/uml/modules /run/kernel/lib/modules
 for module in {" ".join(_GUEST_MODULES)}; do modprobe -d /run/kernel $module; done
 ip link set lo up

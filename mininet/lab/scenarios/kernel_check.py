@@ -2,7 +2,8 @@
 
 Three switches in a row, 5 ms of wire between them, 20 Mbit/s a port. A 1 kHz haptic stream crosses them, first alone,
 then beside a paced flood of 40 Mbit/s, once in an HTB queue of its own and once in the flood's. With the queue it must
-stay within 12 ms (10 ms of wire, two hops of one packet in the way, and a margin); without it, it cannot.
+stay within 13 ms (10 ms of wire, 0.57 ms at each of two ports behind one packet of the flood, and lateness of the
+lab too small to be excused); without it, it cannot.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from carelane.lab.plots import Curve
 from carelane.lab.report import Check, Report
 from carelane.lab.samples import RunSamples
 from carelane.lab.scenario import ScenarioContext
-from carelane.lab.traffic.models import HAPTIC, flood
+from carelane.lab.traffic.models import HAPTIC, Periodic, flood
 from carelane.lab.traffic.plan import Flow, TrafficPlan
 
 __all__ = ["NETWORK", "KernelCheck"]
 
 _RATE_BPS = 20_000_000
 _FLOOD_BPS = 40_000_000
-_PROMISE_S = 0.012
+_PROMISE_S = 0.013
 _JITTER_S = 0.002
 _EF = 46
 _FLOW = "or-1/haptic"
@@ -70,7 +71,10 @@ class KernelCheck:
 
     def _measure(self, lab: Lab, context: ScenarioContext, dscp: int, *, flooded: bool) -> RunSamples:
         haptic = Flow(_FLOW, "or-1", "console", HAPTIC, dscp=dscp, start_s=1.0, duration_s=self.seconds, realtime=True)
-        flows = [haptic]
+        # The first packet of a flow visits each switch's daemon, in life as here; that is set-up, not the stream.
+        opening = Periodic(period_s=0.1, ip_bytes=88)
+        first = Flow("opening", "or-1", "console", opening, dscp=dscp, duration_s=0.8, measured=False)
+        flows = [first, haptic]
         if flooded:
             # Early, so that the queues are full when the first haptic packet comes; late, so that they stay full.
             length = self.seconds + 1.5
