@@ -1,9 +1,10 @@
 """From samples to figures and verdicts.
 
-**Noise floor.** Beside every run a probe of 1 kHz crosses a wire on which nothing can queue (`carelane.lab.agent.noise`).
-Whatever it takes beyond that wire's delay is the lab's own lateness: the probe's *excess*. The lab counts as disturbed
-from the moment a probe was due until it arrived, for every probe that was at least 0.5 ms late; a guest kernel that was
-not running delays the probe and the measured packet alike. It enters a verdict in one way only:
+**Noise floor.** Beside every run a probe of 1 kHz crosses a wire on which nothing can queue
+(`carelane.lab.agent.noise`). Whatever it takes beyond that wire's delay is the lab's own lateness: the probe's
+*excess*. The lab counts as disturbed from the moment a probe was due until it arrived, for every probe that was at
+least 0.5 ms late; a kernel that was not running delays the probe and the measured packet alike. The noise enters a
+verdict in one way only:
 
     A packet sent at s, received at r, with delay d = r - s counts against the promise "delay <= X" when
 
@@ -11,11 +12,11 @@ not running delays the probe and the measured packet alike. It enters a verdict 
 
     where N(s, r) is the time between s and r during which the lab was disturbed.
 
-So a packet is excused only by disturbances that were measured, on an idle path, while the packet travelled, and by no
-more than they lasted. A queue disturbs no probe and excuses nothing; lateness under 0.5 ms excuses nothing. And a run in
-which more than 5% of the packets would need an excuse proves nothing and is judged broken. What the rule cannot see:
-whether a disturbance while a packet was waiting out its wire's delay really made it later. Both counts, before and after
-the excuse, and the noise itself are therefore reported beside every verdict.
+So a packet is excused only by disturbances that were measured, on an idle path, while the packet travelled, and by
+no more than they lasted. A queue disturbs no probe and excuses nothing; lateness under 0.5 ms excuses nothing. And a
+run in which more than 5% of the packets would need an excuse proves nothing and is judged broken. What the rule
+cannot see: whether a disturbance while a packet was waiting out its wire's delay really made it later. Both counts,
+before and after the excuse, and the noise itself are therefore reported beside every verdict.
 
 **Jitter** is named, because there are two: `ipdv_y1541_s` is the 99.9th percentile of delay minus the smallest
 (ITU-T Y.1541), on which objectives are judged; `jitter_rfc3550_s` is the smoothed estimate of RFC 3550 section 6.4.1.

@@ -45,7 +45,9 @@ def plot_delays(path: Path, title: str, curves: Sequence[Curve], promised_s: flo
         over_time.axhline(promised_s * 1e3, color="black", linewidth=1, linestyle="--", label="promise")
         distribution.axvline(promised_s * 1e3, color="black", linewidth=1, linestyle="--", label="promise")
     over_time.set(xlabel="time (s)", ylabel="one-way delay (ms)", yscale="log")
-    distribution.set(xlabel="one-way delay (ms)", ylabel="share of packets at least as late", xscale="log", yscale="log")
+    distribution.set(
+        xlabel="one-way delay (ms)", ylabel="share of packets at least as late", xscale="log", yscale="log"
+    )
     distribution.legend(fontsize=8)
     figure.suptitle(title)
     figure.savefig(path, dpi=110)

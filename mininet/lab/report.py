@@ -118,12 +118,13 @@ def _page(report: Report, images: list[tuple[str, Path]]) -> str:
         parts += ["<h2>The same without carelane's queues</h2>", _table(report.comparisons)]
     if report.checks:
         rows = "".join(
-            f"<tr><td>{escape(check.name)}<td>{escape(check.detail)}<td>{_word(check.passed)}" for check in report.checks
+            f"<tr><td>{escape(check.name)}<td>{escape(check.detail)}<td>{_word(check.passed)}"
+            for check in report.checks
         )
         parts += ["<h2>Checks</h2>", f"<table>{rows}</table>"]
     rows = "".join(f"<tr><td>{escape(name)}{_cells(noise)}" for name, noise in report.noise.items())
     parts += [
-        "<h2>Noise floor</h2><p>Lateness of the lab itself, measured in the same run on a path where nothing can queue. "
+        "<h2>Noise floor</h2><p>Lateness of the lab itself, measured in the same run where nothing can queue. "
         "A late packet is excused only by the noise measured while it travelled.</p>",
         f"<table><tr><th>run<th>p50 ms<th>p99 ms<th>p99.9 ms<th>max ms{rows}</table>",
     ]

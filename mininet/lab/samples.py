@@ -53,7 +53,7 @@ class RunSamples:
     overflow: int
 
     def save(self, path: Path) -> None:
-        """Write every sample to one compressed .npz: ``<flow>/sequence``, ``/sent_ns``, ``/received_ns``, ``/ip_bytes``."""
+        """Write every sample to one compressed .npz: ``<flow>/sequence``, ``/sent_ns``, ``/received_ns``..."""
         arrays: dict[str, Int64s] = {}
         for flow in (*self.flows.values(), self.noise):
             arrays |= {
@@ -78,7 +78,10 @@ def load_run(folder: Path, plan: TrafficPlan, summary: Mapping[str, Any]) -> Run
             sent_only[flow.name] = int(sent["sent"])
     noise = _load_flow(folder / "0.samples", NOISE_FLOW, summary["sent"]["0"])
     tcp = {
-        plan.flows[int(number) - 1].name: (record["bytes"], _tcp_duration_s(plan.flows[int(number) - 1], record, summary))
+        plan.flows[int(number) - 1].name: (
+            record["bytes"],
+            _tcp_duration_s(plan.flows[int(number) - 1], record, summary),
+        )
         for number, record in summary["tcp"].items()
     }
     start_ns, overflow = int(summary["start_ns"]), int(summary["overflow"])

@@ -56,10 +56,21 @@ class TrafficRun:
         if lanes["tcp"]:
             receivers.append(_launch("transfer", ["sink"], {"hosts": hosts}, 0))
         senders: list[subprocess.Popen[str]] = []
-        for lane, module, arguments in (("realtime", "sender", []), ("bulk", "sender", []), ("tcp", "transfer", ["source"])):
+        for lane, module, arguments in (
+            ("realtime", "sender", []),
+            ("bulk", "sender", []),
+            ("tcp", "transfer", ["source"]),
+        ):
             if lanes[lane]:
                 priority = _REALTIME_PRIORITY if lane == "realtime" else 0
-                senders.append(_launch(module, arguments, {"seed": plan.seed, "flows": lanes[lane], "tick_ns": _TICK_NS[lane]}, priority))
+                senders.append(
+                    _launch(
+                        module,
+                        arguments,
+                        {"seed": plan.seed, "flows": lanes[lane], "tick_ns": _TICK_NS[lane]},
+                        priority,
+                    )
+                )
         for process in (*receivers, *senders):
             _await_ready(process)
         started = cls(senders, receivers)

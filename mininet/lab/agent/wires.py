@@ -56,7 +56,9 @@ class Wires:
             self._numbers[wire.id] = number
             for end, side in ((end_a, "a"), (end_b, "b")):
                 name = f"w{number}{side}"
-                outer.append(f"link add {end} mtu {CORE_MTU} type veth peer name {name} mtu {CORE_MTU} netns {_NAMESPACE}")
+                outer.append(
+                    f"link add {end} mtu {CORE_MTU} type veth peer name {name} mtu {CORE_MTU} netns {_NAMESPACE}"
+                )
                 outer.append(f"link set {end} up")
                 inner.append(f"link set {name} up")
                 control.append(f"qdisc add dev {name} clsact")

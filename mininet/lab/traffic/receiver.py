@@ -30,7 +30,7 @@ _PAUSE_S = 0.010
 
 
 class _Kept:
-    """Samples of one flow in chunks: a growing array would be moved by the kernel, which stops the lab for that long."""
+    """Samples of one flow in chunks: growing an array makes the kernel move it, and nothing else runs meanwhile."""
 
     _SAMPLES = 4096
 
@@ -109,9 +109,9 @@ def _receive(intakes: dict[int, _Intake]) -> None:
             ended = os.read(0, 4096) == b""
         except BlockingIOError:
             ended = False
-        more = True
-        while more:
-            more = any([intakes[descriptor].drain() for descriptor, _ in poller.poll(0)])
+        # A socket that filled a whole batch may hold more: look at all of them again.
+        while [descriptor for descriptor, _ in poller.poll(0) if intakes[descriptor].drain()]:
+            pass
 
 
 def main() -> None:
