@@ -29,7 +29,7 @@ class LabShell(cmd.Cmd):
         self.intro = (
             f"switches: {bridges}\nhosts: {hosts}\nwires: {', '.join(wire.id for wire in network.wires)}\n"
             "HOST COMMAND runs on a host, as in `or-1 ping -c 3 10.3.0.11`; `cut WIRE [silent]`, `restore WIRE`;\n"
-            "anything else runs beside the switches, as in `ovs-ofctl -O OpenFlow13 dump-flows s1`; `exit` ends the lab."
+            "anything else runs beside the switches: `ovs-ofctl -O OpenFlow13 dump-flows s1`; `exit` ends the lab."
         )
 
     def onecmd(self, line: str) -> bool:
