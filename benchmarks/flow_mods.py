@@ -38,6 +38,7 @@ from carelane.controller.southbound.openflow import OpenFlowSouthbound
 from carelane.topology.model import Node, Topology
 
 TARGET = 0.3
+REFERENCE = "ovs-ofctl"
 
 
 def main() -> int:
@@ -55,11 +56,12 @@ def main() -> int:
     for name, row in result.rates.items():
         print(f"{name:24}{row['median']:18.0f}{row['min']:10.0f}{row['max']:10.0f}")
     for name, ratio in result.ratios.items():
-        print(f"ratio of medians, carelane to {name}: {ratio:.2f} (target at least {TARGET})")
+        target = f" (target at least {TARGET})" if name == REFERENCE else ""
+        print(f"ratio of medians, carelane to {name}: {ratio:.2f}{target}")
     if options.report is not None:
         options.report.mkdir(parents=True, exist_ok=True)
         (options.report / "flow_mods.json").write_text(json.dumps(asdict(result), indent=2) + "\n")
-    return 0 if min(result.ratios.values()) >= TARGET else 1
+    return 0 if result.ratios[REFERENCE] >= TARGET else 1
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Result:
 
 def measure(count: int, repeat: int) -> Result:
     topology = Topology("benchmark", {"s1": Node("s1", 1)}, {}, {}, {})
-    rates: dict[str, list[float]] = {"ovs-ofctl": [], "ovs-ofctl --bundle": [], "carelane": []}
+    rates: dict[str, list[float]] = {REFERENCE: [], "ovs-ofctl --bundle": [], "carelane": []}
     with OvsSandbox() as ovs, ovs.entered():
         southbound = OpenFlowSouthbound(topology, port=0, confirm_timeout_s=60)
         southbound.start()
@@ -84,7 +86,7 @@ def measure(count: int, repeat: int) -> Result:
                 time.sleep(0.05)
             for round_ in range(repeat):
                 rules = flows(count, round_)
-                rates["ovs-ofctl"].append(count / by_ofctl(ovs, rules))
+                rates[REFERENCE].append(count / by_ofctl(ovs, rules))
                 clear(ovs)
                 rates["ovs-ofctl --bundle"].append(count / by_ofctl(ovs, rules, "--bundle"))
                 clear(ovs)

@@ -84,6 +84,7 @@ class Ovsdb:
         strangers: list[str] = []
         mismatches: list[str] = []
         to_check: list[tuple[PortQos, PortRow]] = []
+        server.refresh()
         with server.tables() as tables:
             for number, port in sorted(_ports(tables, dpid).items()):
                 if port.qos is None:

@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from carelane.errors import ConflictError, InputError, NotFoundError, PermanentError, StoreUnavailable
+from carelane.intents.lifecycle import Phase, advance
 from carelane.store import Store
 from carelane.store._engine import make_engine
 from carelane.store._tables import Base
@@ -21,7 +22,7 @@ from carelane.store._tables import Base
 
 def _hold(store: Store, name: str, number: int, first_label: int) -> None:
     with store.write() as write:
-        generation = write.file(name, "hospital", {"kind": "ServiceIntent"}, phase="Requested")
+        generation = write.file(name, "hospital", {"kind": "ServiceIntent"})
         write.hold(
             name, generation, number=number, first_label=first_label, labels=2, decision="{}",
             floors={("a", "l1"): 3_000_000_000 + number},
@@ -34,12 +35,11 @@ def test_everything_written_comes_back_equal(database_url: str) -> None:
     manifest = {"metadata": {"name": "or1", "z": 1, "a": "远程手术"}, "figures": [0.1, 1e-7, 99.999, 2**60]}
     decision = {"name": "or1", "decision": "admitted", "availability": 0.9999931}
     with store.write() as write:
-        assert write.file("or1", "county", manifest, phase="Requested") == 1
+        assert write.file("or1", "county", manifest) == 1
         write.hold("or1", 1, number=7, first_label=16, labels=4, decision='{"x": 0.1}', floors={("a", "l"): 10**11})
-        write.set_status(
-            "or1", phase="Admitted", reason="Fits", message="m", conditions=[{"type": "Admitted"}],
-            decision=decision, observed_generation=1, attempts=3, next_retry_at=moment,
-        )  # fmt: skip
+        filed = write.intent("or1").status.standing
+        admitted = advance(filed, Phase.ADMITTED, reason="Fits", message="m", at=moment)
+        write.set_status("or1", admitted, decision=decision, observed_generation=1, attempts=3, next_retry_at=moment)
     store.close()
 
     reopened = Store(database_url)
@@ -52,7 +52,8 @@ def test_everything_written_comes_back_equal(database_url: str) -> None:
     assert list(intent.manifest["metadata"]) == ["name", "z", "a"], "key order is part of the same bytes"
     assert intent.created_at == intent.status.next_retry_at == moment
     assert intent.status.decision == decision
-    assert (intent.status.phase, intent.status.attempts) == ("Admitted", 3)
+    assert intent.status.standing == admitted
+    assert (intent.phase, intent.status.attempts) == (Phase.ADMITTED, 3)
     assert (held.number, held.first_label, held.labels, held.decision) == (7, 16, 4, '{"x": 0.1}')
     assert dict(held.floors) == {("a", "l"): 10**11}
     assert [(event.phase_from, event.phase_to) for event in history] == [(None, "Requested"), ("Requested", "Admitted")]
@@ -64,8 +65,8 @@ def test_a_failed_transaction_leaves_nothing(database_url: str) -> None:
 
     def fail_half_way() -> None:
         with store.write() as write:
-            write.file("lost", "hospital", {}, phase="Requested")
-            write.file("kept", "hospital", {"changed": True}, phase="Requested")
+            write.file("lost", "hospital", {})
+            write.file("kept", "hospital", {"changed": True})
             write.release([held.id for held in write.slices()])
             raise RuntimeError("half way")
 
@@ -123,7 +124,7 @@ def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:
 def _start(url: str, name: str) -> None:
     store = Store(url)
     with store.write() as write:
-        write.file(name, "hospital", {}, phase="Requested")
+        write.file(name, "hospital", {})
     store.close()
 
 
@@ -173,14 +174,14 @@ def test_a_connection_that_is_cut_is_transient_and_the_next_one_works(postgres: 
 
     def write_while_cut() -> None:
         with store.write() as write:
-            write.file("lost", "hospital", {}, phase="Requested")
+            write.file("lost", "hospital", {})
             _cut_all_others(url)
             write.intents()
 
     with pytest.raises(StoreUnavailable):
         write_while_cut()
     with store.write() as write:
-        write.file("kept", "hospital", {}, phase="Requested")
+        write.file("kept", "hospital", {})
     with store.read() as read:
         assert [intent.name for intent in read.intents()] == ["kept"]
     store.close()

@@ -49,14 +49,14 @@ def test_failures_double_the_delay_up_to_the_cap_and_success_resets_it() -> None
     queue = queue_on(clock)
     queue.add(["a"])
     delays = []
-    for _ in range(6):
+    for number in range(1, 7):
         assert queue.take(0) == {"a"}
         failures, delay_s = queue.retry("a")
+        assert failures == number
         delays.append(delay_s)
         clock.now += delay_s - 0.01
         assert queue.take(0) == frozenset()
         clock.now += 0.01
-    assert failures == 6
     assert [round(delay) for delay in delays] == [1, 2, 4, 8, 8, 8]
     queue.take(0)
     queue.done("a")
