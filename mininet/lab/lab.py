@@ -155,7 +155,8 @@ class Lab:
         """Start traffic, with a noise probe beside it; returns once it flows."""
         network = self._network()
         for flow in plan.flows:
-            network.host(flow.source), network.host(flow.target)
+            for host in (flow.source, flow.target):
+                network.host(host)  # an unknown one is refused here, with its name
         self._runs += 1
         self.command("traffic_start", run_id=f"run{self._runs}", plan=plan.to_json())
         self._plan, self._started = plan, time.monotonic()

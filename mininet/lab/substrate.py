@@ -200,17 +200,19 @@ def _precedence(cell: Cell) -> list[str]:
 
 
 def _guest_init() -> str:
-    """Process 1 of the guest. The work folder of the cell is the only place of the host it can write to."""
+    """Process 1 of the guest. Every place its programs write to is a tmpfs, or the cell's work folder.
+
+    Not /tmp: nothing writes there (TMPDIR is elsewhere), and the product itself may lie in it.
+    """
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in _agent_env().items())
     return f"""#!/bin/sh
 {exports}
 mount -t proc proc /proc && mount -t sysfs sys /sys
 mount -t tmpfs tmp /run && mkdir -p {WORK} /run/openvswitch /run/netns
 mount -t hostfs -o {WORK} work {WORK}
-for place in /var/log /etc/openvswitch /tmp; do mount -t tmpfs tmp $place; done
-mkdir -p /var/log/openvswitch /dev/shm /dev/pts
-mount -t devtmpfs dev /dev 2>/dev/null; mkdir -p /dev/pts /dev/shm
-mount -t devpts -o ptmxmode=666 pts /dev/pts
+for place in /var/log /etc/openvswitch; do mount -t tmpfs tmp $place; done
+mkdir -p /var/log/openvswitch
+mount -t devtmpfs dev /dev && mkdir -p /dev/pts && mount -t devpts -o ptmxmode=666 pts /dev/pts
 mkdir -p /run/kernel/lib && ln -s /usr/lib/uml/modules /run/kernel/lib/modules
 for module in {" ".join(_GUEST_MODULES)}; do modprobe -d /run/kernel $module; done
 ip link set lo up

@@ -88,8 +88,9 @@ def _nodes(network: LabNetwork, *, userspace: bool) -> Any:
     # Mininet's own initialisation raises system-wide limits (sysctl) that outlive the lab; these sizes need none.
     net_module.Mininet.inited = True
     mininet = net_module.Mininet(controller=None, switch=node_module.OVSSwitch, build=False)
-    for number, host in enumerate(network.hosts, start=1):
-        mininet.addHost(f"h{number}", ip=host.address)
+    for number in range(1, len(network.hosts) + 1):
+        # Addresses are set in one batch below; Mininet would start a process for each.
+        mininet.addHost(f"h{number}", ip=None)
     for number, switch in enumerate(network.switches, start=1):
         mininet.addSwitch(
             f"s{number}",
