@@ -169,7 +169,8 @@ def _constrained(
             constraint_reason(trial, suspect, constraint, [c for c in together if c != constraint], culprit)
             for constraint in together
         ]
-        return reasons, _joint_offer(trial, requirement, together)
+        offers = _joint_offer(trial, requirement, together) or _last_resort(trial, requirement)
+        return reasons, offers
     reasons, offers = [], []
     for constraint in alone:
         reasons.append(constraint_reason(trial, suspect, constraint, (), culprit))
@@ -178,23 +179,37 @@ def _constrained(
             offers += _offer(trial, found, "protection" if constraint == "disjointness" else constraint)
         if found is not None and constraint == "delay":
             offers += _unhurried(trial, requirement, found)
-    return reasons, offers
+    return reasons, offers or _last_resort(trial, requirement)
 
 
-def _helps(trial: Trial, requirement: Requirement, loosened: Sequence[Constraint]) -> bool:
-    unlimited = "bandwidth" in loosened
+def _last_resort(trial: Trial, requirement: Requirement) -> list[Offer]:
+    """An offer that loosens several things, for when nothing that can be filed helps alone.
+
+    More capacity cannot be filed: here bandwidth gives by asking for less.
+    """
+    held = in_force(requirement)
+    if not _helps(trial, requirement, held, more_capacity=False):
+        return []
+    return _joint_offer(trial, requirement, _smallest_set(trial, requirement, held, more_capacity=False))
+
+
+def _helps(trial: Trial, requirement: Requirement, loosened: Sequence[Constraint], more_capacity: bool = True) -> bool:
+    """Whether a plan exists when `loosened` are; for bandwidth that means capacity without end, or asking for less."""
+    unlimited = more_capacity and "bandwidth" in loosened
     for constraint in loosened:
-        if constraint != "bandwidth":
+        if constraint != "bandwidth" or not more_capacity:
             requirement = loosen(requirement, constraint)
     return trial.plan(requirement, unlimited=unlimited) is not None
 
 
-def _smallest_set(trial: Trial, requirement: Requirement, held: Sequence[Constraint]) -> list[Constraint]:
+def _smallest_set(
+    trial: Trial, requirement: Requirement, held: Sequence[Constraint], more_capacity: bool = True
+) -> list[Constraint]:
     """A set that helps when loosened together, and no smaller part of it does."""
     chosen = list(held)
     for constraint in ("disjointness", "loss", "jitter", "availability", "bandwidth", "delay"):
         rest = [other for other in chosen if other != constraint]
-        if constraint in chosen and _helps(trial, requirement, rest):
+        if constraint in chosen and _helps(trial, requirement, rest, more_capacity):
             chosen = rest
     return [constraint for constraint in _TOGETHER if constraint in chosen]
 

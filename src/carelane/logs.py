@@ -20,9 +20,9 @@ def configure_logs(level: str = "info", log_format: LogFormat = "auto", stream: 
 
     Libraries that narrate every message are heard from warnings up, unless `level` is debug.
     """
-    stream = stream or sys.stderr
+    target: TextIO = sys.stderr if stream is None else stream
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    console = log_format == "console" or (log_format == "auto" and stream.isatty())
+    console = log_format == "console" or (log_format == "auto" and target.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -31,7 +31,7 @@ def configure_logs(level: str = "info", log_format: LogFormat = "auto", stream: 
         structlog.processors.StackInfoRenderer(),
     ]
     ending: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        [structlog.dev.ConsoleRenderer(colors=target.isatty())]
         if console
         else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False)]
     )
@@ -45,7 +45,7 @@ def configure_logs(level: str = "info", log_format: LogFormat = "auto", stream: 
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -14,8 +14,8 @@ Cli = Any
 SCHEMA = json.loads((Path(__file__).parent / "plan.schema.json").read_text(encoding="utf-8"))
 
 
-def plan(cli: Cli, topology: Path | str, *arguments: str, expect: int = 0, stdin: str = "") -> dict[str, Any]:
-    ran = cli("plan", "-t", str(topology), *arguments, "-o", "json", stdin=stdin)
+def plan(run: Cli, topology: Path | str, *arguments: str, expect: int = 0, **options: str) -> dict[str, Any]:
+    ran = run("plan", "-t", str(topology), *arguments, "-o", "json", **options)
     assert ran.code == expect, ran.err
     document: dict[str, Any] = json.loads(ran.out)
     jsonschema.validate(document, SCHEMA)
@@ -40,33 +40,35 @@ def test_the_example_is_admitted_within_its_objectives(cli: Cli, topology_file: 
     assert document["totals"]["gap"] == 0.0
 
 
-def test_availability_beyond_one_path_takes_a_disjoint_backup(cli: Cli, topology_file: Path, intent_file: Path) -> None:
+def test_availability_beyond_one_path_takes_a_disjoint_backup(
+    call: Cli, topology_file: Path, intent_file: Path
+) -> None:
     """One path is at best 0.9994; 99.99% therefore needs both ways round."""
-    (decision,) = plan(cli, topology_file, "-f", str(intent_file))["decisions"]
+    (decision,) = plan(call, topology_file, "-f", str(intent_file))["decisions"]
     roles = {path["role"]: set(path["links"]) for path in decision["paths"]}
     assert roles == {"primary": {"l1", "l2"}, "backup": {"l3"}}
 
 
 def test_a_refusal_names_the_constraint_and_an_offer_that_is_then_accepted(
-    cli: Cli, topology_file: Path, intent_file: Path, intent_text: str
+    call: Cli, topology_file: Path, intent_file: Path, intent_text: str
 ) -> None:
     intent_file.write_text(intent_text.replace("delay: 20ms", "delay: 1ms"), encoding="utf-8")
-    (decision,) = plan(cli, topology_file, "-f", str(intent_file), expect=3)["decisions"]
+    (decision,) = plan(call, topology_file, "-f", str(intent_file), expect=3)["decisions"]
     reason = decision["reasons"][0]
     assert (reason["constraint"], reason["required"], reason["unit"]) == ("delay", 1.0, "ms")
     assert reason["available"] > 2.5
     offer = decision["offers"][0]
     taken = intent_text.replace("delay: 20ms", f"delay: {offer['delay_ms']}ms")
     intent_file.write_text(taken, encoding="utf-8")
-    plan(cli, topology_file, "-f", str(intent_file))
+    plan(call, topology_file, "-f", str(intent_file))
 
 
 def test_bandwidth_is_refused_when_the_ledger_is_full(
-    cli: Cli, topology_file: Path, intent_file: Path, intent_text: str
+    call: Cli, topology_file: Path, intent_file: Path, intent_text: str
 ) -> None:
     big = intent_text.replace("40Mbps", "600Mbps")
     intent_file.write_text(big + "---\n" + big.replace("or1-surgery", "or2-surgery"), encoding="utf-8")
-    first, second = plan(cli, topology_file, "-f", str(intent_file), expect=3)["decisions"]
+    first, second = plan(call, topology_file, "-f", str(intent_file), expect=3)["decisions"]
     assert (first["decision"], second["decision"]) == ("admitted", "refused")
     assert second["reasons"][0]["constraint"] == "bandwidth"
     assert second["reasons"][0]["required"] == 600.0
@@ -80,17 +82,17 @@ def test_the_same_input_gives_the_same_bytes(cli: Cli, topology_file: Path, inte
     assert len(runs) == 1
 
 
-def test_yaml_says_what_json_says(cli: Cli, topology_file: Path, intent_file: Path) -> None:
-    document = plan(cli, topology_file, "-f", str(intent_file))
-    assert yaml.safe_load(cli("plan", "-t", str(topology_file), "-f", str(intent_file), "-o", "yaml").out) == document
+def test_yaml_says_what_json_says(call: Cli, topology_file: Path, intent_file: Path) -> None:
+    document = plan(call, topology_file, "-f", str(intent_file))
+    assert yaml.safe_load(call("plan", "-t", str(topology_file), "-f", str(intent_file), "-o", "yaml").out) == document
 
 
-def test_the_table_shows_paths_reasons_and_offers(cli: Cli, topology_file: Path, intent_file: Path) -> None:
-    text = cli("plan", "-t", str(topology_file), "-f", str(intent_file)).out
+def test_the_table_shows_paths_reasons_and_offers(call: Cli, topology_file: Path, intent_file: Path) -> None:
+    text = call("plan", "-t", str(topology_file), "-f", str(intent_file)).out
     for part in ("or1-surgery", "admitted", "county city province", "primary", "backup", "40 of 40 Mbit/s"):
         assert part in text
     line = "remote surgery county/or-1 -> province/console-3: 1 ms, 99.99%"
-    ran = cli("plan", "-t", str(topology_file), line)
+    ran = call("plan", "-t", str(topology_file), line)
     assert ran.code == 3
     assert "refused: delay" in ran.out
     assert "would be accepted: delay" in ran.out
@@ -104,15 +106,15 @@ def test_the_table_shows_paths_reasons_and_offers(cli: Cli, topology_file: Path,
         ["remote surgery: 20 ms, 99.99%", "--from", "county/or-1", "--to", "province/console-3"],
     ],
 )
-def test_one_line_is_an_intent(cli: Cli, topology_file: Path, arguments: list[str]) -> None:
-    document = plan(cli, topology_file, *arguments, "--name", "or1")
+def test_one_line_is_an_intent(call: Cli, topology_file: Path, arguments: list[str]) -> None:
+    document = plan(call, topology_file, *arguments, "--name", "or1")
     (decision,) = document["decisions"]
     assert (decision["name"], decision["decision"]) == ("or1", "admitted")
     assert any("bandwidth" in text for text in decision["assumptions"])
 
 
-def test_a_line_without_endpoints_lists_those_that_fit(cli: Cli, topology_file: Path) -> None:
-    ran = cli("plan", "-t", str(topology_file), "remote surgery: 20 ms, 99.99%")
+def test_a_line_without_endpoints_lists_those_that_fit(call: Cli, topology_file: Path) -> None:
+    ran = call("plan", "-t", str(topology_file), "remote surgery: 20 ms, 99.99%")
     assert ran.code == 2
     assert "county/or-1" in ran.err
     assert "province/console-3" in ran.err
@@ -126,18 +128,18 @@ def test_intents_come_from_stdin_and_from_several_files(
     assert [decision["name"] for decision in document["decisions"]] == ["or1-surgery", "or2-surgery"]
 
 
-def test_cernet_with_explicit_defaults(cli: Cli, tmp_path: Path) -> None:
+def test_cernet_with_explicit_defaults(call: Cli, tmp_path: Path) -> None:
     """The Topology Zoo states neither capacity nor availability: without defaults there is nothing to promise."""
     line = ["remote consultation: 150 ms, 99.9%", "--from", "0", "--to", "30"]
     defaults = ["--default-capacity", "10Gbps", "--default-availability", "99.99%"]
-    (admitted,) = plan(cli, "cernet", *line, *defaults)["decisions"]
+    (admitted,) = plan(call, "cernet", *line, *defaults)["decisions"]
     assert admitted["decision"] == "admitted"
-    (refused,) = plan(cli, "cernet", *line, expect=3)["decisions"]
+    (refused,) = plan(call, "cernet", *line, expect=3)["decisions"]
     assert refused["reasons"][0]["constraint"] == "unknown-data"
 
 
-def test_a_batch_can_be_optimized(cli: Cli, topology_file: Path, intent_file: Path) -> None:
-    document = plan(cli, topology_file, "-f", str(intent_file), "--optimize")
+def test_a_batch_can_be_optimized(call: Cli, topology_file: Path, intent_file: Path) -> None:
+    document = plan(call, topology_file, "-f", str(intent_file), "--optimize")
     assert document["decisions"][0]["decision"] == "admitted"
 
 

@@ -49,39 +49,39 @@ def test_version(cli: Cli) -> None:
     assert cli("--version").out == cli("version").out == f"carelane {__version__}\n"
 
 
-def test_every_command_explains_itself(cli: Cli) -> None:
-    overview = cli("--help").out
+def test_every_command_explains_itself(call: Cli) -> None:
+    overview = call("--help").out
     for command in ("up", "plan", "apply", "diff", "get", "describe", "delete", "lab", "topology", "version",
                     "schema", "catalogue"):  # fmt: skip
         assert command in overview
-        assert cli(command, "--help").code == 0
+        assert call(command, "--help").code == 0
 
 
 @pytest.mark.parametrize(
     "arguments",
     [["no-such-command"], ["plan"], ["plan", "-t"], ["topology"], ["plan", "-t", "cernet", "-o", "xml"], ["describe"]],
 )
-def test_wrong_usage_is_bad_input(cli: Cli, arguments: list[str]) -> None:
-    ran = cli(*arguments)
+def test_wrong_usage_is_bad_input(call: Cli, arguments: list[str]) -> None:
+    ran = call(*arguments)
     assert ran.code == 2
     assert ran.out == "" or arguments == ["topology"]
 
 
-def test_catalogue_names_the_source_of_every_default(cli: Cli) -> None:
-    services = json.loads(cli("catalogue", "-o", "json").out)["services"]
+def test_catalogue_names_the_source_of_every_default(call: Cli) -> None:
+    services = json.loads(call("catalogue", "-o", "json").out)["services"]
     assert {"remote-surgery", "remote-consultation", "imaging-transfer"} <= {service["name"] for service in services}
     for service in services:
         assert all(default["source"] for default in service["defaults"].values()), service["name"]
-    table = cli("catalogue").out
+    table = call("catalogue").out
     assert "远程手术" in table
     assert "20 ms" in table
 
 
-def test_schema_accepts_the_example_intent(cli: Cli, intent_text: str) -> None:
+def test_schema_accepts_the_example_intent(call: Cli, intent_text: str) -> None:
     import jsonschema
     import yaml
 
-    schema = json.loads(cli("schema").out)
+    schema = json.loads(call("schema").out)
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(yaml.safe_load(intent_text), schema)
     with pytest.raises(jsonschema.ValidationError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from carelane.controller.pipeline.changes import SwitchChanges
+from carelane.controller.pipeline.diff import diff
 from carelane.controller.southbound.protocol import DiscoveredLink, Receipt, SwitchState, SwitchStatus
 from carelane.controller.southbound.simulator import Simulator
 from carelane.topology.model import Topology
@@ -72,19 +74,30 @@ def _file(rig: Any, make_manifest: Manifest, step: str) -> None:
         rig.service.delete("moved")
 
 
+def _lived_before(make_rig: Any, topology: Topology, make_manifest: Manifest, database: Path) -> dict[str, Any]:
+    """A first life that files two intents; the switches' state it leaves, beside its database."""
+    simulator = Simulator(topology)
+    first = make_rig(f"sqlite:///{database}", simulator)
+    first.drift.run()
+    first.apply(make_manifest("kept", "west/a", "east/a", 10), make_manifest("moved", "west/c", "east/c", 15))
+    first.settle()
+    first.close()
+    return _state(simulator, topology)
+
+
 @pytest.mark.parametrize("step", ["install", "move", "grow", "withdraw"])
 def test_death_after_any_operation_is_survived(
     make_rig: Any, diamond: Topology, make_manifest: Manifest, packet_between: Any, tmp_path: Path, step: str
 ) -> None:
     """For every k: a controller dies after k operations of `step`; a fresh one on the same database converges."""
+    base = tmp_path / "base.db"
+    before = _lived_before(make_rig, diamond, make_manifest, base)
     goal = None
     for life in range(1, 200):
         simulator = Simulator(diamond)
-        url = f"sqlite:///{tmp_path}/{step}-{life}.db"
-        first = make_rig(url, simulator)
-        first.drift.run()
-        first.apply(make_manifest("kept", "west/a", "east/a", 10), make_manifest("moved", "west/c", "east/c", 15))
-        first.settle()
+        for node, program in before.items():
+            simulator.apply(diff(simulator.read(node).own, program))
+        url = f"sqlite:///{shutil.copy(base, tmp_path / f'life-{life}.db')}"
         for _ in range(3):
             assert simulator.send("west/a", packet_between(diamond, "west/a", "east/a")).reached == ["east/a"]
         counted = _counters(simulator, diamond)

@@ -21,7 +21,8 @@ Path = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 def network(nodes: list[Node], links: list[Link], groups: list[RiskGroup], capacity_bps: int = 10**9) -> Topology:
-    ends = [Endpoint(name, node, 99, capacity_bps=capacity_bps) for name, node in (("s", nodes[0].id), ("t", nodes[-1].id))]
+    places = {"s": nodes[0].id, "t": nodes[len(nodes) // 2].id}
+    ends = [Endpoint(name, node, 99, capacity_bps=capacity_bps) for name, node in places.items()]
     return Topology(
         "random",
         MappingProxyType({node.id: node for node in nodes}),
@@ -34,15 +35,28 @@ def network(nodes: list[Node], links: list[Link], groups: list[RiskGroup], capac
 @st.composite
 def networks(draw: st.DrawFn) -> Topology:
     count = draw(st.integers(3, 7))
-    availabilities = st.sampled_from([1.0, 0.999, 0.99, 0.9])
+    availabilities = st.sampled_from([1.0, 1.0, 0.999, 0.99, 0.9])
+    solid = st.sampled_from([1.0, 1.0, 1.0, 1.0, 0.9999, 0.99])
     groups = [RiskGroup("g0"), RiskGroup("g1", 0.99), RiskGroup("g2", 0.95)]
     names = st.frozensets(st.sampled_from(["g0", "g1", "g2"]), max_size=1)
     nodes = [
-        Node(f"n{index}", index + 1, draw(availabilities), risk_groups=draw(names) if draw(st.booleans()) else frozenset())
+        Node(
+            f"n{index}",
+            index + 1,
+            draw(solid),
+            risk_groups=draw(names) if draw(st.booleans()) else frozenset(),
+        )
         for index in range(count)
     ]
     pairs = list(combinations(range(count), 2))
-    chosen = draw(st.lists(st.sampled_from(pairs), min_size=count - 1, max_size=11))
+    end = count // 2
+    skeletons = {
+        "ring": [(index, (index + 1) % count) for index in range(count)],
+        "fan": [(at, index) for index in range(1, count) if index != end for at in (0, end)],
+        "none": [],
+    }
+    skeleton = skeletons[draw(st.sampled_from(["ring", "ring", "fan", "none"]))]
+    chosen = skeleton + draw(st.lists(st.sampled_from(pairs), min_size=2, max_size=max(3, 11 - len(skeleton))))
     links = [
         Link(
             f"l{index}",
@@ -50,7 +64,7 @@ def networks(draw: st.DrawFn) -> Topology:
             f"n{b}",
             1,
             2,
-            capacity_bps=draw(st.sampled_from([10, 50, 100])) * MBPS,
+            capacity_bps=draw(st.sampled_from([20, 100, 100, 500])) * MBPS,
             delay_s=draw(st.integers(0, 5)) / 1000,
             availability=draw(availabilities),
             loss=draw(st.sampled_from([None, 0.0, 0.01])),
@@ -72,13 +86,13 @@ def requirement(topology: Topology, rate_bps: int, objectives: Objectives, prote
 def cases(draw: st.DrawFn) -> tuple[Topology, Requirement]:
     topology = draw(networks())
     objectives = Objectives(
-        delay_s=draw(st.sampled_from([None, 0.004, 0.006, 0.01, 0.02])),
-        jitter_s=draw(st.sampled_from([None, None, 0.002, 0.004])),
+        delay_s=draw(st.sampled_from([None, 0.006, 0.01, 0.02, 0.05])),
+        jitter_s=draw(st.sampled_from([None, None, 0.003, 0.006])),
         loss=draw(st.sampled_from([None, None, 0.01, 0.02])),
-        availability=draw(st.sampled_from([None, 0.9, 0.95, 0.99, 0.999])),
-        round_trip=draw(st.booleans()),
+        availability=draw(st.sampled_from([None, 0.8, 0.9, 0.95, 0.98, 0.99])),
+        round_trip=draw(st.integers(0, 3)) == 0,
     )
-    rate = draw(st.sampled_from([1, 10, 40])) * MBPS
+    rate = draw(st.sampled_from([2, 10, 10, 40])) * MBPS
     return topology, requirement(topology, rate, objectives, draw(st.sampled_from(["auto", "required", "none"])))
 
 
@@ -187,7 +201,7 @@ def brute_force(topology: Topology, wanted: Requirement) -> tuple[int, Path] | N
 
 
 @given(cases())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_finds_exactly_what_brute_force_finds(case: tuple[Topology, Requirement]) -> None:
     topology, wanted = case
     expected = brute_force(topology, wanted)
@@ -203,7 +217,7 @@ def test_finds_exactly_what_brute_force_finds(case: tuple[Topology, Requirement]
 
 
 @given(cases())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_promised_is_kept(case: tuple[Topology, Requirement]) -> None:
     topology, wanted = case
     result = plan(topology, [wanted])
@@ -224,7 +238,7 @@ def test_what_is_promised_is_kept(case: tuple[Topology, Requirement]) -> None:
 
 
 @given(cases(), st.integers(1, 4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_every_offer_when_filed_is_admitted(case: tuple[Topology, Requirement], before: int) -> None:
     topology, wanted = case
     plain = requirement(topology, 8 * MBPS, Objectives(), "none")
@@ -246,15 +260,19 @@ def fields(item: Requirement) -> dict[str, object]:
 
 
 @given(networks(), st.lists(st.sampled_from([5, 10, 20, 40]), min_size=1, max_size=8))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_floors_never_sum_to_more_than_a_port_has(topology: Topology, rates: list[int]) -> None:
     wanted = [
-        Requirement(**{**fields(requirement(topology, rate * MBPS, Objectives(delay_s=0.02), "auto")), "name": f"i{index}"})
+        Requirement(
+            **{**fields(requirement(topology, rate * MBPS, Objectives(delay_s=0.02), "auto")), "name": f"i{index}"}
+        )
         for index, rate in enumerate(rates)
     ]
     result = plan(topology, wanted)
     for (node, name), _ in result.ledger.floors.items():
-        capacity = topology.links[name].capacity_bps if name in topology.links else topology.endpoints[name].capacity_bps
+        capacity = (
+            topology.links[name].capacity_bps if name in topology.links else topology.endpoints[name].capacity_bps
+        )
         assert result.ledger.reserved_bps((node, name)) <= (capacity or 0)
     for decision in result.decisions:
         for path in decision.paths:

@@ -59,6 +59,10 @@ Url = Annotated[
     str | None, typer.Option("--url", envvar="CARELANE_URL", help="Server; http://127.0.0.1:8642 if not given.")
 ]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")]
+Substrate = Annotated[
+    Literal["auto", "host", "lab-kernel", "userspace"],
+    typer.Option(help="Where the switches run: this machine's kernel, the lab kernel, or without a kernel."),
+]
 Timeout = Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long to wait.")]
 
 
@@ -289,7 +293,7 @@ def topology_check(
 def lab_run(
     scenario: Annotated[str, typer.Argument(help="A name from `carelane lab list`.")],
     report: Annotated[Path, typer.Option("--report", metavar="DIR", help="Where the report goes.")],
-    substrate: Annotated[str, typer.Option(help="auto, or one that `carelane lab list` names.")] = "auto",
+    substrate: Substrate = "auto",
     seed: Annotated[int, typer.Option(help="Seed of the traffic models.")] = 1,
 ) -> None:
     """Boot the lab, run a scenario, measure, tear down. Exit 1 when a promise was broken."""
@@ -307,11 +311,8 @@ def lab_list() -> None:
 
 
 @lab_app.command("shell")
-def lab_shell(
-    scenario: Annotated[str | None, typer.Argument(help="Whose network; the first of `carelane lab list`.")] = None,
-    substrate: Annotated[str, typer.Option(help="auto, or one that `carelane lab list` names.")] = "auto",
-) -> None:
-    """Boot the lab and open a shell in it."""
+def lab_shell(substrate: Substrate = "auto") -> None:
+    """Boot a small network and open a prompt in it."""
     from carelane.cli._lab import open_shell
 
-    raise typer.Exit(open_shell(scenario, substrate))
+    raise typer.Exit(open_shell(substrate))

@@ -12,11 +12,11 @@ from carelane.cli._exit import Exit, tell
 from carelane.cli._output import Format, emit, emit_rows, emit_text
 from carelane.cli._sources import Submission
 from carelane.errors import InputError, NotFoundError, TransientError
+from carelane.intents.lifecycle import SETTLED
 
 __all__ = ["run_apply", "run_delete", "run_describe", "run_diff", "run_get"]
 
 POLL_S = 0.25
-SETTLED = frozenset({"Active", "Degraded", "Refused", "Suspended", "Failed", "Withdrawn"})
 _HEADERS = ("NAME", "TENANT", "SERVICE", "PHASE", "REASON", "UPDATED")
 Row = Mapping[str, Any]
 
@@ -24,7 +24,7 @@ Row = Mapping[str, Any]
 def run_apply(
     url: str | None, submission: Submission, *, dry_run: bool, wait: bool, timeout: str, output: Format
 ) -> Exit:
-    """File intents. Exit 3 when some are refused, 1 when some failed, 75 when some are not settled in time."""
+    """File intents. Exit 3 when some are refused, 1 when some failed or are degraded, 75 when time ran out."""
     client = Client.at(url)
     timeout_s = _seconds(timeout)
     try:
@@ -44,7 +44,7 @@ def run_apply(
     ]
     emit({"intents": merged}, output, lambda: _print_applied(merged))
     decided = _verdict([result["decision"] for result in results])
-    if any(row["phase"] == "Failed" for row in rows):
+    if any(row["phase"] in ("Failed", "Degraded") for row in rows):
         return Exit.BROKEN
     if decided is Exit.DONE and wait and not all(_settled(row, generations[row["name"]]) for row in rows):
         tell(f"carelane: not settled within {timeout}; `carelane get` shows how it goes on")

@@ -7,8 +7,8 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -25,6 +25,9 @@ from carelane.logs import configure_logs
 from carelane.settings import Settings
 from carelane.topology import Topology
 
+if TYPE_CHECKING:
+    from carelane.controller.southbound.openflow import OpenFlowSouthbound
+
 __all__ = ["serve"]
 
 GRACE_S = 5
@@ -37,16 +40,21 @@ class _Stopped(BaseException):
 def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
     """Serve until SIGTERM or SIGINT, then stop in order: REST, controller, switches' connections, store."""
     configure_logs(settings.log_level, settings.log_format)
+    if simulate:
+        warn("SIMULATED SWITCHES: intents are planned, compiled and walked through flow tables in memory only;")
+        warn("no packet of any patient is carried or protected. Leave out --simulate to use real switches.")
     with _signals() as stop, ExitStack() as resources:
         try:
             door = resources.enter_context(_listen(settings.rest_host, settings.rest_port))
-            controller = resources.enter_context(_controller(settings, topology, simulate=simulate))
+            make = Simulator if simulate else _RealSwitches(settings)
+            controller = resources.enter_context(_controller(settings, topology, make))
             app = create_app(
                 controller.service,
                 allowed_hosts=[name.strip() for name in settings.allowed_hosts.split(",") if name.strip()],
                 any_address=not is_loopback(settings.rest_host),
             )
-            ready = _ready_line(settings, topology, door, simulate=simulate)
+            where = make.address if isinstance(make, _RealSwitches) else "SIMULATED switches"
+            ready = f"carelane ready: REST {_url(door)}, {where}, topology {topology.name}"
             _serve(app, door, stop, lambda: emit_text(ready))
         except _Stopped:
             tell("carelane: stopped before it was ready")
@@ -93,17 +101,11 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _controller(settings: Settings, topology: Topology, *, simulate: bool) -> Iterator[Controller]:
-    """The started controller over real switches or the simulator. Raises CarelaneError."""
-    if simulate:
-        warn("SIMULATED SWITCHES: intents are planned, compiled and walked through flow tables in memory only;")
-        warn("no packet of any patient is carried or protected. Leave out --simulate to use real switches.")
-    controller = Controller(
-        topology,
-        settings.database,
-        Simulator if simulate else partial(_switches, settings),
-        drift_interval_s=settings.drift_interval_s,
-    )
+def _controller(
+    settings: Settings, topology: Topology, make_southbound: Callable[[Topology], Southbound]
+) -> Iterator[Controller]:
+    """The started controller. Raises CarelaneError."""
+    controller = Controller(topology, settings.database, make_southbound, drift_interval_s=settings.drift_interval_s)
     try:
         controller.start()
     except OSError as error:
@@ -119,19 +121,32 @@ def _controller(settings: Settings, topology: Topology, *, simulate: bool) -> It
         controller.stop()
 
 
-def _switches(settings: Settings, topology: Topology) -> Southbound:
-    """Real switches. Kernel classes are read back where the database's socket shows that they are on this machine."""
-    from carelane.controller.southbound.openflow import OpenFlowSouthbound
-    from carelane.controller.southbound.tc import read_classes
+class _RealSwitches:
+    """Makes the adapter for real switches, and knows afterwards where it listens."""
 
-    local = settings.ovsdb is not None and settings.ovsdb.startswith("unix:")
-    return OpenFlowSouthbound(
-        topology,
-        host=settings.openflow_host,
-        port=settings.openflow_port,
-        ovsdb=settings.ovsdb,
-        tc_reader=read_classes if local else None,
-    )
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._made: OpenFlowSouthbound | None = None
+
+    def __call__(self, topology: Topology) -> Southbound:
+        """Kernel classes are read back where the database's socket shows that they are on this machine."""
+        from carelane.controller.southbound.openflow import OpenFlowSouthbound
+        from carelane.controller.southbound.tc import read_classes
+
+        ovsdb = self._settings.ovsdb
+        self._made = OpenFlowSouthbound(
+            topology,
+            host=self._settings.openflow_host,
+            port=self._settings.openflow_port,
+            ovsdb=ovsdb,
+            tc_reader=read_classes if ovsdb is not None and ovsdb.startswith("unix:") else None,
+        )
+        return self._made
+
+    @property
+    def address(self) -> str:
+        assert self._made is not None, "the controller is not started"
+        return f"OpenFlow tcp:{self._settings.openflow_host}:{self._made.port}"
 
 
 def _serve(app: FastAPI, door: socket.socket, stop: list[uvicorn.Server], ready: Callable[[], None]) -> None:
@@ -159,8 +174,6 @@ def _serve(app: FastAPI, door: socket.socket, stop: list[uvicorn.Server], ready:
     asyncio.run(serve())
 
 
-def _ready_line(settings: Settings, topology: Topology, door: socket.socket, *, simulate: bool) -> str:
+def _url(door: socket.socket) -> str:
     host, port = door.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    switches = "SIMULATED switches" if simulate else f"OpenFlow tcp:{settings.openflow_host}:{settings.openflow_port}"
-    return f"carelane ready: REST {url}, {switches}, topology {topology.name}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

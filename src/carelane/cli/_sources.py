@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from carelane.cli._exit import warn
 from carelane.errors import InputError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Filed", "Submission", "load_network", "read_intents", "read_submission"]
 
+T = TypeVar("T")
 MAX_BYTES = 8 * 1024 * 1024
 STDIN = "-"
 _BOM = b"\xef\xbb\xbf"
@@ -29,18 +30,22 @@ def load_network(source: str, default_capacity: str | None, default_availability
     from carelane.topology import load_topology
     from carelane.units import parse_rate_bps, parse_ratio
 
-    capacity_bps = availability = None
-    try:
-        field = "--default-capacity"
-        capacity_bps = parse_rate_bps(default_capacity) if default_capacity is not None else None
-        field = "--default-availability"
-        availability = parse_ratio(default_availability) if default_availability is not None else None
-    except InputError as error:
-        raise replace(error, field=field) from error
-    topology = load_topology(source, default_capacity_bps=capacity_bps, default_availability=availability)
+    topology = load_topology(
+        source,
+        default_capacity_bps=_option("--default-capacity", parse_rate_bps, default_capacity),
+        default_availability=_option("--default-availability", parse_ratio, default_availability),
+    )
     for text in topology.warnings:
         warn(text)
     return topology
+
+
+def _option(name: str, parse: Callable[[str], T], text: str | None) -> T | None:
+    """The option's value, or None when it is not given. Raises InputError naming the option."""
+    try:
+        return None if text is None else parse(text)
+    except InputError as error:
+        raise replace(error, field=name) from error
 
 
 def _one_or_the_other(line: str | None, files: Sequence[str], source: Sequence[str], to: Sequence[str]) -> None:
