@@ -1,6 +1,6 @@
 """Flow-mods a second: our apply, confirmed by barrier, against `ovs-ofctl add-flows`, on the same switch in one run.
 
-    python benchmarks/flow_mods.py [--flows 10000] [--repeat 5] [--json PATH]
+    python benchmarks/flow_mods.py [--flows 10000] [--repeat 5] [--report DIR]
 
 Both add the same flows to an empty table of the same private Open vSwitch, alternately; a flow is an edge rule with
 addresses and five actions or a core rule with a label, half and half. `ovs-ofctl add-flows` waits for a barrier after
@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
-from ovs_sandbox import OvsSandbox, why_not
+from ovs_sandbox import OvsSandbox, why_not  # pyright: ignore[reportMissingImports]
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
 from carelane.controller.pipeline.program import (
@@ -38,13 +38,14 @@ from carelane.controller.southbound.openflow import OpenFlowSouthbound
 from carelane.topology.model import Node, Topology
 
 TARGET = 0.3
+REFERENCE = "ovs-ofctl"
 
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--flows", type=int, default=10_000)
     arguments.add_argument("--repeat", type=int, default=5)
-    arguments.add_argument("--json", type=Path, default=None, help="write the result here")
+    arguments.add_argument("--report", type=Path, default=None, help="write flow_mods.json into this folder")
     options = arguments.parse_args()
     reason = why_not()
     if reason is not None:
@@ -55,10 +56,12 @@ def main() -> int:
     for name, row in result.rates.items():
         print(f"{name:24}{row['median']:18.0f}{row['min']:10.0f}{row['max']:10.0f}")
     for name, ratio in result.ratios.items():
-        print(f"ratio of medians, carelane to {name}: {ratio:.2f} (target at least {TARGET})")
-    if options.json is not None:
-        options.json.write_text(json.dumps(asdict(result), indent=2) + "\n")
-    return 0 if min(result.ratios.values()) >= TARGET else 1
+        target = f" (target at least {TARGET})" if name == REFERENCE else ""
+        print(f"ratio of medians, carelane to {name}: {ratio:.2f}{target}")
+    if options.report is not None:
+        options.report.mkdir(parents=True, exist_ok=True)
+        (options.report / "flow_mods.json").write_text(json.dumps(asdict(result), indent=2) + "\n")
+    return 0 if result.ratios[REFERENCE] >= TARGET else 1
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Result:
 
 def measure(count: int, repeat: int) -> Result:
     topology = Topology("benchmark", {"s1": Node("s1", 1)}, {}, {}, {})
-    rates: dict[str, list[float]] = {"ovs-ofctl": [], "ovs-ofctl --bundle": [], "carelane": []}
+    rates: dict[str, list[float]] = {REFERENCE: [], "ovs-ofctl --bundle": [], "carelane": []}
     with OvsSandbox() as ovs, ovs.entered():
         southbound = OpenFlowSouthbound(topology, port=0, confirm_timeout_s=60)
         southbound.start()
@@ -83,7 +86,7 @@ def measure(count: int, repeat: int) -> Result:
                 time.sleep(0.05)
             for round_ in range(repeat):
                 rules = flows(count, round_)
-                rates["ovs-ofctl"].append(count / by_ofctl(ovs, rules))
+                rates[REFERENCE].append(count / by_ofctl(ovs, rules))
                 clear(ovs)
                 rates["ovs-ofctl --bundle"].append(count / by_ofctl(ovs, rules, "--bundle"))
                 clear(ovs)

@@ -173,7 +173,7 @@ def find_service(name_or_alias: str) -> CatalogueService:
     service = _names().get(_key(name_or_alias))
     if service is not None:
         return service
-    near = get_close_matches(_key(name_or_alias), _names(), n=3, cutoff=0.6)
+    near = get_close_matches(_key(name_or_alias[:60]), _names(), n=3, cutoff=0.6)
     suggestions = list(dict.fromkeys(_names()[key].name for key in near))
     raise InputError(
         f"unknown service {name_or_alias[:60]!r}",

@@ -55,7 +55,7 @@ class CyclicDependency(Exception):
 
 
 def cost_ps(seconds_: float) -> int:
-    """A stated delay in picoseconds, rounded up, what floats add below a femtosecond (length times 5 us/km) left out."""
+    """A stated delay in picoseconds, rounded up; float noise below a femtosecond is left out."""
     exact = Decimal(repr(float(seconds_))).quantize(Decimal("1e-15"))
     return int((exact * PS).to_integral_value(ROUND_CEILING))
 

@@ -28,20 +28,19 @@ class Room:
         self._graph = graph
         self._unlimited = unlimited
         self._reserved: Mapping[PortKey, int] = {port: sum(held.values()) for port, held in ledger.floors.items()}
-        self.arcs = [self._arc(arc) for arc in range(2 * len(graph.link_ids))]
+        self.arcs = [self._free(capacity, 0) for capacity in graph.capacity]
+        for port, reserved in self._reserved.items():
+            arc = graph.arc_of.get(port)
+            if arc is not None:
+                self.arcs[arc] = self._free(graph.capacity[arc], reserved)
 
-    def _arc(self, arc: int) -> int:
-        link = self._graph.topology.links[self._graph.link_ids[arc >> 1]]
-        return self._at(self.arc_port(arc), link.capacity_bps)
-
-    def _at(self, port: PortKey, capacity_bps: int | None) -> int:
+    def _free(self, capacity_bps: int | None, reserved_bps: int) -> int:
         if capacity_bps is None:
             return -1
-        return AMPLE_BPS if self._unlimited else capacity_bps - self._reserved.get(port, 0)
+        return AMPLE_BPS if self._unlimited else capacity_bps - reserved_bps
 
-    def arc_port(self, arc: int) -> PortKey:
-        """The egress port by which `arc` leaves its tail."""
-        return (self._graph.node_ids[self._graph.tail[arc]], self._graph.link_ids[arc >> 1])
+    def _at(self, port: PortKey, capacity_bps: int | None) -> int:
+        return self._free(capacity_bps, self._reserved.get(port, 0))
 
     def delivery(self, endpoint: Endpoint) -> int:
         """Room towards the endpoint; -1 when its capacity is not stated."""
@@ -58,8 +57,7 @@ class Room:
             return self.access(endpoints[name])
         if name in endpoints and endpoints[name].node == node:
             return self.delivery(endpoints[name])
-        arc = 2 * self._graph.link_index[name]
-        return self.arcs[arc if self.arc_port(arc) == port else arc + 1]
+        return self.arcs[self._graph.arc_of[port]]
 
 
 @dataclass(frozen=True, slots=True)

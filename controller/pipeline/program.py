@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, Literal
 
 __all__ = [
@@ -96,12 +97,12 @@ class Match:
     mpls_tc: int | None = None
 
     @property
-    def order(self) -> tuple[tuple[bool, int | str], ...]:
-        """A total order over matches: a wildcard sorts before any value."""
-        return tuple(
-            (value is not None, 0 if value is None else value)
-            for value in (getattr(self, item.name) for item in fields(self))
-        )
+    def order(self) -> tuple[tuple[int, int | str], ...]:
+        """A total order over matches: by the first field, in the order above, in which they differ."""
+        return tuple((place, value) for place, value in enumerate(_match_values(self)) if value is not None)
+
+
+_match_values = attrgetter(*(item.name for item in fields(Match)))
 
 
 @dataclass(frozen=True, slots=True)

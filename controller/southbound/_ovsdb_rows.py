@@ -36,6 +36,7 @@ def find_ports(tables: Any, dpid: int) -> dict[int, PortRow] | None:
                 for port in bridge.ports
                 for interface in port.interfaces
                 for number in interface.ofport
+                if number > 0
             }
     return None
 

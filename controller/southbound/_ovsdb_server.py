@@ -120,12 +120,25 @@ class Server:
         `edit` may run again when the database changed meanwhile. Raises ProgramError from `edit` or from the
         database's constraints, SwitchUnreachable when the outcome is unknown.
         """
+        deadline = time.monotonic() + self._timeout_s
+        command = _Edit(self, edit)
+        self._commit(command)
+        self._await_vswitchd(command.result, deadline)
+
+    def refresh(self) -> None:
+        """Ask the server something and wait for the answer: what it knew before is then in the replica.
+
+        A server sends the changes it has made before it answers, so that a read after this misses nothing that
+        happened before the call, and a server that hangs is found out.
+        """
+        self._commit(_Probe(self))
+
+    def _commit(self, command: Any) -> None:
         connection = self._connected()
         with self.tables():
             pass
         transaction = Transaction(self, connection, timeout=self._timeout_s, check_error=True, log_errors=False)
-        command = transaction.add(_Edit(self, edit))
-        deadline = time.monotonic() + self._timeout_s
+        transaction.add(command)
         try:
             committed = transaction.commit()
         except CarelaneError:
@@ -138,7 +151,6 @@ class Server:
             raise ProgramError(f"OVSDB {self.remote} refused the change: {error}") from error
         if committed is None:
             raise SwitchUnreachable(f"OVSDB {self.remote}: the change was not committed")
-        self._await_vswitchd(command.result, deadline)
 
     def close(self) -> None:
         with self._starting:
@@ -203,6 +215,14 @@ class _Edit(BaseCommand):  # type: ignore[misc]  # ovsdbapp is untyped
 
     def post_commit(self, txn: Any) -> None:
         self.result = txn.get_increment_new_value()
+
+
+class _Probe(BaseCommand):  # type: ignore[misc]  # ovsdbapp is untyped
+    """A transaction that only reads, at the server."""
+
+    def run_idl(self, txn: Any) -> None:  # noqa: ARG002  ovsdbapp's signature
+        (row,) = self.api.idl.tables["Open_vSwitch"].rows.values()
+        row.fetch("cur_cfg")
 
 
 def _current(idl: Any) -> bool:

@@ -84,6 +84,7 @@ class Ovsdb:
         strangers: list[str] = []
         mismatches: list[str] = []
         to_check: list[tuple[PortQos, PortRow]] = []
+        server.refresh()
         with server.tables() as tables:
             for number, port in sorted(_ports(tables, dpid).items()):
                 if port.qos is None:
@@ -157,6 +158,8 @@ def _remove(ports: Mapping[int, PortRow], target: PortQos) -> None:
     if port is None or port.qos is None or not is_own(port.qos):
         return
     port.row.qos = []
+    if _is_shared(port, ports):
+        return
     own = [row for row in port.qos.queues.values() if is_own(row)]
     port.qos.delete()
     for row in own:
@@ -172,8 +175,9 @@ def _put(tables: Any, txn: Any, ports: Mapping[int, PortRow], target: PortQos) -
             f"port {target.port} ({port.interface}) has a QoS that carelane did not make; "
             f"remove it with `ovs-vsctl clear port {port.row.name} qos` to let carelane manage the port"
         )
-    qos = port.qos if port.qos is not None else txn.insert(tables["QoS"])
-    existing = dict(port.qos.queues) if port.qos is not None else {}
+    former = None if port.qos is None or _is_shared(port, ports) else port.qos
+    qos = txn.insert(tables["QoS"]) if former is None else former
+    existing = {} if former is None else dict(former.queues)
     config, ids = qos_config(target)
     _set(qos, "type", _HTB)
     _set(qos, "other_config", config)
@@ -193,8 +197,13 @@ def _put(tables: Any, txn: Any, ports: Mapping[int, PortRow], target: PortQos) -
     for number, row in existing.items():
         if number not in queues:
             row.delete()
-    if port.qos is None:
+    if former is None:
         port.row.qos = [qos]
+
+
+def _is_shared(port: PortRow, ports: Mapping[int, PortRow]) -> bool:
+    """Somebody gave our QoS to another port too; each port gets its own again."""
+    return any(other.row != port.row and port.qos in other.row.qos for other in ports.values())
 
 
 def _set(row: Any, column: str, value: Any) -> None:

@@ -20,7 +20,7 @@ _WORK = ("/run/lab", "/run/openvswitch", "/run/netns", "/var/log/openvswitch")
 
 def main() -> int:
     # /proc is still the outer one here, so this is our process id as the supervisor sees it.
-    outer_pid = os.readlink("/proc/self")
+    outer_pid = str(Path("/proc/self").readlink())
     # Orphans of the cell are ours; ignoring SIGCHLD lets the kernel reap them. After the commands below, which wait.
     _run("mount", "-t", "proc", "proc", "/proc")
     for place in _TMPFS:

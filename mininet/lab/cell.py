@@ -185,7 +185,9 @@ class Cell:
             process.stop()
             raise LabError(f"{' '.join(argv)} did not end within {timeout_s:g} s") from None
         status = process.wait()
-        return subprocess.CompletedProcess(list(argv), status, out.decode(errors="replace"), err.decode(errors="replace"))
+        return subprocess.CompletedProcess(
+            list(argv), status, out.decode(errors="replace"), err.decode(errors="replace")
+        )
 
     def check(self, argv: Sequence[str], *, timeout_s: float = 30.0) -> str:
         """`run`, raising `LabError` with the program's own words when it fails; gives its standard output."""

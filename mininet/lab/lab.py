@@ -21,8 +21,16 @@ from typing import IO, Any, TypeVar
 from carelane.lab.cell import WORK, Cell, CellProcess
 from carelane.lab.failures import LabError
 from carelane.lab.network import LabNetwork
-from carelane.lab.protocol import AGENT_PORT, CELL_ADDRESS, GUEST_ADDRESS, OPENFLOW_PORT, OVSDB_PORT
-from carelane.lab.protocol import LabProtocolError, LineReader, encode
+from carelane.lab.protocol import (
+    AGENT_PORT,
+    CELL_ADDRESS,
+    GUEST_ADDRESS,
+    OPENFLOW_PORT,
+    OVSDB_PORT,
+    LabProtocolError,
+    LineReader,
+    encode,
+)
 from carelane.lab.samples import RunSamples, load_run
 from carelane.lab.substrate import CONSOLE, Substrate, SubstrateName, boot, choose
 from carelane.lab.traffic.plan import TrafficPlan
@@ -104,7 +112,9 @@ class Lab:
         `plain`: each port is limited to its link's rate by one first-in-first-out queue, as without carelane.
         `controller`: the switches look for a controller at `openflow_listen`; until it answers they forward nothing.
         """
-        self.say(f"lab: building {len(network.switches)} switches, {len(network.wires)} wires, {len(network.hosts)} hosts")
+        self.say(
+            f"lab: building {len(network.switches)} switches, {len(network.wires)} wires, {len(network.hosts)} hosts"
+        )
         begun = time.monotonic()
         answer = self.command(
             "build",

@@ -19,7 +19,7 @@ from typing import Any
 
 from carelane.errors import InputError
 
-__all__ = ["LINK_ID", "NODE_ID", "ENDPOINT_ID", "LabHost", "LabNetwork", "LabSwitch", "LabWire"]
+__all__ = ["ENDPOINT_ID", "LINK_ID", "NODE_ID", "LabHost", "LabNetwork", "LabSwitch", "LabWire"]
 
 NODE_ID = "carelane:node"
 LINK_ID = "carelane:link"

@@ -28,6 +28,7 @@ class FlowSamples:
     sequence: Int64s
     sent_ns: Int64s
     received_ns: Int64s
+    ip_bytes: Int64s
     attempted: int
     sent: int
     sent_bytes: int
@@ -38,25 +39,28 @@ class FlowSamples:
 class RunSamples:
     """A whole run. `tcp` has bytes and duration of each transfer; `overflow` counts packets the receiver lost itself.
 
-    A run with `overflow` above 0 measured its own receiver: its losses prove nothing.
+    `noise_delay_s` is the
+    delay of the noise probe's wire. A run with `overflow` above 0 measured its own receiver: its losses prove nothing.
     """
 
     plan: TrafficPlan
     start_ns: int
     flows: Mapping[str, FlowSamples]
     noise: FlowSamples
+    noise_delay_s: float
     sent_only: Mapping[str, int]
     tcp: Mapping[str, tuple[int, float]]
     overflow: int
 
     def save(self, path: Path) -> None:
-        """Write every sample to one compressed .npz: ``<flow>/sequence``, ``/sent_ns``, ``/received_ns``."""
+        """Write every sample to one compressed .npz: ``<flow>/sequence``, ``/sent_ns``, ``/received_ns``..."""
         arrays: dict[str, Int64s] = {}
         for flow in (*self.flows.values(), self.noise):
             arrays |= {
                 f"{flow.name}/sequence": flow.sequence,
                 f"{flow.name}/sent_ns": flow.sent_ns,
                 f"{flow.name}/received_ns": flow.received_ns,
+                f"{flow.name}/ip_bytes": flow.ip_bytes,
             }
         np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
@@ -74,10 +78,14 @@ def load_run(folder: Path, plan: TrafficPlan, summary: Mapping[str, Any]) -> Run
             sent_only[flow.name] = int(sent["sent"])
     noise = _load_flow(folder / "0.samples", NOISE_FLOW, summary["sent"]["0"])
     tcp = {
-        plan.flows[int(number) - 1].name: (record["bytes"], _tcp_duration_s(plan.flows[int(number) - 1], record, summary))
+        plan.flows[int(number) - 1].name: (
+            record["bytes"],
+            _tcp_duration_s(plan.flows[int(number) - 1], record, summary),
+        )
         for number, record in summary["tcp"].items()
     }
-    return RunSamples(plan, int(summary["start_ns"]), flows, noise, sent_only, tcp, int(summary["overflow"]))
+    start_ns, overflow = int(summary["start_ns"]), int(summary["overflow"])
+    return RunSamples(plan, start_ns, flows, noise, float(summary["noise_delay_s"]), sent_only, tcp, overflow)
 
 
 def _tcp_duration_s(flow: Flow, record: Mapping[str, int], summary: Mapping[str, Any]) -> float:
@@ -85,12 +93,13 @@ def _tcp_duration_s(flow: Flow, record: Mapping[str, int], summary: Mapping[str,
 
 
 def _load_flow(path: Path, name: str, sent: Mapping[str, Any]) -> FlowSamples:
-    rows = np.fromfile(path, dtype=np.int64).reshape(-1, 3)
+    rows = np.fromfile(path, dtype=np.int64).reshape(-1, 4)
     return FlowSamples(
         name=name,
         sequence=rows[:, 0].copy(),
         sent_ns=rows[:, 1].copy(),
         received_ns=rows[:, 2].copy(),
+        ip_bytes=rows[:, 3].copy(),
         attempted=int(sent["sent"]) + int(sent["errors"]),
         sent=int(sent["sent"]),
         sent_bytes=int(sent["bytes"]),

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from ovs_sandbox import OvsSandbox, why_not
+from ovs_sandbox import OvsSandbox, why_not  # pyright: ignore[reportMissingImports]  (tests/support is no package)
 
 
 @pytest.fixture

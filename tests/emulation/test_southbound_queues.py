@@ -123,15 +123,27 @@ def test_a_strangers_queue_in_our_tree(ovs: Any, ovsdb: Ovsdb) -> None:
     assert ovsdb.read(1).strangers == ("port 1 (v1): queue 9",)
 
 
+def test_a_tree_given_to_a_second_port_is_parted_again(ovs: Any, ovsdb: Ovsdb) -> None:
+    ovsdb.apply(1, operations("add", PORT_1))
+    ovs.vsctl("set", "port", "v2", f"qos={ovs.vsctl('get', 'port', 'v1', 'qos').strip()}")
+    assert len(ovsdb.read(1).own) == 2
+    ovsdb.apply(1, operations("modify", PORT_2))
+    assert ovsdb.read(1).own == (PORT_1, PORT_2)
+    ovs.vsctl("set", "port", "v2", f"qos={ovs.vsctl('get', 'port', 'v1', 'qos').strip()}")
+    assert ovsdb.read(1).own != (PORT_1, PORT_2)
+    ovsdb.apply(1, operations("delete", PORT_2))
+    assert ovsdb.read(1).own == (PORT_1,)
+
+
 def test_drift_in_the_database_is_seen(ovs: Any, ovsdb: Ovsdb) -> None:
     ovsdb.apply(1, operations("add", PORT_1))
     queue = ovs.vsctl("--bare", "--columns=_uuid", "find", "queue", "external_ids:carelane\\:slice=or1-surgery")
     ovs.vsctl("set", "queue", queue.strip(), "other-config:min-rate=1", "other-config:priority=6")
-    until(lambda: ovsdb.read(1).own != (PORT_1,))
+    assert ovsdb.read(1).own != (PORT_1,)
     ovsdb.apply(1, operations("modify", PORT_1))
     assert ovsdb.read(1).own == (PORT_1,)
     ovs.vsctl("clear", "port", "v1", "qos")
-    until(lambda: ovsdb.read(1).own == ())
+    assert ovsdb.read(1).own == ()
 
 
 def test_drift_in_the_kernel_is_seen(ovs: Any, ovsdb: Ovsdb) -> None:
@@ -213,6 +225,8 @@ def test_a_server_or_switch_that_hangs_is_unreachable(ovs: Any, ovsdb: Ovsdb) ->
             quick.apply(1, operations("add", PORT_2))
         ovs.signal("ovs-vswitchd", "CONT")
         ovs.signal("ovsdb-server", "STOP")
+        with pytest.raises(SwitchUnreachable):
+            quick.read(1)
         with pytest.raises(SwitchUnreachable):
             quick.apply(1, operations("delete", PORT_2))
         ovs.signal("ovsdb-server", "CONT")

@@ -27,6 +27,7 @@ from carelane.controller.pipeline.program import (
     SetDscp,
     SetEthDst,
     SetMplsLabel,
+    SetMplsTc,
     SetQueue,
     SwitchProgram,
     ToGroup,
@@ -115,6 +116,8 @@ EVERYTHING = (
         table=1,
     ),
     rule(82, Match(eth_type=0x8847, mpls_label=21), PopMpls(0x86DD), Output(1), table=1),
+    rule(84, Match(eth_type=0x8847, mpls_label=22, mpls_tc=1), PopMpls(0x0806), Output(1), table=1),
+    rule(84, Match(eth_type=0x0806, in_port=1), PushMpls(), SetMplsTc(1), SetMplsLabel(22), Output(2)),
     rule(83, Match(in_port=3, eth_type=0x8847, mpls_label=17), SetMplsLabel(18), Output(IN_PORT), table=1),
 )
 
@@ -272,9 +275,10 @@ def test_a_switch_that_hangs_is_noticed(ovs: Any, south: OpenFlowSouthbound) -> 
 def test_a_switch_killed_while_it_is_programmed(ovs: Any, south: OpenFlowSouthbound) -> None:
     rules = [rule(5, Match(eth_type=0x8847, mpls_label=16 + n), Output(1)) for n in range(60_000)]
     killer = threading.Timer(0.3, lambda: ovs.kill("ovs-vswitchd"))
+    everything = adding(*rules)
     killer.start()
     with pytest.raises(SwitchUnreachable, match=r"s1: connection lost"):
-        south.apply(adding(*rules))
+        south.apply(everything)
     killer.join()
     with pytest.raises(SwitchUnreachable, match=r"s1: disconnected"):
         south.read("s1")
@@ -285,7 +289,8 @@ def test_a_switch_killed_while_it_is_programmed(ovs: Any, south: OpenFlowSouthbo
 
 def test_stopping_ends_everything_and_starting_again_works(ovs: Any) -> None:
     before = threading.active_count()
-    southbound = OpenFlowSouthbound(network(1), port=0, lldp_interval_s=0.2)
+    noticed: list[str] = []
+    southbound = OpenFlowSouthbound(network(1), port=0, lldp_interval_s=0.2, on_change=noticed.append)
     southbound.start()
     port = southbound.port
     ovs.add_bridge("s1", 1, controller_port=port)
@@ -296,6 +301,7 @@ def test_stopping_ends_everything_and_starting_again_works(ovs: Any) -> None:
     southbound.stop()
     assert threading.active_count() == before
     assert not southbound.statuses()["s1"].connected
+    assert noticed.count("s1") >= 2
     again = OpenFlowSouthbound(network(1), port=port)
     again.start()
     try:

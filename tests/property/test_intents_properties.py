@@ -29,16 +29,26 @@ from carelane.intents import (
     to_yaml,
 )
 from carelane.intents.model import Off
+from carelane.topology.names import check_name
 from carelane.units import rate_text, size_text
 
 UNTIMED = settings(deadline=None)
 """The first example of each parser pays for importing it."""
 PLENTY = settings(deadline=None, max_examples=400)
+
+
+def is_topology_name(name: str) -> bool:
+    with suppress(InputError):
+        return check_name(name) == name and not set(name) & set("“”＞")
+    return False
+
+
 KEYWORD_NAMES = {"to", "from", "至", "到", "从", "自"}
 labels = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
-plain_names = st.text(string.ascii_letters + string.digits + "/._县院手术室甲乙é", min_size=1, max_size=12).filter(
-    lambda name: name.casefold() not in KEYWORD_NAMES and not name.endswith(".")
-)
+plain_names = (
+    st.text(string.ascii_letters + string.digits + "/._-=%()'县院手术室甲乙é（）１％", min_size=1, max_size=12)
+    | st.text(min_size=1, max_size=12)
+).filter(lambda name: is_topology_name(name) and name.casefold() not in KEYWORD_NAMES)
 any_names = st.text(min_size=1, max_size=20).filter(lambda name: name.isprintable() and name == name.strip())
 times = st.integers(1, 10**12).map(lambda ps: ps / 1e12).filter(lambda s: s >= 1e-9)
 ratios = st.integers(1, 10**9 - 1).map(lambda parts: parts / 1e9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -26,13 +27,14 @@ from carelane.controller.pipeline.program import (
     SetDscp,
     SetEthDst,
     SetMplsLabel,
+    SetMplsTc,
     SetQueue,
     ToGroup,
     ToMeter,
 )
 from carelane.controller.southbound.openflow._compat import ofp, ofproto_parser, parser
 from carelane.controller.southbound.openflow._decode import decode_flow, decode_group, decode_meter, split
-from carelane.controller.southbound.openflow._encode import DESC, encode
+from carelane.controller.southbound.openflow._encode import DESC, encode, encode_match
 from carelane.errors import ProgramError
 
 u16, u32 = st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF)
@@ -66,6 +68,7 @@ def matches(draw: st.DrawFn) -> Match:
             base |= {"l4_src": draw(optional(u16)), "l4_dst": draw(optional(u16))}
     elif kind == "mpls":
         base |= {"eth_type": 0x8847, "mpls_label": draw(optional(st.integers(0, (1 << 20) - 1)))}
+        base["mpls_tc"] = draw(optional(st.integers(0, 7)))
     elif kind == "other":
         base["eth_type"] = draw(u16)
     return Match(**base)
@@ -76,7 +79,8 @@ applied = st.one_of(
     st.builds(Output, st.just(CONTROLLER_PORT), u16),
     st.builds(PushMpls),
     st.builds(SetMplsLabel, st.integers(0, (1 << 20) - 1)),
-    st.builds(PopMpls, st.sampled_from((0x0800, 0x86DD))),
+    st.builds(SetMplsTc, st.integers(0, 7)),
+    st.builds(PopMpls, st.sampled_from((0x0800, 0x0806, 0x86DD))),
     st.builds(SetDscp, st.integers(0, 63)),
     st.builds(SetQueue, u32),
     st.builds(SetEthDst, macs),
@@ -93,7 +97,7 @@ verbs = st.sampled_from(("add", "modify", "delete"))
 
 @st.composite
 def groups(draw: st.DrawFn) -> Group:
-    kind = draw(st.sampled_from(("all", "fast-failover", "indirect")))
+    kind: Any = draw(st.sampled_from(("all", "fast-failover", "indirect")))
     watch = st.integers(1, 0xFFFFFF00) if kind == "fast-failover" else st.none()
     bucket = st.builds(Bucket, st.lists(applied, max_size=5).map(tuple), watch)
     return Group(draw(u32), kind, tuple(draw(st.lists(bucket, max_size=4))))
@@ -198,11 +202,30 @@ def test_what_cannot_be_said_is_refused(target: Any) -> None:
         encode(Operation("add", target), 1)
 
 
-def test_every_action_is_covered() -> None:
-    assert {type(action) for action in (*SAMPLES,)} == set(Action.__args__)
+def test_every_action_and_match_field_is_covered() -> None:
+    """What the program gains in words, the adapter must learn to say: it must never leave a field out."""
+    assert {type(action) for action in ACTIONS} == set(Action.__args__)
+    assert MATCH_FIELDS.keys() == {item.name for item in fields(Match)}
+    for name, needs in MATCH_FIELDS.items():
+        without = dict(needs)
+        del without[name]
+        assert encode_match(Match(**needs)) != encode_match(Match(**without)), name
 
 
-SAMPLES = (
-    *(Output(1), PushMpls(), SetMplsLabel(1), PopMpls(0x0800), SetDscp(1), SetQueue(1)),
+ACTIONS = (
+    *(Output(1), PushMpls(), SetMplsLabel(1), SetMplsTc(1), PopMpls(0x0800), SetDscp(1), SetQueue(1)),
     *(SetEthDst("0a:00:00:00:00:01"), ToGroup(1), ToMeter(1), GotoTable(1)),
 )
+MATCH_FIELDS: dict[str, dict[str, Any]] = {
+    "in_port": {"in_port": 1},
+    "eth_src": {"eth_src": "0a:00:00:00:00:01"},
+    "eth_dst": {"eth_dst": "0a:00:00:00:00:01"},
+    "eth_type": {"eth_type": 0x0800},
+    "ip_src": {"eth_type": 0x0800, "ip_src": "10.0.0.0/8"},
+    "ip_dst": {"eth_type": 0x0800, "ip_dst": "10.0.0.0/8"},
+    "ip_proto": {"eth_type": 0x0800, "ip_proto": 6},
+    "l4_src": {"eth_type": 0x0800, "ip_proto": 6, "l4_src": 1},
+    "l4_dst": {"eth_type": 0x0800, "ip_proto": 17, "l4_dst": 1},
+    "mpls_label": {"eth_type": 0x8847, "mpls_label": 16},
+    "mpls_tc": {"eth_type": 0x8847, "mpls_tc": 1},
+}

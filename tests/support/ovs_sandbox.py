@@ -131,6 +131,14 @@ class OvsSandbox:
                 *(f"options:peer={peer}", f"ofport_request={port}"),
             )
 
+    def add_wire(self, a: str, a_port: int, b: str, b_port: int) -> None:
+        """A link between two switches that the kernel can shape: a veth pair."""
+        near, far = f"{a}-{a_port}", f"{b}-{b_port}"
+        self.run("ip", "link", "add", near, "type", "veth", "peer", "name", far)
+        for bridge, name, port in ((a, near, a_port), (b, far, b_port)):
+            self.run("ip", "link", "set", name, "up")
+            self.vsctl("add-port", bridge, name, "--", "set", "interface", name, f"ofport_request={port}")
+
     def signal(self, daemon: str, name: str) -> None:
         """Send a signal, such as STOP, to ovs-vswitchd or ovsdb-server."""
         self.run("kill", f"-{name}", (self._directory / f"{daemon}.pid").read_text().strip())

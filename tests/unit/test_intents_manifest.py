@@ -215,6 +215,17 @@ def test_names_are_unique_in_a_file_whatever_the_tenant() -> None:
         load_intents(twice, "i.yaml")
 
 
+def test_nodes_of_the_topology_zoo_are_numbers_and_need_no_quotes() -> None:
+    text = SURGERY.replace("[county/or-1]", "[0, 12]").replace("[province/console-3]", "7").replace("or1-surgery", "42")
+    (intent,) = load_intents(text)
+    assert (intent.name, intent.source, intent.to) == ("42", ("0", "12"), ("7",))
+    jsonschema.validate(yaml.safe_load(text), json_schema())
+    with pytest.raises(InputError, match=r"spec\.to\[0\]: '1\.5' is not the name of an endpoint; .*quotes"):
+        load_intents(SURGERY.replace("[province/console-3]", "[1.5]"))
+    with pytest.raises(InputError, match=r"spec\.to\[0\]: 'True' is not the name of an endpoint"):
+        load_intents(SURGERY.replace("[province/console-3]", "[true]"))
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n---\n"])
 def test_a_file_without_intents_is_an_error(text: str) -> None:
     with pytest.raises(InputError, match="holds no intents"):

@@ -50,6 +50,7 @@ class Draft:
         self._switches[node].meters[meter.id] = meter
 
     def finish(self) -> Program:
+        ports = self.ports.by_node()
         return {
             node.id: SwitchProgram(
                 node.id,
@@ -57,7 +58,7 @@ class Draft:
                 tuple(self._switches[node.id].flows.values()),
                 tuple(self._switches[node.id].groups.values()),
                 tuple(self._switches[node.id].meters.values()),
-                self.ports.of(node.id),
+                tuple(ports.get(node.id, ())),
             )
             for node in self._topology.nodes.values()
         }

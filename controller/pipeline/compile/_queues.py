@@ -86,8 +86,12 @@ class PortPlan:
                 if port in self._rates:
                     self._claims[port].setdefault(owner.ids.number, _Claim(owner)).add(way, lane)
 
-    def of(self, node: str) -> tuple[PortQos, ...]:
-        return tuple(self._qos(place, self._claims[place]) for place in sorted(self._claims) if place[0] == node)
+    def by_node(self) -> dict[str, list[PortQos]]:
+        """The QoS of every port with a claim. Raises ConflictError where more is promised than the port carries."""
+        found: defaultdict[str, list[PortQos]] = defaultdict(list)
+        for place in sorted(self._claims):
+            found[place[0]].append(self._qos(place, self._claims[place]))
+        return found
 
     def _qos(self, place: _Port, claims: dict[int, _Claim]) -> PortQos:
         node, port = place

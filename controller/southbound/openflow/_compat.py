@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import Any
 
 os.environ["OSKEN_HUB_TYPE"] = "native"
 
@@ -30,21 +31,13 @@ if hub.HUB_TYPE != "native":
     )
 hub.Event = threading.Event
 
-from os_ken.base.app_manager import SERVICE_BRICKS, AppManager  # noqa: E402
-from os_ken.controller import ofp_event  # noqa: E402
-from os_ken.controller.controller import Datapath  # noqa: E402
-from os_ken.controller.handler import (  # noqa: E402
-    CONFIG_DISPATCHER,
-    DEAD_DISPATCHER,
-    MAIN_DISPATCHER,
-    set_ev_handler,
-)
-from os_ken.controller.ofp_handler import OFPHandler  # noqa: E402
-from os_ken.lib.packet import ethernet, lldp  # noqa: E402
-from os_ken.ofproto import ofproto_parser  # noqa: E402
-from os_ken.ofproto import ofproto_v1_3 as ofp  # noqa: E402
-from os_ken.ofproto import ofproto_v1_3_parser as parser  # noqa: E402
-from os_ken.ofproto.ofproto_protocol import ProtocolDesc  # noqa: E402
+from os_ken.base import app_manager  # noqa: E402
+from os_ken.controller import controller, handler, ofp_handler  # noqa: E402
+from os_ken.controller import ofp_event as _ofp_event  # noqa: E402
+from os_ken.lib.packet import ethernet as _ethernet  # noqa: E402
+from os_ken.lib.packet import lldp as _lldp  # noqa: E402
+from os_ken.ofproto import ofproto_parser as _ofproto_parser  # noqa: E402
+from os_ken.ofproto import ofproto_protocol, ofproto_v1_3, ofproto_v1_3_parser  # noqa: E402
 
 __all__ = [
     "CONFIG_DISPATCHER",
@@ -65,5 +58,22 @@ __all__ = [
     "parser",
     "set_ev_handler",
 ]
+
+# os-ken is untyped, and much of what its modules hold is generated when they are imported. `Any` ends here.
+ofp: Any = ofproto_v1_3
+parser: Any = ofproto_v1_3_parser
+ofproto_parser: Any = _ofproto_parser
+ofp_event: Any = _ofp_event
+ethernet: Any = _ethernet
+lldp: Any = _lldp
+AppManager: Any = app_manager.AppManager
+SERVICE_BRICKS: Any = app_manager.SERVICE_BRICKS
+Datapath: Any = controller.Datapath
+OFPHandler: Any = ofp_handler.OFPHandler
+ProtocolDesc: Any = ofproto_protocol.ProtocolDesc
+set_ev_handler: Any = handler.set_ev_handler
+CONFIG_DISPATCHER: str = handler.CONFIG_DISPATCHER
+MAIN_DISPATCHER: str = handler.MAIN_DISPATCHER
+DEAD_DISPATCHER: str = handler.DEAD_DISPATCHER
 
 cfg.CONF(args=[], project="carelane", default_config_files=[], default_config_dirs=[])

@@ -28,6 +28,7 @@ from carelane.controller.pipeline.program import (
     SetDscp,
     SetEthDst,
     SetMplsLabel,
+    SetMplsTc,
     SetQueue,
     ToGroup,
     ToMeter,
@@ -47,6 +48,7 @@ _UNMASKED = {
     "eth_type": "eth_type",
     "ip_proto": "ip_proto",
     "mpls_label": "mpls_label",
+    "mpls_tc": "mpls_tc",
 } | {f"{protocol}_{side}": f"l4_{side}" for protocol in ("tcp", "udp", "sctp") for side in ("src", "dst")}
 _ADDRESSES = {"ipv4_src": "ip_src", "ipv4_dst": "ip_dst", "ipv6_src": "ip_src", "ipv6_dst": "ip_dst"} | {
     "arp_spa": "ip_src",
@@ -204,6 +206,8 @@ def _set_field(name: str, value: Any) -> Action:
     match name:
         case "mpls_label":
             return SetMplsLabel(value)
+        case "mpls_tc":
+            return SetMplsTc(value)
         case "ip_dscp":
             return SetDscp(value)
         case "eth_dst":

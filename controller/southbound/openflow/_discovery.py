@@ -21,7 +21,7 @@ from collections.abc import Callable
 from carelane.controller.southbound.openflow._compat import ethernet, lldp, ofp, parser
 from carelane.controller.southbound.openflow._encode import DESC
 
-__all__ = ["Discovery", "packet_out"]
+__all__ = ["Discovery"]
 
 _LOG = logging.getLogger(__name__)
 _DESTINATION = "01:80:c2:00:00:0e"  # IEEE 802.1AB nearest bridge
@@ -44,6 +44,7 @@ class Discovery:
         self._interval_s = interval_s
         self._expiry_s = expiry_s
         self._key = secrets.token_bytes(32)
+        self._announcements: dict[Port, bytes] = {}
         self._seen: dict[tuple[Port, Port], float] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -69,6 +70,13 @@ class Discovery:
     def hurry(self) -> None:
         """Send a round now: something came up."""
         self._wake.set()
+
+    def announcement(self, dpid: int, port: int) -> bytes:
+        """The packet-out message that announces this port; its transaction id is 0, as nobody waits for an answer."""
+        message = self._announcements.get((dpid, port))
+        if message is None:
+            message = self._announcements[dpid, port] = _packet_out(port, self.frame(dpid, port))
+        return message
 
     def frame(self, dpid: int, port: int) -> bytes:
         """The Ethernet frame that announces this port."""
@@ -137,8 +145,7 @@ class Discovery:
             self._wake.wait(self._interval_s)
 
 
-def packet_out(port: int, data: bytes, xid: int) -> bytes:
-    """The message that sends `data` out of `port`."""
+def _packet_out(port: int, data: bytes) -> bytes:
     message = parser.OFPPacketOut(
         DESC,
         buffer_id=ofp.OFP_NO_BUFFER,
@@ -146,6 +153,6 @@ def packet_out(port: int, data: bytes, xid: int) -> bytes:
         actions=[parser.OFPActionOutput(port, 0)],
         data=data,
     )
-    message.set_xid(xid)
+    message.set_xid(0)
     message.serialize()
     return bytes(message.buf)

@@ -31,6 +31,7 @@ from carelane.controller.pipeline.program import (
     SetDscp,
     SetEthDst,
     SetMplsLabel,
+    SetMplsTc,
     SetQueue,
     ToGroup,
     ToMeter,
@@ -114,7 +115,7 @@ def _match_fields(match: Match) -> list[tuple[int, str, Any]]:
     """(OXM number, name, value in os-ken's form); OXM order puts prerequisites before what needs them."""
     found: list[tuple[str, Any]] = [
         (name, value)
-        for name in ("in_port", "eth_src", "eth_dst", "eth_type", "ip_proto", "mpls_label")
+        for name in ("in_port", "eth_src", "eth_dst", "eth_type", "ip_proto", "mpls_label", "mpls_tc")
         if (value := getattr(match, name)) is not None
     ]
     for index, text in enumerate((match.ip_src, match.ip_dst)):
@@ -171,6 +172,8 @@ def _action(action: Action) -> Any:
             return parser.OFPActionPushMpls(0x8847)
         case SetMplsLabel():
             return parser.OFPActionSetField(mpls_label=action.label)
+        case SetMplsTc():
+            return parser.OFPActionSetField(mpls_tc=action.tc)
         case PopMpls():
             return parser.OFPActionPopMpls(action.eth_type)
         case SetDscp():

@@ -95,8 +95,6 @@ class Session:
         wait = self._expect(xid)
         self._transmit(head + body)
         self._finish(xid, wait)
-        if wait.error is not None:
-            raise ProgramError(f"the switch refused a read request of type {kind}: {wait.error}")
         return b"".join(wait.parts)
 
     def on_raw(self, kind: int, xid: int, frame: bytes) -> bool:
@@ -155,3 +153,5 @@ class Session:
             raise SwitchUnreachable(f"connection lost: {self._closed}")
         if not confirmed:
             raise SwitchUnreachable(f"no confirmation within {self._timeout_s:g} s")
+        if wait.error is not None:
+            raise ProgramError(f"the switch refused to answer: {wait.error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +31,15 @@ class _Switch:
 class Switches:
     """Receives the events of the os-ken application (`_app.Events`); thread-safe."""
 
-    def __init__(self, topology: Topology, discovery: Discovery, *, timeout_s: float) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        discovery: Discovery,
+        *,
+        timeout_s: float,
+        on_change: Callable[[str], None] | None = None,
+    ) -> None:
+        self._on_change = on_change or (lambda _: None)
         self._names = {node.dpid: node.id for node in topology.nodes.values()}
         self._discovery = discovery
         self._timeout_s = timeout_s
@@ -84,6 +93,7 @@ class Switches:
             former.connection.close("the switch connected again")
         _LOG.info("switch %s connected from %s", self.name(connection.id), connection.address)
         self._discovery.hurry()
+        self._on_change(self.name(connection.id))
 
     def on_closed(self, connection: Connection, reason: str) -> None:
         with self._lock:
@@ -100,6 +110,7 @@ class Switches:
             self._discovery.forget(connection.id)
             level = logging.INFO if reason == STOPPING else logging.WARNING
             _LOG.log(level, "switch %s disconnected: %s", self.name(connection.id), reason)
+            self._on_change(self.name(connection.id))
 
     def on_raw(self, connection: Connection, kind: int, xid: int, frame: bytes) -> bool:
         session = self._sessions.get(connection)
@@ -128,6 +139,7 @@ class Switches:
             self._discovery.hurry()
         else:
             self._discovery.forget(connection.id, port)
+        self._on_change(self.name(connection.id))
 
     def on_packet_in(self, connection: Connection, in_port: int, data: bytes) -> None:
         self._discovery.receive(connection.id, in_port, data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import groupby
 
@@ -11,7 +11,7 @@ from carelane.controller.pipeline.changes import Operation, SwitchChanges
 from carelane.controller.pipeline.program import FlowRule, Group, Match, Meter, PortQos
 from carelane.controller.southbound.openflow._app import Runner
 from carelane.controller.southbound.openflow._compat import ofp
-from carelane.controller.southbound.openflow._discovery import Discovery, packet_out
+from carelane.controller.southbound.openflow._discovery import Discovery
 from carelane.controller.southbound.openflow._encode import encode
 from carelane.controller.southbound.openflow._read import read_switch
 from carelane.controller.southbound.openflow._session import Session, SwitchError
@@ -43,6 +43,10 @@ class OpenFlowSouthbound:
     `ovsdb` is a remote, or a mapping from datapath id to remote; without it a program with queues is refused.
     A switch that stops answering is noticed after about ``(max_unreplied + 1) * echo_interval_s`` seconds.
     `confirm_timeout_s` bounds each wait for a barrier, a reply or an OVSDB transaction.
+    `on_change` is called with the node (or ``dpid:<hex>``) whose connection or port states changed, from the thread
+    that noticed: it must return at once, for instance after setting an event.
+
+    OpenFlow here is without TLS and trusts who reaches the port: bind it to the management network only.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class OpenFlowSouthbound:
         max_unreplied: int = 2,
         confirm_timeout_s: float = 10.0,
         lldp_interval_s: float = 2.0,
+        on_change: Callable[[str], None] | None = None,
     ) -> None:
         self._topology = topology
         self._confirm_timeout_s = confirm_timeout_s
@@ -64,7 +69,7 @@ class OpenFlowSouthbound:
         self._discovery = Discovery(
             self._send_lldp, interval_s=lldp_interval_s, expiry_s=_EXPIRY_ROUNDS * lldp_interval_s
         )
-        self._switches = Switches(topology, self._discovery, timeout_s=confirm_timeout_s)
+        self._switches = Switches(topology, self._discovery, timeout_s=confirm_timeout_s, on_change=on_change)
         self._runner = Runner(
             self._switches, host=host, port=port, echo_interval_s=echo_interval_s, max_unreplied=max_unreplied
         )
@@ -158,9 +163,7 @@ class OpenFlowSouthbound:
 
     def _send_lldp(self) -> None:
         for dpid, session, ports in self._switches.live_ports():
-            connection = session.connection
-            for port in ports:
-                connection.send(packet_out(port, self._discovery.frame(dpid, port), connection.reserve_xids(1)))
+            session.connection.send(b"".join(self._discovery.announcement(dpid, port) for port in ports))
 
 
 @contextmanager

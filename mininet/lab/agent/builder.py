@@ -143,7 +143,9 @@ def _labels(network: LabNetwork, *, controller: bool) -> list[list[str]]:
         if controller:
             name = f"@{bridge}"
             target = f'target="tcp:{CELL_ADDRESS}:{OPENFLOW_PORT}"'
-            commands.append([f"--id={name}", "create", "Controller", target, "max_backoff=1000", "inactivity_probe=5000"])
+            commands.append(
+                [f"--id={name}", "create", "Controller", target, "max_backoff=1000", "inactivity_probe=5000"]
+            )
             commands.append(["set", "Bridge", bridge, f"controller={name}"])
     for wire in network.wires:
         for end, port in ((wire.a, wire.a_port), (wire.b, wire.b_port)):

@@ -1,4 +1,4 @@
-"""Running programs inside, in batches: starting a process in the lab kernel costs some 20 ms, a line of a batch far less."""
+"""Running programs inside, in batches: a process costs some 20 ms in the lab kernel, a line of a batch far less."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ class NoisePath:
     """The two ends; `source` and `target` are namespaces, by path."""
 
     def __init__(self, wires: Wires) -> None:
+        self.delay_s = NOISE_DELAY_S if wires.have_delay else 0.0
         devices = ("noise0", "noise1")
         wire = LabWire("carelane-noise", "noise-a", 1, "noise-b", 1, delay_s=NOISE_DELAY_S)
         wires.make([(wire, *devices)])

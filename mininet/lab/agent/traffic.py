@@ -34,10 +34,11 @@ _NOISE_ID = 0
 class TrafficRun:
     """Started traffic. `start_ns` is the common start, CLOCK_REALTIME."""
 
-    def __init__(self, senders: list[subprocess.Popen[str]], receivers: list[subprocess.Popen[str]], start_ns: int):
+    def __init__(self, senders: list[subprocess.Popen[str]], receivers: list[subprocess.Popen[str]]) -> None:
         self._senders = senders
         self._receivers = receivers
-        self.start_ns = start_ns
+        self.start_ns = 0
+        self._noise_delay_s = 0.0
 
     @classmethod
     def start(cls, built: BuiltNetwork, run_id: str, plan_data: dict[str, Any], noise: NoisePath) -> TrafficRun:
@@ -55,18 +56,31 @@ class TrafficRun:
         if lanes["tcp"]:
             receivers.append(_launch("transfer", ["sink"], {"hosts": hosts}, 0))
         senders: list[subprocess.Popen[str]] = []
-        for lane, module, arguments in (("realtime", "sender", []), ("bulk", "sender", []), ("tcp", "transfer", ["source"])):
+        for lane, module, arguments in (
+            ("realtime", "sender", []),
+            ("bulk", "sender", []),
+            ("tcp", "transfer", ["source"]),
+        ):
             if lanes[lane]:
                 priority = _REALTIME_PRIORITY if lane == "realtime" else 0
-                senders.append(_launch(module, arguments, {"seed": plan.seed, "flows": lanes[lane], "tick_ns": _TICK_NS[lane]}, priority))
+                senders.append(
+                    _launch(
+                        module,
+                        arguments,
+                        {"seed": plan.seed, "flows": lanes[lane], "tick_ns": _TICK_NS[lane]},
+                        priority,
+                    )
+                )
         for process in (*receivers, *senders):
             _await_ready(process)
-        start_ns = time.clock_gettime_ns(time.CLOCK_REALTIME) + round(_LEAD_S * 1e9)
+        started = cls(senders, receivers)
+        started._noise_delay_s = noise.delay_s
+        started.start_ns = time.clock_gettime_ns(time.CLOCK_REALTIME) + round(_LEAD_S * 1e9)
         for process in senders:
             assert process.stdin is not None
-            process.stdin.write(f"{start_ns}\n")
+            process.stdin.write(f"{started.start_ns}\n")
             process.stdin.flush()
-        return cls(senders, receivers, start_ns)
+        return started
 
     def finished(self) -> bool:
         """Whether every sender has ended by itself."""
@@ -82,7 +96,13 @@ class TrafficRun:
             sent |= _summary(process)
         time.sleep(_DRAIN_S)
         udp, *tcp = [_summary(process) for process in self._receivers]
-        return {"sent": sent, "overflow": udp["overflow"], "tcp": tcp[0] if tcp else {}, "start_ns": self.start_ns}
+        return {
+            "sent": sent,
+            "overflow": udp["overflow"],
+            "tcp": tcp[0] if tcp else {},
+            "start_ns": self.start_ns,
+            "noise_delay_s": self._noise_delay_s,
+        }
 
 
 def _lanes(built: BuiltNetwork, plan: TrafficPlan, noise: NoisePath) -> dict[str, list[dict[str, Any]]]:

@@ -31,17 +31,12 @@ class Wires:
     """All wires of one lab. `delay` is False on a kernel without netem."""
 
     def __init__(self, *, delay: bool) -> None:
-        self._delay = delay
+        self.have_delay = delay
         self._numbers: dict[str, int] = {}
-        self._wires: dict[str, LabWire] = {}
         self._cut: dict[str, bool] = {}
         run(["ip", "netns", "add", _NAMESPACE])
         self._netns = os.open(f"/run/netns/{_NAMESPACE}", os.O_RDONLY | os.O_CLOEXEC)
         ip_batch(["link set lo up"], netns=self._netns)
-
-    @property
-    def netns(self) -> int:
-        return self._netns
 
     def build(self, network: LabNetwork) -> None:
         """Make every wire; the outer ends stay down until the switches take them."""
@@ -58,14 +53,16 @@ class Wires:
         control: list[str] = []
         for wire, end_a, end_b in ends:
             number = len(self._numbers)
-            self._numbers[wire.id], self._wires[wire.id] = number, wire
+            self._numbers[wire.id] = number
             for end, side in ((end_a, "a"), (end_b, "b")):
                 name = f"w{number}{side}"
-                outer.append(f"link add {end} mtu {CORE_MTU} type veth peer name {name} mtu {CORE_MTU} netns {_NAMESPACE}")
+                outer.append(
+                    f"link add {end} mtu {CORE_MTU} type veth peer name {name} mtu {CORE_MTU} netns {_NAMESPACE}"
+                )
                 outer.append(f"link set {end} up")
                 inner.append(f"link set {name} up")
                 control.append(f"qdisc add dev {name} clsact")
-                if self._delay:
+                if self.have_delay:
                     control.append(
                         f"qdisc add dev {name} root netem delay {round(wire.delay_s * 1e6)}us limit {_NETEM_LIMIT}"
                     )

@@ -100,20 +100,21 @@ class Receiver:
         self.buffer = self._vector.buffer
         opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
 
-    def receive(self) -> list[int]:
-        """Take up to CAPACITY packets; gives their arrival times (ns); packet i is at ``buffer[i * size:]``.
+    def receive(self) -> list[tuple[int, int]]:
+        """Take up to CAPACITY packets; gives (arrival time in ns, bytes of payload); packet i: ``buffer[i * size:]``.
 
-        A time of 0 marks a packet shorter than `size` or without a stamp.
+        A time of 0 marks a packet shorter than `size` or without a stamp. Only `size` bytes of each are copied.
         """
-        count = _libc.recvmmsg(self._socket.fileno(), self._vector.messages, self.CAPACITY, socket.MSG_DONTWAIT, None)
-        times: list[int] = []
+        flags = socket.MSG_DONTWAIT | socket.MSG_TRUNC
+        count = _libc.recvmmsg(self._socket.fileno(), self._vector.messages, self.CAPACITY, flags, None)
+        arrivals: list[tuple[int, int]] = []
         for index in range(max(0, count)):
             message = self._vector.messages[index]
             _, _, kind, seconds, nanoseconds = self._STAMP.unpack_from(self._vector.control, index * self._CONTROL)
             valid = kind == SO_TIMESTAMPNS and message.transferred >= self._size
-            times.append(seconds * 1_000_000_000 + nanoseconds if valid else 0)
+            arrivals.append((seconds * 1_000_000_000 + nanoseconds if valid else 0, message.transferred))
             message.control_length = self._CONTROL
-        return times
+        return arrivals
 
     def overflow(self) -> int:
         """Packets the socket itself had to drop because its buffer was full."""

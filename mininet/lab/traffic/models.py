@@ -7,6 +7,7 @@ the service catalogue's figures for consultation screens, wearables and imaging.
 
 from __future__ import annotations
 
+import heapq
 import math
 import random
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ MIN_IP_BYTES = IP_UDP_BYTES + 24
 _MAX_IP_BYTES = 1500
 _NS = 1_000_000_000
 SCREEN_BPS = 4_000_000
+_ALARM_SPREAD_S = 0.1
 
 
 class Model(Protocol):
@@ -127,18 +129,17 @@ class Wearable:
             _check_positive(name, float(getattr(self, name)))
 
     def packets(self, rng: random.Random) -> Iterator[tuple[int, int]]:
+        steady = Periodic(period_s=self.ip_bytes * 8 / self.rate_bps, ip_bytes=self.ip_bytes)
+        return heapq.merge(steady.packets(rng), self._alarms(rng))
+
+    def _alarms(self, rng: random.Random) -> Iterator[tuple[int, int]]:
         clusters = random.Random(self.cluster_seed)  # noqa: S311 - a model, not a secret
-        period = self.ip_bytes * 8 * _NS / self.rate_bps
-        steady, alarm_at = 0, clusters.expovariate(1 / self.cluster_s) * _NS
+        cluster = last = 0.0
         while True:
-            while alarm_at <= steady * period:
-                offsets = sorted(rng.uniform(0, 0.1 * _NS) for _ in range(self.alarm_packets))
-                # Kept at the alarm's time or the last steady packet's, whichever is later: time never runs back.
-                for offset in offsets:
-                    yield round(max(alarm_at, (steady - 1) * period) + min(offset, period / 2)), self.ip_bytes
-                alarm_at += clusters.expovariate(1 / self.cluster_s) * _NS
-            yield round(steady * period), self.ip_bytes
-            steady += 1
+            cluster += clusters.expovariate(1 / self.cluster_s)
+            for offset in sorted(rng.uniform(0, _ALARM_SPREAD_S) for _ in range(self.alarm_packets)):
+                last = max(last, cluster + offset)  # clusters may overlap
+                yield round(last * _NS), self.ip_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ class TcpTransfer:
         _check_positive("size_bytes", self.size_bytes)
 
     def packets(self, rng: random.Random) -> Iterator[tuple[int, int]]:
+        del rng
         raise InputError("a TCP transfer has no packet schedule of its own")
 
 

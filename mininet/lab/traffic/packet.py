@@ -8,8 +8,8 @@ __all__ = ["ETHERNET_BYTES", "HEADER", "SAMPLE", "SINK_PORT", "TCP_PORT", "UDP_P
 
 # flow id, sequence number, time of sending (CLOCK_REALTIME ns: the clock of the kernel's receive timestamps)
 HEADER = struct.Struct("!IIqQ")
-# sequence number, sent, received: one line of a sample file, native int64
-SAMPLE = struct.Struct("=qqq")
+# sequence number, sent, received, bytes of the IP packet: one line of a sample file, native int64
+SAMPLE = struct.Struct("=qqqq")
 
 UDP_PORT = 7000
 SINK_PORT = 7001

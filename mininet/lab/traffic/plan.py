@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from carelane.errors import InputError
-from carelane.lab.traffic.models import AUDIO, Model, SCREEN_BPS, TcpTransfer, model_from_json, model_to_json, screen
+from carelane.lab.traffic.models import AUDIO, SCREEN_BPS, Model, TcpTransfer, model_from_json, model_to_json, screen
 
 __all__ = ["NOISE_FLOW", "Bucket", "Flow", "TrafficPlan", "join_consultation"]
 

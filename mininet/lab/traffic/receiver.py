@@ -19,6 +19,7 @@ from typing import Any
 
 from carelane.lab._netns import enter_netns
 from carelane.lab.traffic.batch import Receiver
+from carelane.lab.traffic.models import IP_UDP_BYTES
 from carelane.lab.traffic.packet import HEADER, SAMPLE, SINK_PORT, UDP_PORT
 
 __all__ = ["main"]
@@ -29,7 +30,7 @@ _PAUSE_S = 0.010
 
 
 class _Kept:
-    """Samples of one flow in chunks: a growing array would be moved by the kernel, which stops the lab for that long."""
+    """Samples of one flow in chunks: growing an array makes the kernel move it, and nothing else runs meanwhile."""
 
     _SAMPLES = 4096
 
@@ -38,11 +39,11 @@ class _Kept:
         self._chunk = bytearray(SAMPLE.size * self._SAMPLES)
         self._offset = 0
 
-    def add(self, sequence: int, sent: int, received: int) -> None:
+    def add(self, sequence: int, sent: int, received: int, ip_bytes: int) -> None:
         if self._offset == len(self._chunk):
             self._full.append(self._chunk)
             self._chunk, self._offset = bytearray(SAMPLE.size * self._SAMPLES), 0
-        SAMPLE.pack_into(self._chunk, self._offset, sequence, sent, received)
+        SAMPLE.pack_into(self._chunk, self._offset, sequence, sent, received, ip_bytes)
         self._offset += SAMPLE.size
 
     def write(self, path: Path) -> None:
@@ -61,13 +62,13 @@ class _Intake:
 
     def drain(self) -> bool:
         """Take one batch; True when the socket may hold more."""
-        times = self._batch.receive()
-        for index, received in enumerate(times):
+        arrivals = self._batch.receive()
+        for index, (received, payload) in enumerate(arrivals):
             flow, sequence, sent, _ = HEADER.unpack_from(self._batch.buffer, index * HEADER.size)
             kept = self._samples.get(flow)
             if kept is not None and received:
-                kept.add(sequence, sent, received)
-        return len(times) == Receiver.CAPACITY
+                kept.add(sequence, sent, received, payload + IP_UDP_BYTES)
+        return len(arrivals) == Receiver.CAPACITY
 
     def overflow(self) -> int:
         return self._batch.overflow()
@@ -108,9 +109,9 @@ def _receive(intakes: dict[int, _Intake]) -> None:
             ended = os.read(0, 4096) == b""
         except BlockingIOError:
             ended = False
-        more = True
-        while more:
-            more = any([intakes[descriptor].drain() for descriptor, _ in poller.poll(0)])
+        # A socket that filled a whole batch may hold more: look at all of them again.
+        while [descriptor for descriptor, _ in poller.poll(0) if intakes[descriptor].drain()]:
+            pass
 
 
 def main() -> None:

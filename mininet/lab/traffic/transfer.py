@@ -138,8 +138,9 @@ def _take(selector: selectors.BaseSelector, key: selectors.SelectorKey, received
     now = time.clock_gettime_ns(time.CLOCK_REALTIME)
     if key.data["flow"] is None:
         # The first bytes of a connection travel in one small segment of their own.
-        key.data["flow"] = str(_FLOW.unpack_from(data)[0])
-        received[key.data["flow"]] = {"bytes": len(data) - _FLOW.size, "first_ns": now, "last_ns": now}
+        flow = str(_FLOW.unpack_from(data)[0])
+        key.data["flow"] = flow
+        received[flow] = {"bytes": len(data) - _FLOW.size, "first_ns": now, "last_ns": now}
         return
     record = received[key.data["flow"]]
     record["bytes"] += len(data)
