@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Protocol, Self, runtime_checkable
@@ -25,6 +26,8 @@ log = structlog.get_logger("carelane.controller")
 
 _WATCH_INTERVAL_S = 0.5
 _STOP_TIMEOUT_S = 30.0
+_CONNECT_GRACE_S = 5.0
+"""How long a fresh controller waits for its switches to connect before it calls any of them unreachable."""
 
 
 @runtime_checkable
@@ -132,8 +135,18 @@ class Controller:
 
     def _reconcile(self) -> None:
         assert self._reconciler is not None
+        self._await_switches()
         while not self._stopping.is_set():
             self._reconciler.work(timeout_s=1.0)
+
+    def _await_switches(self) -> None:
+        """After a restart every slice would be called degraded, only because switches need a moment to call back."""
+        assert self._southbound is not None
+        end = time.monotonic() + _CONNECT_GRACE_S
+        while time.monotonic() < end and not self._stopping.wait(0.05):
+            statuses = self._southbound.statuses()
+            if all(_connected(statuses, node) for node in self.topology.nodes):
+                return
 
     def _watch(self) -> None:
         """Turn what changed on switches into names to look at, and find what other processes filed."""

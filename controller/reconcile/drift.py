@@ -87,11 +87,12 @@ class DriftCheck:
         """Strangers and errors are said once, when they change. What the first check adds is no drift: it is new."""
         metrics = self._reconciler.metrics
         with self._lock:
+            prepared = [node for node, check in checks.items() if check.repaired and node not in self._checks]
+            if prepared:
+                log.info("switches prepared", switches=len(prepared), first=prepared[0])
             for node, check in checks.items():
                 before = self._checks.get(node)
-                if check.repaired and before is None:
-                    log.info("switch prepared", node=node, entries=check.repaired)
-                elif check.repaired:
+                if check.repaired and before is not None:
                     metrics.repairs.inc(check.repaired)
                     log.warning("drift repaired", node=node, entries=check.repaired)
                 if check.error is not None and (before is None or before.error != check.error):

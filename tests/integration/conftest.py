@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from carelane.controller.pipeline.changes import SwitchChanges
+from carelane.controller.pipeline.program import FlowRule, SwitchProgram
 from carelane.controller.reconcile.drift import DriftCheck
 from carelane.controller.reconcile.queue import Backoff, WorkQueue
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.service import IntentService
-from carelane.controller.southbound.protocol import Southbound
-from carelane.controller.southbound.simulator import Packet, Simulator
+from carelane.controller.southbound.protocol import DiscoveredLink, Receipt, Southbound, SwitchState, SwitchStatus
+from carelane.controller.southbound.simulator import Packet, Simulator, Walk
+from carelane.errors import ProgramError
 from carelane.intents import load_intents
 from carelane.intents.model import ServiceIntent
 from carelane.store import Store
@@ -60,6 +63,46 @@ def manifest(name: str, source: str, to: str, mbps: int = 10, protection: str = 
 
 
 @dataclass
+class Switches:
+    """The simulated switches, with faults that a test chooses, and a look at every single operation."""
+
+    simulator: Simulator
+    operations: int = 0
+    after: Callable[[str], None] = lambda _: None
+    rejects: Callable[[SwitchChanges], bool] = lambda _: False
+    forgets: Callable[[str], bool] = lambda _: False
+    mismatches: dict[str, str] = field(default_factory=dict)
+
+    def statuses(self) -> Mapping[str, SwitchStatus]:
+        return self.simulator.statuses()
+
+    def links(self) -> frozenset[DiscoveredLink]:
+        return self.simulator.links()
+
+    def read(self, node: str) -> SwitchState:
+        state = self.simulator.read(node)
+        return replace(state, mismatches=(self.mismatches[node],)) if node in self.mismatches else state
+
+    def apply(self, changes: SwitchChanges) -> Receipt:
+        if self.rejects(changes):
+            raise ProgramError(f"{changes.node} says OFPFMFC_TABLE_FULL")
+        for operation in () if self.forgets(changes.node) else changes.operations:
+            self.simulator.apply(replace(changes, operations=(operation,)))
+            self.operations += 1
+            self.after(changes.node)
+        return Receipt(changes.node, len(changes.operations), 0.0)
+
+    def reject_slice(self, number: int, node: str | None = None) -> None:
+        """From now on, switches (or one of them) take no rules of this slice; they let go of those they have."""
+
+        def bad(changes: SwitchChanges) -> bool:
+            rules = [i.target for i in changes.operations if i.verb != "delete" and isinstance(i.target, FlowRule)]
+            return node in (None, changes.node) and any(rule.cookie & 0xFFFFFFFF == number for rule in rules)
+
+        self.rejects = bad
+
+
+@dataclass
 class Rig:
     """Store, loop and facade over one southbound. Several rigs on one database and network are several lives."""
 
@@ -97,6 +140,32 @@ class Rig:
         found = next(item for item in self.service.describe(name).conditions if item.type == kind)
         return found.status, found.reason, found.message
 
+    def walk(self, source: str, to: str) -> Walk:
+        """What becomes of a packet from one endpoint to another."""
+        network = self.southbound.simulator if isinstance(self.southbound, Switches) else self.southbound
+        assert isinstance(network, Simulator)
+        return network.send(source, packet(self.topology, source, to))
+
+    def slice_state(self) -> list[object]:
+        """Everything on all switches that belongs to some slice."""
+        states = [self.southbound.read(node).own for node in self.topology.nodes]
+        flows = [rule for state in states for rule in state.flows if rule.cookie & 0xFFFFFFFF]
+        queues = [queue for state in states for port in state.ports for queue in port.queues if queue.slice]
+        groups = [group for state in states for group in state.groups]
+        return [*flows, *queues, *groups, *(meter for state in states for meter in state.meters)]
+
+    def programs(self) -> dict[str, SwitchProgram]:
+        """All that is ours, by switch."""
+        return {node: self.southbound.read(node).own for node in self.topology.nodes}
+
+    def counters(self) -> dict[tuple[str, str], int]:
+        """Packet counters of every flow that has seen any."""
+        counts = {(node, key): n for node in self.topology.nodes for key, n in self._packets(node).items()}
+        return {place: count for place, count in counts.items() if count}
+
+    def _packets(self, node: str) -> Mapping[str, int]:
+        return self.southbound.read(node).flow_packets
+
     def close(self) -> None:
         self.reconciler.close()
         self.store.close()
@@ -130,6 +199,11 @@ def simulator(diamond: Topology) -> Simulator:
     return Simulator(diamond)
 
 
+@pytest.fixture
+def switches(simulator: Simulator) -> Switches:
+    return Switches(simulator)
+
+
 MakeRig = Callable[..., Rig]
 
 
@@ -138,8 +212,10 @@ def make_rig(diamond: Topology, simulator: Simulator, tmp_path: Path) -> Iterato
     """Rigs that share one network, and one database unless told otherwise; closed after the test."""
     rigs: list[Rig] = []
 
-    def make(url: str = f"sqlite:///{tmp_path}/rig.db", southbound: Southbound | None = None) -> Rig:
-        rig = Rig(diamond, southbound or simulator, Store(url))
+    def make(
+        url: str = f"sqlite:///{tmp_path}/rig.db", southbound: Southbound | None = None, lock_timeout_s: float = 30.0
+    ) -> Rig:
+        rig = Rig(diamond, southbound or simulator, Store(url, lock_timeout_s=lock_timeout_s))
         rigs.append(rig)
         return rig
 
@@ -160,5 +236,6 @@ def make_manifest() -> Callable[..., str]:
 
 
 @pytest.fixture
-def packet_between() -> Callable[[Topology, str, str], Packet]:
-    return packet
+def walk(diamond: Topology) -> Callable[[Simulator, str, str], Walk]:
+    """What becomes of a packet from one endpoint to another."""
+    return lambda simulator, source, to: simulator.send(source, packet(diamond, source, to))

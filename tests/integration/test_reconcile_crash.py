@@ -87,7 +87,7 @@ def _lived_before(make_rig: Any, topology: Topology, make_manifest: Manifest, da
 
 @pytest.mark.parametrize("step", ["install", "move", "grow", "withdraw"])
 def test_death_after_any_operation_is_survived(
-    make_rig: Any, diamond: Topology, make_manifest: Manifest, packet_between: Any, tmp_path: Path, step: str
+    make_rig: Any, walk: Any, diamond: Topology, make_manifest: Manifest, tmp_path: Path, step: str
 ) -> None:
     """For every k: a controller dies after k operations of `step`; a fresh one on the same database converges."""
     base = tmp_path / "base.db"
@@ -99,7 +99,7 @@ def test_death_after_any_operation_is_survived(
             simulator.apply(diff(simulator.read(node).own, program))
         url = f"sqlite:///{shutil.copy(base, tmp_path / f'life-{life}.db')}"
         for _ in range(3):
-            assert simulator.send("west/a", packet_between(diamond, "west/a", "east/a")).reached == ["east/a"]
+            assert walk(simulator, "west/a", "east/a").reached == ["east/a"]
         counted = _counters(simulator, diamond)
 
         mortal = Mortal(simulator, life)
@@ -110,7 +110,7 @@ def test_death_after_any_operation_is_survived(
             dying.settle()
         except Death:
             died = True
-        assert simulator.send("west/a", packet_between(diamond, "west/a", "east/a")).reached == ["east/a"]
+        assert walk(simulator, "west/a", "east/a").reached == ["east/a"]
 
         last = make_rig(url, simulator)
         last.reconciler.enqueue_all()

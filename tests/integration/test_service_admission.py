@@ -13,7 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from carelane.controller.reconcile.holdings import Holdings
+from carelane.errors import StoreUnavailable
 from carelane.store import Store
 from carelane.topology.model import Topology
 
@@ -86,6 +89,7 @@ def test_clients_that_file_change_and_delete_the_same_names_leave_a_sound_store(
 
 CHILD = """
 import sys
+from carelane.errors import StoreUnavailable
 from carelane.store import Store
 store = Store(sys.argv[1])
 print("ready", flush=True)
@@ -155,3 +159,20 @@ def test_two_controllers_on_one_database_share_the_work(
     worker.reconciler.enqueue_unfinished()
     worker.settle()
     assert facade.phase("one") == "Withdrawn"
+
+
+def test_a_database_that_somebody_else_holds_is_waited_for_and_then_reported(
+    make_rig: Any, database_url: str, make_manifest: Manifest
+) -> None:
+    """Another process sits in a transaction: filing says so, and the loop comes back to its work afterwards."""
+    rig, other = make_rig(database_url, lock_timeout_s=0.2), make_rig(database_url)
+    rig.apply(make_manifest("one", "west/a", "east/a"))
+    with other.store.write():
+        with pytest.raises(StoreUnavailable):
+            rig.apply(make_manifest("two", "west/b", "east/b"))
+        assert rig.reconciler.work(timeout_s=1.0)
+        assert rig.phase("one") == "Admitted"
+        assert rig.reconciler.queue.depth() == 1
+    rig.settle()
+    assert rig.phase("one") == "Active"
+    assert [item.name for item in rig.service.list()] == ["one"]

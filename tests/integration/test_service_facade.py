@@ -155,14 +155,14 @@ def test_a_running_controller_installs_repairs_and_follows_its_switches(
 
 
 def test_stopping_keeps_rules_and_a_stopped_controller_is_not_live(
-    diamond: Topology, simulator: Simulator, make_manifest: Manifest, tmp_path: Path, packet_between: Any
+    diamond: Topology, simulator: Simulator, make_manifest: Manifest, tmp_path: Path, walk: Any
 ) -> None:
     with Controller(diamond, f"sqlite:///{tmp_path}/stop.db", lambda _: simulator) as controller:
         service = controller.service
         service.apply(load_intents(make_manifest("one", "west/a", "east/a")))
         service.wait(["one"], 30.0)
     assert not service.health().live
-    assert simulator.send("west/a", packet_between(diamond, "west/a", "east/a")).reached == ["east/a"]
+    assert walk(simulator, "west/a", "east/a").reached == ["east/a"]
 
 
 def test_a_controller_that_cannot_start_lets_go_of_everything(diamond: Topology, tmp_path: Path) -> None:

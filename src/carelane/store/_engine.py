@@ -30,7 +30,7 @@ from carelane.errors import ConflictError, InputError, StoreUnavailable
 __all__ = ["LOCK_TIMEOUT_S", "for_readers", "for_writers", "lock_writers", "make_engine", "translated"]
 
 LOCK_TIMEOUT_S = 30.0
-"""How long a writer waits for its turn before it reports StoreUnavailable."""
+"""How long a writer waits for its turn, by default, before it reports StoreUnavailable."""
 
 _WRITER_LOCK = 0xCA9E0001
 """Key of the PostgreSQL advisory lock that every writing carelane transaction holds."""
@@ -38,16 +38,16 @@ _WRITER_LOCK = 0xCA9E0001
 _SUPPORTED = "sqlite:///path or postgresql+psycopg://user@host/name"
 
 
-def make_engine(url: str) -> Engine:
+def make_engine(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Engine:
     """An engine for `url`. Raises InputError when the URL is not one of the two supported kinds."""
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite(parsed)
+        return _sqlite(parsed, lock_timeout_s)
     return create_engine(
         parsed,
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
-        pool_timeout=LOCK_TIMEOUT_S,
+        pool_timeout=lock_timeout_s,
         json_serializer=_to_json,
         connect_args={"connect_timeout": 10},
     )
@@ -65,14 +65,14 @@ def for_writers(engine: Engine) -> Engine:
     return engine.execution_options(carelane_writer=True)
 
 
-def lock_writers(connection: Connection) -> None:
+def lock_writers(connection: Connection, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
     """Hold the one writer's turn until the transaction ends.
 
     SQLite took it with BEGIN IMMEDIATE. On PostgreSQL the statement must be the transaction's first: the snapshot
     of READ COMMITTED statements that follow it contains whatever the previous holder committed.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SET LOCAL lock_timeout = {int(LOCK_TIMEOUT_S * 1000)}"))
+        connection.execute(text(f"SET LOCAL lock_timeout = {int(lock_timeout_s * 1000)}"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
 
 
@@ -114,14 +114,14 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, lock_timeout_s: float) -> Engine:
     path = Path(url.database or "")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the database's folder {path.parent}: {error.strerror}") from error
     engine = create_engine(
-        url, json_serializer=_to_json, pool_timeout=LOCK_TIMEOUT_S, connect_args={"timeout": LOCK_TIMEOUT_S}
+        url, json_serializer=_to_json, pool_timeout=lock_timeout_s, connect_args={"timeout": lock_timeout_s}
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

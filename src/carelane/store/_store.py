@@ -26,12 +26,16 @@ def _utc_now() -> datetime:
 class Store:
     """Intents, what became of them, what they hold, and their history. Thread-safe; several processes may share it.
 
-    `url` is `sqlite:///path` or `postgresql+psycopg://...`; the tables are brought up to date here. Raises
-    InputError for another URL, StoreUnavailable when the database does not answer.
+    `url` is `sqlite:///path` or `postgresql+psycopg://...`; the tables are brought up to date here. A writer waits
+    `lock_timeout_s` for its turn. Raises InputError for another URL, StoreUnavailable when the database does not
+    answer.
     """
 
-    def __init__(self, url: str, *, now: Callable[[], datetime] = _utc_now) -> None:
-        self._engine = make_engine(url)
+    def __init__(
+        self, url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S, now: Callable[[], datetime] = _utc_now
+    ) -> None:
+        self._engine = make_engine(url, lock_timeout_s=lock_timeout_s)
+        self._lock_timeout_s = lock_timeout_s
         self._readers = for_readers(self._engine)
         self._writers = for_writers(self._engine)
         self._turn = threading.Lock()
@@ -52,11 +56,11 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Writer]:
         """One transaction at a time, over all processes; an exception undoes all of it. Do not nest."""
-        if not self._turn.acquire(timeout=LOCK_TIMEOUT_S):
-            raise StoreUnavailable(f"another transaction has held the store for {LOCK_TIMEOUT_S:g} s")
+        if not self._turn.acquire(timeout=self._lock_timeout_s):
+            raise StoreUnavailable(f"another transaction has held the store for {self._lock_timeout_s:g} s")
         try:
             with translated(), Session(self._writers, expire_on_commit=False) as session, session.begin():
-                lock_writers(session.connection())
+                lock_writers(session.connection(), lock_timeout_s=self._lock_timeout_s)
                 yield Writer(session, self._now)
         finally:
             self._turn.release()
