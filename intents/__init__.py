@@ -13,7 +13,7 @@ from carelane.intents.model import OFF, CatalogueService, Schedule, ServiceInten
 if TYPE_CHECKING:
     from carelane.intents.catalogue import CATALOGUE, find_service
     from carelane.intents.line import parse_line
-    from carelane.intents.manifest import from_manifest, json_schema, load_intents, read_intents, to_manifest
+    from carelane.intents.manifest import from_manifest, json_schema, load_intents, read_intents, to_manifest, to_yaml
 
 __all__ = [
     "CATALOGUE",
@@ -30,6 +30,7 @@ __all__ = [
     "parse_line",
     "read_intents",
     "to_manifest",
+    "to_yaml",
 ]
 
 _HOMES = {
@@ -41,6 +42,7 @@ _HOMES = {
     "parse_line": "line",
     "read_intents": "manifest",
     "to_manifest": "manifest",
+    "to_yaml": "manifest",
 }
 
 

@@ -195,7 +195,9 @@ def _dimension(amount: Part) -> str:
     if unit in ("", "%"):
         return "percent" if unit else "bare"
     known = [*DURATION_UNITS, *RATE_UNITS, *SIZE_UNITS, "%"]
-    near = [name for name in known if name.casefold() == unit.casefold()] or get_close_matches(unit, known, n=2)
+    near = [name for name in known if name.casefold() == unit.casefold()] or get_close_matches(
+        unit, known, n=2, cutoff=0.5
+    )
     raise amount.error(
         f"unknown unit {unit[:20]!r}",
         expected="a unit such as ms, Mbps, KB or %",

@@ -145,24 +145,33 @@ def check_priority(value: object) -> int:
 
 def check_label(value: object) -> str:
     """An RFC 1123 label, the syntax of names and tenants. Raises InputError."""
-    if not isinstance(value, str) or not _LABEL.fullmatch(value):
+    text = _name_text(value)
+    if text is None or not _LABEL.fullmatch(text):
         raise InputError(
             f"{str(value)[:70]!r} is not a name",
             expected="1 to 63 of a-z, 0-9 and '-', beginning and ending with a letter or digit (RFC 1123)",
         )
-    return value
+    return text
 
 
 def check_endpoint(value: object) -> str:
     """The id of an endpoint as topologies write it: any printable text without outer blanks. Raises InputError."""
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_ENDPOINT or value != value.strip():
+    text = _name_text(value)
+    if text is None or not 0 < len(text) <= MAX_ENDPOINT or text != text.strip():
         fault = f"{str(value)[:40]!r} is not the name of an endpoint"
-        remedy = "write it in quotes" if isinstance(value, (int, float)) else None
-    elif not value.isprintable():
-        fault, remedy = f"{value[:40]!r} holds a character that cannot be printed", "remove it"
+        remedy = "write it in quotes" if isinstance(value, float) else None
+    elif not text.isprintable():
+        fault, remedy = f"{text[:40]!r} holds a character that cannot be printed", "remove it"
     else:
-        return value
+        return text
     raise InputError(fault, expected=f"text of 1 to {MAX_ENDPOINT} characters such as county/or-1", remedy=remedy)
+
+
+def _name_text(value: object) -> str | None:
+    """Names that look like whole numbers, as nodes of the Topology Zoo have, need no quotes: they are read exactly."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**30:
+        return str(value)
+    return value if isinstance(value, str) else None
 
 
 def percent_text(ratio: float) -> str:

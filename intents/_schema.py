@@ -56,8 +56,8 @@ _SIZE = _quantity_schema(SIZE_UNITS, "64KB")
 _PERCENTAGE = {"type": "string", "pattern": rf"^\s*{_RATIO}\s*[%％]\s*$", "examples": ["99.999%"]}
 _BARE_RATIO = {"type": "number", "exclusiveMaximum": 1, "minimum": quantities.MIN_AVAILABILITY}
 _BARE_RATIO_TEXT = {"type": "string", "pattern": rf"^\s*{_RATIO}\s*$"}
-_LABEL = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"}
-_NAME = {"type": "string", "minLength": 1, "maxLength": quantities.MAX_ENDPOINT}
+_LABEL = {"type": ["string", "integer"], "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", "minimum": 0}
+_NAME = {"type": ["string", "integer"], "minLength": 1, "maxLength": quantities.MAX_ENDPOINT, "minimum": 0}
 _ENDPOINTS = {
     "anyOf": [
         _NAME,
@@ -92,7 +92,7 @@ def _service_name(value: object) -> str:
 
 def _endpoint_list(value: object) -> object:
     """One name stands for a list of one; how many a list may hold is checked before its items are."""
-    names = [value] if isinstance(value, str) else value
+    names = [value] if isinstance(value, (str, int)) else value
     if not isinstance(names, list) or not names:
         raise InputError("no endpoints", expected="an endpoint such as county/or-1, or a list of them")
     if len(names) > MAX_ENDPOINTS:

@@ -88,10 +88,8 @@ def load_catalogue(data: bytes | str, file: str = "<text>") -> Mapping[str, Cata
 
 
 def _placed(document: Document, index: int, error: InputError) -> InputError:
-    key = (error.field,) if error.field else ()
-    return document.error(
-        error.message, ("spec", "services", index, *key), expected=error.expected, remedy=error.remedy
-    )
+    path = ("spec", "services", index, *(error.field.split(".") if error.field else ()))
+    return document.error(error.message, path, expected=error.expected, remedy=error.remedy)
 
 
 def _service(row: _Service) -> CatalogueService:
@@ -102,7 +100,11 @@ def _service(row: _Service) -> CatalogueService:
     defaults: dict[str, Sourced] = {}
     for key, default in row.defaults.items():
         name, parse = _KEYS[key]
-        defaults[name] = Sourced(parse(default.value), default.source)
+        try:
+            defaults[name] = Sourced(parse(default.value), default.source)
+        except InputError as error:
+            error.field = f"defaults.{key}"
+            raise
     return _entry(row, defaults, {_KEYS[key][0]: reason for key, reason in row.not_found.items()})
 
 
@@ -171,7 +173,7 @@ def find_service(name_or_alias: str) -> CatalogueService:
     service = _names().get(_key(name_or_alias))
     if service is not None:
         return service
-    near = get_close_matches(_key(name_or_alias), _names(), n=3, cutoff=0.6)
+    near = get_close_matches(_key(name_or_alias[:60]), _names(), n=3, cutoff=0.6)
     suggestions = list(dict.fromkeys(_names()[key].name for key in near))
     raise InputError(
         f"unknown service {name_or_alias[:60]!r}",

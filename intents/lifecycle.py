@@ -281,9 +281,16 @@ def advance(status: IntentStatus, phase: Phase, *, reason: str, message: str, at
 
 
 def settle(status: IntentStatus, facts: Facts, *, reason: str, message: str, at: datetime) -> IntentStatus:
-    """The status after the shortest way of permitted steps to the phase that the facts amount to."""
+    """The status after the shortest way of permitted steps to the phase that the facts amount to.
+
+    A degraded intent says what it is short of: Installed and Kept are as the facts have them.
+    """
     for phase in route(status.phase, derive_phase(facts)) or (status.phase,):
         status = advance(status, phase, reason=reason, message=message, at=at)
+    if status.phase is Phase.DEGRADED:
+        for type_, fact in ((INSTALLED, facts.installed), (KEPT, facts.kept)):
+            value: Status = "Unknown" if fact is None else "True" if fact else "False"
+            status = with_condition(status, type_, value, reason=reason, message=message, at=at)
     return status
 
 

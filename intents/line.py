@@ -31,8 +31,13 @@ __all__ = ["MAX_LINE", "parse_line"]
 MAX_LINE = 2_000
 _GRAMMAR = Path(__file__).with_name("line.lark")
 _SHAPE = "'service from -> to: objectives', such as 'remote surgery county/or-1 -> province/console-3: 20 ms, 99.999%'"
-_QUOTED_OR_WIDE = re.compile('"[^"]*"|“[^”]*”|[\uff01-\uff5e\u3000]')
+_QUOTED = '"[^"]*"|“[^”]*”'
+_HEAD = re.compile(f"(?:{_QUOTED}|[^:\uff1a])*")
+_HEAD_WIDE = re.compile(f"({_QUOTED})|\uff0d\uff1e|\uff1d\uff1e|[\uff0c\uff1b\u3000]")
+_ASCII_OF = {0xFF01 + offset: 0x21 + offset for offset in range(94)} | {0x3000: 0x20}
 _SHOWN = 20
+_LONGEST_SERVICE = 8
+"""Words that a service's name may have."""
 _EXPECTED = {
     "WORD": "a service or endpoint name",
     "QUOTED": "a service or endpoint name",
@@ -114,7 +119,7 @@ def _parser() -> Lark:
 def _parse(text: str) -> _Line:
     from lark.exceptions import UnexpectedInput
 
-    plain = _QUOTED_OR_WIDE.sub(lambda match: _narrow(match[0]), text).rstrip().rstrip(".。")
+    plain = _narrow(text)
     try:
         tree: Any = _parser().parse(plain)
     except UnexpectedInput as error:
@@ -142,9 +147,15 @@ def _parse(text: str) -> _Line:
     return _Line(service, _names(sources), _names(targets), clauses, columns)
 
 
-def _narrow(found: str) -> str:
-    """Full-width punctuation, digits and blanks as ASCII; what stands in quotes is a name and left alone."""
-    return found if len(found) > 1 else " " if found == "\u3000" else chr(ord(found) - 0xFEE0)
+def _narrow(text: str) -> str:
+    """Full-width punctuation as ASCII, each sign for one sign. Names may hold full-width signs that mean nothing here,
+    so before the colon only those that cannot be part of a name change.
+    """
+    text = text.rstrip().rstrip("。")
+    match = _HEAD.match(text)
+    end = match.end() if match else 0
+    head = _HEAD_WIDE.sub(lambda found: found[1] or found[0].translate(_ASCII_OF), text[:end])
+    return head + text[end:].translate(_ASCII_OF).rstrip(".")
 
 
 def _part(child: Any) -> Part:
@@ -166,7 +177,7 @@ def _service(words: list[Token], *, routed: bool) -> CatalogueService:
     try:
         return find_service(" ".join(words))
     except InputError as error:
-        for end in range(len(words) - 1, 0, -1):
+        for end in range(min(len(words) - 1, _LONGEST_SERVICE), 0, -1):
             try:
                 service = find_service(" ".join(words[:end]))
             except InputError:

@@ -6,9 +6,11 @@ file whatever the tenant, because the name alone is what commands, cookies and m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from carelane.documents import Document, load_documents, read_bounded, validate
 from carelane.errors import InputError
@@ -18,7 +20,7 @@ from carelane.intents._shape import faults
 from carelane.intents.model import OFF, Schedule, ServiceIntent, StatedObjectives
 from carelane.units import duration_text, rate_text, size_text
 
-__all__ = ["from_manifest", "json_schema", "load_intents", "read_intents", "to_manifest"]
+__all__ = ["from_manifest", "json_schema", "load_intents", "read_intents", "to_manifest", "to_yaml"]
 
 API_VERSION = "carelane/v1"
 
@@ -54,6 +56,8 @@ def from_manifest(manifest: Mapping[str, Any], source: str | None = None) -> Ser
 
     `source` says where it came from. Raises InputError with the field; a mapping has no lines.
     """
+    if not isinstance(manifest, Mapping):
+        raise InputError("a manifest must be a mapping", source, expected="apiVersion, kind, metadata, spec")
     try:
         return _intent(Document(source or "", 1, manifest, {}))
     except InputError as error:
@@ -144,6 +148,26 @@ def _schedule_out(schedule: Schedule) -> dict[str, str]:
     volume = size_text(schedule.volume_bytes) if schedule.volume_bytes is not None else None
     fields = {"start": schedule.start, "end": schedule.end, "deadline": schedule.deadline, "volume": volume}
     return {key: value for key, value in fields.items() if value is not None}
+
+
+def to_yaml(intents: Iterable[ServiceIntent]) -> str:
+    """YAML text of several manifests; `load_intents` gives the intents back."""
+    text: str = yaml.dump_all(map(to_manifest, intents), Dumper=_Dumper, allow_unicode=True, sort_keys=False)
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what YAML 1.2 takes for a number, such as an endpoint named 1e5; PyYAML knows only YAML 1.1's."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        try:
+            float(data)
+        except ValueError:
+            return super().represent_str(data)
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style='"')
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def json_schema() -> dict[str, Any]:

@@ -18,9 +18,23 @@ def to_graph(topology: Topology) -> nx.MultiGraph[str]:
 
 
 def components(topology: Topology) -> list[list[str]]:
-    """Connected parts, largest first, each in declaration order."""
-    import networkx as nx
+    """Connected parts, largest first, each in declaration order.
 
-    order = {node: index for index, node in enumerate(topology.nodes)}
-    parts = [sorted(part, key=order.__getitem__) for part in nx.connected_components(topology.graph)]
-    return sorted(parts, key=lambda part: (-len(part), order[part[0]]))
+    By hand, because every loaded file is asked for its parts and importing NetworkX takes as long as all of a plan.
+    """
+    neighbours: dict[str, list[str]] = {node: [] for node in topology.nodes}
+    for link in topology.links.values():
+        neighbours[link.a].append(link.b)
+        neighbours[link.b].append(link.a)
+    part_of: dict[str, int] = {}
+    for number, start in enumerate(topology.nodes):
+        waiting = [start]
+        while waiting:
+            node = waiting.pop()
+            if node not in part_of:
+                part_of[node] = number
+                waiting.extend(neighbours[node])
+    parts: dict[int, list[str]] = {}
+    for node in topology.nodes:
+        parts.setdefault(part_of[node], []).append(node)
+    return sorted(parts.values(), key=len, reverse=True)

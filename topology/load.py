@@ -54,9 +54,10 @@ def parse_topology(
 
 
 def _parse(data: bytes | str, file: str, defaults: Defaults) -> Topology:
-    content = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+    content = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     if len(content) > MAX_BYTES:
-        raise InputError(f"the text is larger than {MAX_BYTES // 2**20} MiB", file, remedy="split it")
+        expected = f"at most {MAX_BYTES} bytes"
+        raise InputError(f"the text is larger than {MAX_BYTES // 2**20} MiB", file, expected=expected)
     start = content[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
     if start.startswith(b"<") or file.lower().endswith(".graphml"):
         return from_graphml(content, file, defaults)

@@ -8,9 +8,9 @@ other. Coordinates of nodes place them on a map; they give no lengths here, sinc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from carelane.documents import Document, validate
@@ -36,6 +36,15 @@ __all__ = ["KIND", "OTHER_KINDS", "TopologyManifest", "from_documents"]
 
 KIND = "Topology"
 OTHER_KINDS = frozenset({"ServiceIntent", "CalculusNetwork"})
+
+
+def _nothing_is_empty(value: object) -> object:
+    """``endpoints:`` with nothing under it is an empty list."""
+    return [] if value is None else value
+
+
+Item = TypeVar("Item")
+Items = Annotated[list[Item], BeforeValidator(_nothing_is_empty)]
 
 
 class _Part(BaseModel):
@@ -68,7 +77,7 @@ class NodeSpec(_Repairable):
     lat: float | None = Field(default=None, ge=-90, le=90)
     lon: float | None = Field(default=None, ge=-180, le=180)
     dpid: Dpid | None = None
-    risk_groups: list[Name] = []
+    risk_groups: Items[Name] = []
 
     @model_validator(mode="after")
     def _both_coordinates(self) -> Self:
@@ -87,7 +96,7 @@ class LinkSpec(_Repairable):
     delay: Delay | None = None
     length: Length | None = None
     loss: Loss | None = None
-    risk_groups: list[Name] = []
+    risk_groups: Items[Name] = []
 
 
 class EndpointSpec(_Part):
@@ -106,9 +115,9 @@ class RiskGroupSpec(_Repairable):
 
 class Spec(_Part):
     nodes: list[NodeSpec] = Field(min_length=1)
-    links: list[LinkSpec] = []
-    endpoints: list[EndpointSpec] = []
-    risk_groups: list[RiskGroupSpec] = []
+    links: Items[LinkSpec] = []
+    endpoints: Items[EndpointSpec] = []
+    risk_groups: Items[RiskGroupSpec] = []
 
 
 class Metadata(_Part):

@@ -8,14 +8,16 @@ Identifiers (all visible in `ovs-ofctl` and stable as long as the slice lives):
   meter   the label of the primary path it polices (labels stay below what OVS accepts as a meter id)
   group   GROUP_TAG | label
   queue   the slice number, at every port the slice uses; queue 0 is best effort
-  cookie  COOKIE_OWNER << 48 | slice number (0: infrastructure of the pipeline itself)
+  cookie  COOKIE_OWNER << 48 | kind << 32 | slice number; the pipeline's own rules have slice number 0 and a kind
+          that tells what is counted there (`carelane.controller.pipeline.identifiers`)
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any, Literal
 
 __all__ = [
     "CONTROLLER_PORT",
@@ -42,6 +44,7 @@ __all__ = [
     "SetDscp",
     "SetEthDst",
     "SetMplsLabel",
+    "SetMplsTc",
     "SetQueue",
     "SliceIds",
     "SwitchProgram",
@@ -73,9 +76,13 @@ class SliceIds:
     labels: int
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Match:
-    """OpenFlow 1.3 match; None is a wildcard. Addresses are `a.b.c.d/len` text in canonical form, MACs lower case."""
+    """OpenFlow 1.3 match; None is a wildcard. Addresses are `a.b.c.d/len` text in canonical form, MACs lower case.
+
+    With `eth_type` 0x86dd the addresses are IPv6 prefixes in canonical text and match the IPv6 fields; with 0x0806
+    they are the protocol addresses of ARP (arp_spa and arp_tpa).
+    """
 
     in_port: int | None = None
     eth_src: str | None = None
@@ -87,6 +94,15 @@ class Match:
     l4_src: int | None = None
     l4_dst: int | None = None
     mpls_label: int | None = None
+    mpls_tc: int | None = None
+
+    @property
+    def order(self) -> tuple[tuple[int, int | str], ...]:
+        """A total order over matches: by the first field, in the order above, in which they differ."""
+        return tuple((place, value) for place, value in enumerate(_match_values(self)) if value is not None)
+
+
+_match_values = attrgetter(*(item.name for item in fields(Match)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +122,15 @@ class SetMplsLabel:
 
 
 @dataclass(frozen=True, slots=True)
+class SetMplsTc:
+    """Set the traffic class bits of the label stack entry (RFC 5462)."""
+
+    tc: int
+
+
+@dataclass(frozen=True, slots=True)
 class PopMpls:
-    """Pop the label; the payload is of `eth_type` (0x0800 or 0x86dd)."""
+    """Pop the label; the payload is of `eth_type` (0x0800, 0x0806 or 0x86dd)."""
 
     eth_type: int
 
@@ -146,7 +169,19 @@ class GotoTable:
     table: int
 
 
-Action = Output | PushMpls | SetMplsLabel | PopMpls | SetDscp | SetQueue | SetEthDst | ToGroup | ToMeter | GotoTable
+Action = (
+    Output
+    | PushMpls
+    | SetMplsLabel
+    | SetMplsTc
+    | PopMpls
+    | SetDscp
+    | SetQueue
+    | SetEthDst
+    | ToGroup
+    | ToMeter
+    | GotoTable
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +225,10 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One HTB class: floor, ceiling, burst allowance (bits) and priority (0 first). `slice` names its owner."""
+    """One HTB class: floor, ceiling, burst allowance (bits) and priority (0 first).
+
+    `slice` names its owner; it is empty for queue 0, which belongs to the port.
+    """
 
     id: int
     min_rate_bps: int
@@ -208,10 +246,15 @@ class PortQos:
     max_rate_bps: int
     queues: tuple[Queue, ...]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "queues", tuple(sorted(self.queues, key=lambda queue: queue.id)))
+
 
 @dataclass(frozen=True, slots=True)
 class SwitchProgram:
-    """Everything carelane owns on one switch, each part sorted, so that equal programs are equal objects."""
+    """Everything carelane owns on one switch. Each part is put in order here, so that equal programs are equal objects
+    however they came about (compiled, or read back from a switch).
+    """
 
     node: str
     dpid: int
@@ -219,6 +262,15 @@ class SwitchProgram:
     groups: tuple[Group, ...] = ()
     meters: tuple[Meter, ...] = ()
     ports: tuple[PortQos, ...] = ()
+
+    def __post_init__(self) -> None:
+        def put(name: str, items: list[Any]) -> None:
+            object.__setattr__(self, name, tuple(items))
+
+        put("flows", sorted(self.flows, key=lambda rule: (rule.table, -rule.priority, rule.match.order)))
+        put("groups", sorted(self.groups, key=lambda group: group.id))
+        put("meters", sorted(self.meters, key=lambda meter: meter.id))
+        put("ports", sorted(self.ports, key=lambda port: port.port))
 
 
 Program = Mapping[str, SwitchProgram]

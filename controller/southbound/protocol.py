@@ -7,9 +7,17 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from carelane.controller.pipeline.changes import SwitchChanges
-from carelane.controller.pipeline.program import SwitchProgram
+from carelane.controller.pipeline.program import FlowRule, SwitchProgram
 
-__all__ = ["DiscoveredLink", "Receipt", "Southbound", "SwitchState", "SwitchStatus"]
+__all__ = ["DiscoveredLink", "Receipt", "Southbound", "SwitchState", "SwitchStatus", "flow_key_text"]
+
+
+def flow_key_text(rule: FlowRule) -> str:
+    """The identity of a flow entry as text, such as ``table=0,priority=10,in_port=1,eth_type=2048``."""
+    match = rule.match
+    fields = ((name, getattr(match, name)) for name in match.__dataclass_fields__)
+    named = (f"{name}={value}" for name, value in fields if value is not None)
+    return ",".join((f"table={rule.table}", f"priority={rule.priority}", *named))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,7 @@ class SwitchState:
 
     `strangers` are one-line descriptions of entries that carelane did not make: reported, never removed.
     `mismatches` say where OVSDB and the kernel disagree (a queue with no tc class, another rate in tc).
-    `flow_packets` counts packets by flow key text, for proof that an untouched flow kept its counters.
+    `flow_packets` counts packets by `flow_key_text`, for proof that an untouched flow kept its counters.
     """
 
     own: SwitchProgram

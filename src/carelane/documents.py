@@ -23,8 +23,8 @@ __all__ = ["MAX_BYTES", "Document", "load_documents", "read_bounded", "read_docu
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 32
-MAX_NODES = 1_000_000
-MAX_EXPANDED = 1_000_000
+MAX_VALUES = 1_000_000
+"""Values in one file, counting what aliases expand to."""
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"-?(?:0|[1-9][0-9]{0,29})")
@@ -103,124 +103,149 @@ def load_documents(data: bytes | str, file: str = "<text>") -> list[Document]:
             expected=f"at most {MAX_BYTES} bytes",
             remedy="split it into several files",
         )
+    text = _decoded(data, file)
     try:
-        text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
-        _check_bounds(text, file)
-        return list(_compose(text, file))
-    except InputError:
-        raise
+        return list(_Reader(text, file).documents())
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
+        raise _not_yaml(error, text, file) from error
+
+
+def _decoded(data: bytes | str, file: str) -> str:
+    if isinstance(data, str):
+        return data
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1 if isinstance(data, bytes) else None
+        line = data[: error.start].count(b"\n") + 1
         raise InputError("not UTF-8 text", file, line, None, "YAML in UTF-8", "save the file as UTF-8") from error
-    except yaml.MarkedYAMLError as error:
+
+
+def _not_yaml(error: Exception, text: str, file: str) -> InputError:
+    if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         problem = f"not YAML: {error.problem or error.context}"
-        raise InputError(problem, file, _line(mark) if mark else None, None, "YAML", _remedy(problem)) from error
-    except yaml.reader.ReaderError as error:
+        return InputError(problem, file, _line(mark) if mark else None, None, "YAML", _remedy(problem))
+    if isinstance(error, yaml.reader.ReaderError):
         line = text.encode("utf-8", "replace")[: error.position].count(b"\n") + 1
         code = ord(error.character) if isinstance(error.character, str) else int(error.character)
-        raise InputError(
-            f"not YAML: unprintable character U+{code:04X}",
-            file,
-            line,
-            expected="printable text",
-            remedy="remove it, or write it as an escape in double quotes",
-        ) from error
-    except (yaml.YAMLError, UnicodeEncodeError) as error:
-        raise InputError(f"not YAML: {str(error).splitlines()[0]}", file, expected="YAML in UTF-8") from error
+        remedy = "remove it, or write it as an escape in double quotes"
+        return InputError(f"not YAML: unprintable character U+{code:04X}", file, line, None, "printable text", remedy)
+    return InputError(f"not YAML: {str(error).splitlines()[0]}", file, expected="YAML in UTF-8")
 
 
 def _remedy(problem: str) -> str | None:
     return "indent with spaces, never tabs; quote text that starts so" if "start any token" in problem else None
 
 
-def _check_bounds(text: str, file: str) -> None:
-    """Walk the events, which needs no recursion, before anything is built from them."""
-    depth = 0
-    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
-        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            depth += 1
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            depth -= 1
-        line = _line(event.start_mark)
-        if depth > MAX_DEPTH:
-            raise InputError(f"nested deeper than {MAX_DEPTH} levels", file, line, remedy="simplify the file")
-        if count >= MAX_NODES:
-            raise InputError(f"more than {MAX_NODES} values", file, line, remedy="split it into several files")
-        tag = getattr(event, "tag", None)
-        if tag is not None:
-            raise InputError(f"tags such as {str(tag)[:40]!r} are not supported", file, line, remedy="remove the tag")
-
-
 def _line(mark: Any) -> int:
     return int(mark.line) + 1
 
 
-def _compose(text: str, file: str) -> Iterator[Document]:
-    for root in yaml.compose_all(text, Loader=_Loader):
-        builder = _Builder(file)
-        value = builder.build(root, ())
-        line = _line(root.start_mark)
-        if value is None:
-            continue
-        if not isinstance(value, dict):
-            raise InputError("a document must be a mapping", file, line, expected="apiVersion, kind, metadata, spec")
-        yield Document(file, line, value, builder.lines)
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    value: Any
+    size: int
+    height: int
 
 
-class _Builder:
-    """Plain values from composed nodes; counts what aliases expand to."""
+class _Reader:
+    """Plain values straight from the parser's events: no node tree, bounded in depth and number as it goes."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, text: str, file: str) -> None:
         self.file = file
+        self.events: Iterator[Any] = yaml.parse(text, Loader=_Loader)
         self.lines: dict[Path_, int] = {}
+        self.anchors: dict[str, _Anchored] = {}
         self.count = 0
 
-    def build(self, node: yaml.Node, path: Path_) -> Any:
-        self.count += 1
-        line = _line(node.start_mark)
-        if self.count > MAX_EXPANDED or len(path) > MAX_DEPTH:
-            raise InputError(
-                "aliases expand to too many values",
-                self.file,
-                line,
-                remedy="write the values out, or split the file",
-            )
-        self.lines.setdefault(path, line)
-        if isinstance(node, yaml.ScalarNode):
-            return _scalar(node)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
+    def documents(self) -> Iterator[Document]:
+        for event in self.events:
+            if not isinstance(event, yaml.DocumentStartEvent):
+                continue
+            self.lines, self.anchors = {}, {}
+            root = next(self.events)
+            value, line = self._value(root, ()), _line(root.start_mark)
+            if isinstance(value, dict):
+                yield Document(self.file, line, value, self.lines)
+            elif value is not None:
+                expected = "apiVersion, kind, metadata, spec"
+                raise InputError("a document must be a mapping", self.file, line, expected=expected)
+
+    def _fault(self, message: str, event: Any, path: Path_, remedy: str | None = None) -> InputError:
+        field = field_name(path) or None
+        return InputError(message, self.file, _line(event.start_mark), field, remedy=remedy)
+
+    def _value(self, event: Any, path: Path_) -> Any:
+        before = self.count
+        self._count(1, event, path)
+        self.lines.setdefault(path, _line(event.start_mark))
+        if isinstance(event, yaml.AliasEvent):
+            return self._aliased(event, path)
+        if event.tag is not None:
+            raise self._fault(f"tags such as {str(event.tag)[:40]!r} are not supported", event, path, "remove the tag")
+        value: Any
+        if isinstance(event, yaml.ScalarEvent):
+            value = _scalar(event)
+        else:
+            if len(path) >= MAX_DEPTH:
+                raise self._too_deep(event, path)
+            value = self._list(path) if isinstance(event, yaml.SequenceStartEvent) else self._mapping(path)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = _Anchored(value, self.count - before, _height(value))
+        return value
+
+    def _count(self, values: int, event: Any, path: Path_) -> None:
+        self.count += values
+        if self.count > MAX_VALUES:
+            remedy = "split it into several files, and write out what aliases repeat"
+            raise self._fault(f"more than {MAX_VALUES} values", event, path[:1], remedy)
+
+    def _too_deep(self, event: Any, path: Path_) -> InputError:
+        return self._fault(f"nested deeper than {MAX_DEPTH} levels", event, path[:1], "simplify the file")
+
+    def _aliased(self, event: Any, path: Path_) -> Any:
+        anchored = self.anchors.get(event.anchor)
+        if anchored is None:
+            message = f"alias *{event.anchor[:40]} names nothing complete before it"
+            raise self._fault(message, event, path, "write the value out")
+        self._count(anchored.size, event, path)
+        if len(path) + anchored.height > MAX_DEPTH:
+            raise self._too_deep(event, path)
+        return anchored.value
+
+    def _list(self, path: Path_) -> list[Any]:
+        items: list[Any] = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            items.append(self._value(event, (*path, len(items))))
+        return items
+
+    def _mapping(self, path: Path_) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key_line = _line(key_node.start_mark)
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if key is None:
-                raise InputError("a key must be plain text", self.file, key_line, field_name(path) or None)
-            if key == "<<" and key_node.style is None:
-                raise InputError(
-                    "merge keys (<<) are not supported",
-                    self.file,
-                    key_line,
-                    field_name(path) or None,
-                    remedy="write the fields out",
-                )
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                raise self._fault("a key must be plain text", event, path)
+            if event.tag is not None or event.anchor is not None:
+                raise self._fault("a key cannot have a tag or an anchor", event, path, "write the key alone")
+            key: str = event.value
+            if key == "<<" and not event.style:
+                raise self._fault("merge keys (<<) are not supported", event, path, "write the fields out")
+            inner = (*path, key)
             if key in result:
-                raise InputError(
-                    f"{key!r} appears twice",
-                    self.file,
-                    key_line,
-                    field_name((*path, key)),
-                    remedy="keep one of them",
-                )
-            self.lines[(*path, key)] = key_line
-            result[key] = self.build(value_node, (*path, key))
+                raise self._fault(f"{key[:40]!r} appears twice", event, inner, "keep one of them")
+            self.lines[inner] = _line(event.start_mark)
+            result[key] = self._value(next(self.events), inner)
         return result
 
 
-def _scalar(node: yaml.ScalarNode) -> object:
-    text: str = node.value
-    if node.style is not None:
+def _height(value: Any) -> int:
+    """Levels of collections in a value, itself included; bounded, as every value read is."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(_height, inner), default=0)
+
+
+def _scalar(event: Any) -> object:
+    text: str = event.value
+    if event.style:  # quoted or block text; the C parser writes plain as "", the Python one as None
         return text
     if text in _CONSTANTS:
         return _CONSTANTS[text]
@@ -283,7 +308,8 @@ def _placed(document: Document, model: type[BaseModel], fault: ErrorDetails) -> 
             remedy = (
                 "write it in quotes" if kind == "string_type" and not isinstance(fault["input"], dict | list) else None
             )
-            return document.error(f"{what!r} does not fit here", path, expected=_PLAIN_WORDS[kind], remedy=remedy)
+            shown = "nothing" if fault["input"] is None else repr(what)
+            return document.error(f"{shown} does not fit here", path, expected=_PLAIN_WORDS[kind], remedy=remedy)
         case _:
             return document.error(fault["msg"].removeprefix("Value error, "), path)
 

@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["DEFAULT_URL", "Settings"]
+from carelane.errors import InputError
 
-DEFAULT_URL = "http://127.0.0.1:8642"
+__all__ = ["Settings", "load_settings"]
+
+ENV_PREFIX = "CARELANE_"
 
 
 class Settings(BaseSettings):
     """Every setting of `carelane up`; each may be given as CARELANE_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix="CARELANE_", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
 
-    topology: Path | None = None
+    topology: str | None = Field(default=None, description="file, or name of a bundled topology")
+    default_capacity: str | None = Field(default=None, description="for links that state none, such as 10Gbps")
+    default_availability: str | None = Field(default=None, description="for links and nodes that state none")
     database: str = Field(default="sqlite:///.carelane/carelane.db", description="SQLAlchemy URL")
     rest_host: str = "127.0.0.1"
     rest_port: int = Field(default=8642, ge=0, le=65535)
+    allowed_hosts: str = Field(default="", description="further Host names REST answers to, separated by commas")
     openflow_host: str = "127.0.0.1"
     openflow_port: int = Field(default=6653, ge=0, le=65535)
     ovsdb: str | None = Field(default=None, description="OVSDB remote, such as tcp:127.0.0.1:6640 or unix:/run/...")
     drift_interval_s: float = Field(default=10.0, gt=0)
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "console", "json"] = "auto"
+
+
+def load_settings(overrides: Mapping[str, object]) -> Settings:
+    """The settings; `overrides` that are not None win over the environment. Raises InputError."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]).removeprefix(ENV_PREFIX.lower())
+        option = f"--{name.replace('_', '-')}"
+        raise InputError(
+            f"{first['msg']} (got {str(first['input'])[:60]!r})",
+            field=option if name in given else f"{ENV_PREFIX}{name.upper()}",
+            remedy=f"see `carelane up --help`; {option} and {ENV_PREFIX}{name.upper()} mean the same",
+        ) from error

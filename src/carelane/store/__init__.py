@@ -1,1 +1,10 @@
-"""Durable truth: intents, decisions, conditions."""
+"""Durable truth: intents, decisions, conditions, what slices hold, and history."""
+
+from __future__ import annotations
+
+from carelane.store._commands import Writer
+from carelane.store._queries import Reader
+from carelane.store._store import Store
+from carelane.store.records import Floors, StoredEvent, StoredIntent, StoredSlice, StoredStatus
+
+__all__ = ["Floors", "Reader", "Store", "StoredEvent", "StoredIntent", "StoredSlice", "StoredStatus", "Writer"]

@@ -1,0 +1,127 @@
+"""`/metrics`: the state of promises and switches at scrape time, and what REST itself did. No per-flow labels."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter as Tally
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from carelane import __version__
+from carelane.controller.service import IntentService
+from carelane.errors import CarelaneError
+from carelane.intents.lifecycle import Phase
+
+__all__ = ["RequestMetrics", "create_registry"]
+
+_PHASES = tuple(phase.value for phase in Phase)
+
+
+class _ServiceCollector(Collector):
+    """Asks the facade when scraped. What cannot be known then is left out, never reported as zero."""
+
+    def __init__(self, service: IntentService) -> None:
+        self._service = service
+
+    def collect(self) -> Iterator[Metric]:
+        health = self._service.health()
+        yield GaugeMetricFamily("carelane_ready", "1 when the server can take intents.", value=float(health.ready))
+        yield GaugeMetricFamily("carelane_live", "1 when the controller does its work.", value=float(health.live))
+        for collect in (self._intents, self._switches, self._links):
+            try:
+                yield from collect()
+            except CarelaneError:
+                continue
+
+    def _intents(self) -> Iterable[Metric]:
+        tally = Tally(summary.phase for summary in self._service.list())
+        intents = GaugeMetricFamily("carelane_intents", "Intents by phase.", labels=["phase"])
+        for phase in _PHASES:
+            intents.add_metric([phase], tally.get(phase, 0))
+        yield intents
+
+    def _switches(self) -> Iterable[Metric]:
+        connected = GaugeMetricFamily("carelane_switch_connected", "1 when the switch is connected.", labels=["node"])
+        mismatches = GaugeMetricFamily(
+            "carelane_switch_mismatches", "Disagreements between OVSDB and the switch's kernel.", labels=["node"]
+        )
+        for switch in self._service.switches():
+            connected.add_metric([switch.node], float(switch.connected))
+            mismatches.add_metric([switch.node], len(switch.mismatches))
+        yield from (connected, mismatches)
+
+    def _links(self) -> Iterable[Metric]:
+        tally = Tally(mismatch.kind for mismatch in self._service.link_mismatches())
+        links = GaugeMetricFamily("carelane_link_mismatches", "Links unlike the declared ones.", labels=["kind"])
+        for kind in ("missing", "undeclared"):
+            links.add_metric([kind], tally.get(kind, 0))
+        yield links
+
+
+class RequestMetrics:
+    """ASGI middleware: requests by method, route template and status, and how long they took."""
+
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+        self._app = app
+        self._requests = Counter(
+            "carelane_http_requests", "REST requests.", ["method", "route", "status"], registry=registry
+        )
+        self._duration = Histogram(
+            "carelane_http_request_duration_seconds", "Time to answer.", ["method", "route"], registry=registry
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            method, route = _method(scope), _route(scope)
+            self._requests.labels(method, route, str(status)).inc()
+            self._duration.labels(method, route).observe(time.perf_counter() - started)
+
+
+def _route(scope: Scope) -> str:
+    """The template, so that names in paths do not become labels."""
+    route: Any = scope.get("route")
+    return str(getattr(route, "path", "unmatched"))
+
+
+def _method(scope: Scope) -> str:
+    """Methods are any token in HTTP; only the known ones become labels."""
+    method = str(scope["method"])
+    return method if method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} else "other"
+
+
+def create_registry(service: IntentService) -> CollectorRegistry:
+    """A registry of its own for each application, so that two in one process do not collide."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    build = GaugeMetricFamily("carelane_build_info", "Version of carelane.", labels=["version"])
+    build.add_metric([__version__], 1)
+
+    class _Build(Collector):
+        def collect(self) -> Iterator[Metric]:
+            yield build
+
+    registry.register(_Build())
+    registry.register(_ServiceCollector(service))
+    registry.register(service.metrics)
+    return registry

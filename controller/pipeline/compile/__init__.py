@@ -1,0 +1,101 @@
+"""Compile: admitted decisions and their numbers become the state of every switch. Pure and deterministic.
+
+Input: the topology and (Decision, SliceIds) of every slice that is to exist. Output: a `Program`, the whole state
+that carelane wants on every declared switch. Decisions taken here:
+
+Table 0, ports. A link port passes labelled frames to the core table and LLDP to the controller; nothing else. An
+edge port passes IP and ARP whose source address (and MAC, where stated) belongs to the endpoint there; whatever else
+a host sends, labelled frames included, is dropped and counted at a rule of that port.
+
+Table 1, classify, at the ingress switch. One rule a pair and direction: police (inelastic classes), mark the DSCP,
+push a label entry, queue, send. With backup paths the packet goes to a fast-failover group whose buckets watch the
+first link of each path in order of activation. A link that dies further down the path is not noticed here, so of
+the two directions only the one that enters the broken link first moves by itself; until crank-back is built (a later
+issue), the controller plans again for the rest. Pairs on one switch are delivered directly.
+
+Table 2, core. Match label **and** in_port, queue, send: rules grow with paths, not with flows, and a packet that
+strays matches nothing, so forwarding cannot loop. The last switch pops the label, sets the host's MAC where stated,
+and delivers through the slice's queue.
+
+ARP (IPv4 pairs with both directions) rides on the same labels and meters with all MPLS traffic class bits set, which
+tells the last switch what is under the label; core rules ignore those bits. IPv6 hosts need static neighbours.
+
+Point to multipoint: each receiver is reached by unicast like a pair, and all of them by the slice's group address
+over a tree (`identifiers.multicast_address`), both under one meter at the source.
+
+Meters: `_policing`. Queues: `_queues`; only ports that a slice uses get a QoS tree. Numbers: `identifiers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from carelane.controller.pipeline.compile._draft import Draft
+from carelane.controller.pipeline.compile._layout import CLASSIFY, CORE, PORTS, ground_rules
+from carelane.controller.pipeline.compile._policing import Bucket, forward_bucket, reverse_bucket
+from carelane.controller.pipeline.compile._resolved import Slice, resolve_slice
+from carelane.controller.pipeline.compile._tree import program_tree
+from carelane.controller.pipeline.compile._unicast import program_way
+from carelane.controller.pipeline.program import Program, SliceIds
+from carelane.controller.pipeline.slice_plan import Decision
+from carelane.errors import ConflictError
+from carelane.topology.model import Topology
+
+__all__ = [
+    "CLASSIFY",
+    "CORE",
+    "PORTS",
+    "Bucket",
+    "check_slice",
+    "compile_program",
+    "forward_bucket",
+    "reverse_bucket",
+]
+
+
+def compile_program(topology: Topology, slices: Sequence[tuple[Decision, SliceIds]]) -> Program:
+    """The program of every switch of `topology`, in declaration order, carrying exactly `slices` in any order.
+
+    Raises InputError (an endpoint without the address a switch needs), ProgramError (a decision that does not fit
+    the topology) or ConflictError (two slices with the same numbers or the same traffic, a port promised twice).
+    `check_slice` tells about one slice beforehand.
+    """
+    resolved = [resolve_slice(topology, decision, ids) for decision, ids in sorted(slices, key=lambda s: s[1].number)]
+    _distinct(resolved)
+    draft = Draft(topology, {item.ids.number: item.name for item in resolved})
+    for node, rule in ground_rules(topology):
+        draft.flow(node, rule)
+    for item in resolved:
+        for way in item.ways:
+            program_way(draft, item, way)
+        if item.multipoint:
+            program_tree(draft, item)
+    return draft.finish()
+
+
+def check_slice(
+    topology: Topology, decision: Decision, ids: SliceIds, others: Iterable[tuple[Decision, SliceIds]]
+) -> None:
+    """Raise what `compile_program` would raise if the slice joined `others`, which compile together already.
+
+    For use at admission, so that one impossible slice never stands in the way of all the rest. Only slices that
+    share an endpoint with it are compiled: no other can collide. That floors fit the ports is the ledger's business.
+    """
+    own = _endpoints(decision)
+    neighbours = [(other, numbers) for other, numbers in others if not own.isdisjoint(_endpoints(other))]
+    compile_program(topology, [*neighbours, (decision, ids)])
+
+
+def _endpoints(decision: Decision) -> set[str]:
+    return {end.id for pair in decision.requirement.pairs for end in (pair.source, pair.destination)}
+
+
+def _distinct(slices: Sequence[Slice]) -> None:
+    for first, second in pairwise(slices):
+        if first.ids.number == second.ids.number:
+            raise ConflictError(f"slices {first.name} and {second.name} share slice number {first.ids.number}")
+    by_label = sorted(slices, key=lambda item: item.ids.first_label)
+    for first, second in pairwise(by_label):
+        if first.ids.first_label + first.ids.labels > second.ids.first_label:
+            raise ConflictError(f"slices {first.name} and {second.name} share path labels")

@@ -1,0 +1,123 @@
+"""Floors, ceilings and bursts of the queues at every egress port a slice uses.
+
+Read from the kernel's HTB (net/sched/sch_htb.c): leaves within their own rate are served first, strictly by
+priority; leaves above it borrow afterwards, again by priority. Hence:
+
+- floor: what the plan reserved at the port. A slice that is policed to its declaration stays within it.
+- ceiling: the port's rate, for every class. The meter at the edge, not HTB, holds a slice to its declaration; a
+  ceiling at the floor would only delay a burst that the link could carry at once, and elastic classes live on it.
+- burst: HTB spends tokens when packets leave. A queue that waited behind others leaves in one piece whatever came
+  in meanwhile, so the allowance must cover the policed burst and its growth, rate x queueing along the path
+  (Le Boudec and Thiran, Network Calculus, Theorem 1.4.3), with a packet of slack. Too small an allowance turns the
+  class to borrowing, behind every leaf that is within its rate; a generous one costs nothing, as the meter polices.
+- priority: the traffic class's.
+
+Queue 0 carries what has no queue of its own: link discovery and BFD. Its floor keeps them within their rate and so
+ahead of everything that borrows. No floor is stated below 16 kbit/s: Open vSwitch raises a smaller one to the port's
+MTU a second (12 kbit/s for 1500 bytes, 12.8 for the 1600 that labels need; seen in tc), and what is read back from
+the kernel would not be what was asked for. This least floor is not counted against the port.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from math import ceil
+
+from carelane.controller.pipeline.compile._resolved import Lane, Slice, Way
+from carelane.controller.pipeline.program import PortQos, Queue
+from carelane.errors import ConflictError
+from carelane.policies.classes import STANDARD
+from carelane.topology.model import Topology
+
+__all__ = ["PortPlan"]
+
+_LEAST_FLOOR_BPS = 16_000
+_BEST_EFFORT_BURST_BITS = 10 * 1500 * 8
+
+_Port = tuple[str, int]
+_Share = tuple[int, bool]
+"""Floors and bursts under one key at a port count once, those under different keys add up: (pair, forward), with
+pair 0 for what all pairs of a point-to-multipoint slice share. The plan's ledger adds up in the same way."""
+
+
+@dataclass
+class _Claim:
+    """What one slice asks of one port."""
+
+    owner: Slice
+    floors: dict[_Share, int] = field(default_factory=dict)
+    bursts: dict[_Share, int] = field(default_factory=dict)
+
+    def add(self, way: Way, lane: Lane) -> None:
+        packet_bits = self.owner.requirement.max_packet_bytes * 8
+        burst_bits = way.bucket.burst_bits + ceil(lane.floor_bps * lane.growth_s) + packet_bits
+        floor_share = (0 if self.owner.multipoint else way.pair, way.forward)
+        burst_share = floor_share if way.forward else (way.pair, False)
+        self.floors[floor_share] = max(lane.floor_bps, self.floors.get(floor_share, 0))
+        self.bursts[burst_share] = max(burst_bits, self.bursts.get(burst_share, 0))
+
+    @property
+    def floor_bps(self) -> int:
+        return sum(self.floors.values())
+
+    def queue(self, ceiling_bps: int) -> Queue:
+        floor_bps = _stated_floor(self.floor_bps, ceiling_bps)
+        burst_bits = sum(self.bursts.values())
+        priority = self.owner.traffic_class.htb_priority
+        return Queue(self.owner.ids.number, floor_bps, ceiling_bps, burst_bits, priority, self.owner.name)
+
+
+class PortPlan:
+    """Queues by egress port. A port of unknown capacity gets none: there is nothing to divide."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._rates = _egress_rates(topology)
+        self._claims: defaultdict[_Port, dict[int, _Claim]] = defaultdict(dict)
+
+    def has_queues(self, node: str, port: int) -> bool:
+        return (node, port) in self._rates
+
+    def reserve(self, owner: Slice, way: Way) -> None:
+        """Claim a queue at every port of every lane of `way`, delivery port included."""
+        for lane in way.lanes:
+            ports = [(step.node, step.out_port) for step in lane.steps]
+            for port in [*ports, (way.target.node, way.target.port)]:
+                if port in self._rates:
+                    self._claims[port].setdefault(owner.ids.number, _Claim(owner)).add(way, lane)
+
+    def by_node(self) -> dict[str, list[PortQos]]:
+        """The QoS of every port with a claim. Raises ConflictError where more is promised than the port carries."""
+        found: defaultdict[str, list[PortQos]] = defaultdict(list)
+        for place in sorted(self._claims):
+            found[place[0]].append(self._qos(place, self._claims[place]))
+        return found
+
+    def _qos(self, place: _Port, claims: dict[int, _Claim]) -> PortQos:
+        node, port = place
+        rate_bps = self._rates[place]
+        queues = [claims[number].queue(rate_bps) for number in sorted(claims)]
+        promised_bps = sum(claim.floor_bps for claim in claims.values())
+        if promised_bps > rate_bps:
+            raise ConflictError(
+                f"port {port} of {node} carries {rate_bps} bit/s and {promised_bps} bit/s are promised on it to "
+                f"{', '.join(queue.slice for queue in queues)}; plan these slices again"
+            )
+        best_effort = Queue(0, _stated_floor(0, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, "")
+        return PortQos(port, rate_bps, (best_effort, *queues))
+
+
+def _stated_floor(floor_bps: int, rate_bps: int) -> int:
+    return min(max(floor_bps, _LEAST_FLOOR_BPS), rate_bps)
+
+
+def _egress_rates(topology: Topology) -> dict[_Port, int]:
+    rates: dict[_Port, int] = {}
+    for link in topology.links.values():
+        if link.capacity_bps is not None:
+            rates[(link.a, link.a_port)] = rates[(link.b, link.b_port)] = link.capacity_bps
+    for endpoint in topology.endpoints.values():
+        if endpoint.capacity_bps is not None:
+            place = (endpoint.node, endpoint.port)
+            rates[place] = max(endpoint.capacity_bps, rates.get(place, 0))
+    return rates

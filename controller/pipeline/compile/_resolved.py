@@ -1,0 +1,204 @@
+"""A decision with its numbers, ports and addresses looked up: what the rule makers work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+
+from carelane.controller.pipeline.compile._policing import Bucket, forward_bucket, reverse_bucket
+from carelane.controller.pipeline.identifiers import CookieKind, cookie_of, forward_label, labels_needed, reverse_label
+from carelane.controller.pipeline.program import SliceIds
+from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.slice_plan import Decision, PlannedPath
+from carelane.errors import ConflictError, InputError, ProgramError
+from carelane.policies.classes import CLASSES, TrafficClass
+from carelane.topology.model import Endpoint, Hop, Topology
+
+__all__ = ["Lane", "Site", "Slice", "Step", "Way", "resolve_slice"]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An endpoint whose address is known."""
+
+    endpoint: str
+    node: str
+    port: int
+    address: IPv4Network | IPv6Network
+    mac: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Out of `node` at `out_port`, into `next_node` at `in_port`."""
+
+    node: str
+    out_port: int
+    next_node: str
+    in_port: int
+
+    def back(self) -> Step:
+        return Step(self.next_node, self.in_port, self.node, self.out_port)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One direction of one planned path. `growth_s` is the queueing it may meet, by which bursts grow."""
+
+    label: int
+    steps: tuple[Step, ...]
+    floor_bps: int
+    growth_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One direction of one pair, with its lanes in order of activation. `meter` is None for elastic classes."""
+
+    pair: int
+    forward: bool
+    origin: Site
+    target: Site
+    lanes: tuple[Lane, ...]
+    bucket: Bucket
+    meter: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`ways` holds the directions that carry traffic; for point to multipoint, pairs share source and meter."""
+
+    requirement: Requirement
+    ids: SliceIds
+    traffic_class: TrafficClass
+    cookie: int
+    ways: tuple[Way, ...]
+    paths: int
+
+    @property
+    def name(self) -> str:
+        return self.requirement.name
+
+    @property
+    def multipoint(self) -> bool:
+        return self.requirement.connectivity == "point-to-multipoint"
+
+
+def resolve_slice(topology: Topology, decision: Decision, ids: SliceIds) -> Slice:
+    """Look everything up. Raises InputError, ProgramError or ConflictError, each naming what is missing."""
+    requirement = decision.requirement
+    if not decision.admitted:
+        raise ConflictError(f"slice {decision.name} is refused and cannot be programmed")
+    if ids.labels < labels_needed(decision):
+        raise ConflictError(
+            f"slice {decision.name} needs {labels_needed(decision)} labels and holds {ids.labels}; allocate anew"
+        )
+    traffic_class = CLASSES.get(requirement.traffic_class)
+    if traffic_class is None:
+        raise ProgramError(
+            f"slice {decision.name}: unknown traffic class {requirement.traffic_class!r}, known: {', '.join(CLASSES)}"
+        )
+    ways = tuple(way for pair in range(len(requirement.pairs)) for way in _ways(topology, decision, ids, pair))
+    if not traffic_class.elastic:
+        ways = tuple(_metered(way, ways, requirement) for way in ways)
+    return Slice(
+        requirement, ids, traffic_class, cookie_of(CookieKind.SLICE, ids.number), ways, paths=len(decision.paths)
+    )
+
+
+def _ways(topology: Topology, decision: Decision, ids: SliceIds, pair: int) -> list[Way]:
+    requirement = decision.requirement
+    source, destination = requirement.pairs[pair].source, requirement.pairs[pair].destination
+    near, far = _site(topology, source, decision), _site(topology, destination, decision)
+    if (near.node, near.port) == (far.node, far.port):
+        raise ProgramError(
+            f"slice {decision.name}: {near.endpoint} and {far.endpoint} share port {near.port} of {near.node}; "
+            "hosts behind one port reach each other without the network"
+        )
+    if near.address.version != far.address.version:
+        raise InputError(
+            f"slice {decision.name}: {near.endpoint} has IPv{near.address.version} address {near.address}, "
+            f"{far.endpoint} has IPv{far.address.version} address {far.address}",
+            field="spec.endpoints",
+            remedy="give both endpoints addresses of one family",
+        )
+    own = [(k, path) for k, path in enumerate(decision.paths) if (path.source, path.to) == (source.id, destination.id)]
+    if not own:
+        raise ProgramError(f"slice {decision.name}: the decision has no path from {source.id} to {destination.id}")
+    own.sort(key=lambda item: _activation(item[1].role))
+    forward, reverse = [], []
+    for k, path in own:
+        steps = _steps(topology, decision, path, near.node, far.node)
+        growth_s = _queueing_s(path)
+        forward.append(Lane(forward_label(ids, k), steps, path.reserved_bps, growth_s))
+        back = tuple(step.back() for step in reversed(steps))
+        reverse.append(Lane(reverse_label(ids, k), back, path.reverse_bps, growth_s))
+    ways = []
+    if requirement.forward_bps > 0:
+        ways.append(Way(pair, True, near, far, tuple(forward), forward_bucket(requirement), None))
+    if requirement.reverse_bps > 0:
+        ways.append(Way(pair, False, far, near, tuple(reverse), reverse_bucket(requirement), None))
+    return ways
+
+
+def _metered(way: Way, ways: tuple[Way, ...], requirement: Requirement) -> Way:
+    """`way` with the number of the meter that polices it: its primary label, or the first pair's where it is shared."""
+    first = way
+    if requirement.connectivity == "point-to-multipoint" and way.forward:
+        first = next(other for other in ways if other.forward)
+    return Way(way.pair, way.forward, way.origin, way.target, way.lanes, way.bucket, first.lanes[0].label)
+
+
+def _activation(role: str) -> int:
+    """0 for primary, 1 for backup, n for backup-n."""
+    if role == "primary":
+        return 0
+    number = role.removeprefix("backup").removeprefix("-")
+    return int(number) if number.isdigit() else 1
+
+
+def _site(topology: Topology, stated: Endpoint, decision: Decision) -> Site:
+    endpoint = topology.endpoints.get(stated.id)
+    if endpoint is None:
+        raise InputError(
+            f"slice {decision.name}: endpoint {stated.id} is not in topology {topology.name}",
+            field="spec.endpoints",
+            remedy="add the endpoint to the topology, or withdraw the slice",
+        )
+    if endpoint.address is None:
+        raise InputError(
+            f"slice {decision.name}: endpoint {endpoint.id} has no address, so its traffic cannot be told apart",
+            field="spec.endpoints",
+            expected="an address such as 10.1.0.11/32",
+            remedy=f"state the address of {endpoint.id} in the topology; a plan needs none, switches do",
+        )
+    return Site(endpoint.id, endpoint.node, endpoint.port, endpoint.address, endpoint.mac)
+
+
+def _steps(topology: Topology, decision: Decision, path: PlannedPath, start: str, end: str) -> tuple[Step, ...]:
+    steps = tuple(_step(topology, decision, hop) for hop in path.hops)
+    nodes = [start, *(step.next_node for step in steps)]
+    connected = all(step.node == node for step, node in zip(steps, nodes, strict=False))
+    if not connected or nodes[-1] != end or len(set(nodes)) < len(nodes):
+        raise ProgramError(
+            f"slice {decision.name}: the {path.role} path to {path.to} is no simple path from {start} to {end}"
+        )
+    return steps
+
+
+def _step(topology: Topology, decision: Decision, hop: Hop) -> Step:
+    link = topology.links.get(hop.link)
+    if link is None or {link.a, link.b} != {hop.node, hop.next_node}:
+        raise ProgramError(
+            f"slice {decision.name}: link {hop.link} between {hop.node} and {hop.next_node} is not in topology "
+            f"{topology.name}; plan the slice again"
+        )
+    return Step(hop.node, link.port_at(hop.node), hop.next_node, link.port_at(hop.next_node))
+
+
+def _queueing_s(path: PlannedPath) -> float:
+    if path.jitter_bound_s is not None:
+        return path.jitter_bound_s
+    if path.delay_bound_s is not None and path.propagation_s is not None:
+        return max(0.0, path.delay_bound_s - path.propagation_s)
+    return 0.0

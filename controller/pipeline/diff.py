@@ -1,0 +1,162 @@
+"""Diff: what turns a switch's own state into its program, in the order in which it is safe. Pure.
+
+Input: what the switch holds of ours and what it should hold. Output: ordered, minimal operations; nothing that is
+already right is touched. A rule that keeps its key and cookie is modified, which keeps its counters; a changed
+cookie means another owner, and the rule is added over the old one (OpenFlow replaces it in one step, counters anew).
+
+The order, and what each step protects:
+
+1. delete flows: first, so that no packet of a new slice meets a rule of the former owner of its label or address;
+2. delete groups and meters that no remaining flow uses (a switch deletes the flows of a group it deletes, so one
+   that a flow uses until step 6 must stay until then);
+3. queues: before anything that sends into them. A queue that something remaining still uses stays until step 7;
+4. meters, 5. groups, 6. flows: referenced things before what refers to them;
+7. delete the groups and meters that flows have just let go of; then take away their queues, and the QoS of ports
+   that no slice uses any longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
+
+from carelane.controller.pipeline.changes import Operation, SwitchChanges, Target
+from carelane.controller.pipeline.program import (
+    Action,
+    FlowRule,
+    Group,
+    Meter,
+    Output,
+    PortQos,
+    SetQueue,
+    SwitchProgram,
+    ToGroup,
+    ToMeter,
+)
+
+__all__ = ["References", "diff", "references"]
+
+_Item = TypeVar("_Item", FlowRule, Group, Meter, PortQos)
+_Verb = Literal["add", "modify", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """What actions refer to: groups, meters, and queues by egress port."""
+
+    groups: frozenset[int]
+    meters: frozenset[int]
+    queues: frozenset[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Delta:
+    """Parts of one kind: gone ones as they were, the others as they should be."""
+
+    gone: tuple[Target, ...]
+    changed: tuple[Operation, ...]
+
+
+def references(action_lists: Iterable[Sequence[Action]]) -> References:
+    """Collect what the action lists (of flows or group buckets) refer to."""
+    groups: set[int] = set()
+    meters: set[int] = set()
+    queues: set[tuple[int, int]] = set()
+    for actions in action_lists:
+        queue = 0
+        for action in actions:
+            match action:
+                case ToGroup(group=number):
+                    groups.add(number)
+                case ToMeter(meter=number):
+                    meters.add(number)
+                case SetQueue(queue=number):
+                    queue = number
+                case Output(port=port):
+                    queues.add((port, queue))
+                case _:
+                    pass
+    return References(frozenset(groups), frozenset(meters), frozenset(queues))
+
+
+def diff(own: SwitchProgram, desired: SwitchProgram) -> SwitchChanges:
+    """Ordered, minimal operations from `own` to `desired`; empty when they are equal."""
+    flows = _delta(own.flows, desired.flows, lambda rule: rule.key)
+    groups = _delta(own.groups, desired.groups, lambda group: group.id)
+    meters = _delta(own.meters, desired.meters, lambda meter: meter.id)
+    deleted = {rule.key for rule in flows.gone if isinstance(rule, FlowRule)}
+    staying = [rule.actions for rule in own.flows if rule.key not in deleted]
+    held = references(staying)
+    lasting = held.groups | {group.id for group in desired.groups}
+    buckets = [bucket.actions for group in own.groups if group.id in lasting for bucket in group.buckets]
+    grown, shrunk = _ports(own.ports, desired.ports, references([*staying, *buckets]).queues)
+    early_groups, late_groups = _split(groups.gone, held.groups)
+    early_meters, late_meters = _split(meters.gone, held.meters)
+    operations = (
+        *_deletes(flows.gone),
+        *_deletes(early_groups),
+        *_deletes(early_meters),
+        *grown,
+        *meters.changed,
+        *groups.changed,
+        *flows.changed,
+        *_deletes(late_groups),
+        *_deletes(late_meters),
+        *shrunk,
+    )
+    return SwitchChanges(desired.node, desired.dpid, operations)
+
+
+def _delta(old: Sequence[_Item], new: Sequence[_Item], key: Callable[[_Item], object]) -> _Delta:
+    before = {key(item): item for item in old}
+    after = {key(item): item for item in new}
+    changed = tuple(
+        Operation(_verb(before.get(name), item), item) for name, item in after.items() if before.get(name) != item
+    )
+    return _Delta(tuple(item for name, item in before.items() if name not in after), changed)
+
+
+def _verb(before: Target | None, after: Target) -> _Verb:
+    if before is None:
+        return "add"
+    if isinstance(before, FlowRule) and isinstance(after, FlowRule) and before.cookie != after.cookie:
+        return "add"
+    return "modify"
+
+
+def _deletes(items: Iterable[Target]) -> Iterator[Operation]:
+    return (Operation("delete", item) for item in items)
+
+
+def _split(gone: Sequence[Target], held: frozenset[int]) -> tuple[list[Target], list[Target]]:
+    """Groups or meters to delete before and after the flows."""
+    early: list[Target] = []
+    late: list[Target] = []
+    for item in gone:
+        (late if isinstance(item, (Group, Meter)) and item.id in held else early).append(item)
+    return early, late
+
+
+def _ports(
+    old: Sequence[PortQos], new: Sequence[PortQos], held: frozenset[tuple[int, int]]
+) -> tuple[list[Operation], list[Operation]]:
+    """Port operations before and after the flows; a port appears in both only if it must keep a queue meanwhile."""
+    before = {port.port: port for port in old}
+    after = {port.port: port for port in new}
+    grown: list[Operation] = []
+    shrunk: list[Operation] = []
+    for number, wanted in after.items():
+        current = before.get(number)
+        if current is None:
+            grown.append(Operation("add", wanted))
+        elif current != wanted:
+            names = {queue.id for queue in wanted.queues}
+            kept = tuple(queue for queue in current.queues if queue.id not in names and (number, queue.id) in held)
+            interim = replace(wanted, queues=(*wanted.queues, *kept))
+            if interim != current:
+                grown.append(Operation("modify", interim))
+            if interim != wanted:
+                shrunk.append(Operation("modify", wanted))
+    shrunk.extend(Operation("delete", port) for number, port in before.items() if number not in after)
+    return grown, shrunk

@@ -1,0 +1,173 @@
+"""Filing and withdrawing: one serialised transaction decides against what is held then, and stores what it decided.
+
+Two clients that file at once are decided one after the other, each against the ledger the other left, so that no
+port is promised twice. Bad input anywhere in a file undoes the whole transaction; a refusal is a decision.
+A changed intent that is refused leaves the slice that runs in place and says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from carelane.controller.pipeline import plan, resolve
+from carelane.controller.pipeline.compile import check_slice
+from carelane.controller.pipeline.identifiers import allocate, labels_needed
+from carelane.controller.pipeline.program import SliceIds
+from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
+from carelane.controller.reconcile.holdings import Held, Holdings
+from carelane.errors import ConflictError, InputError
+from carelane.intents.lifecycle import Phase
+from carelane.intents.manifest import to_manifest
+from carelane.intents.model import ServiceIntent
+from carelane.store import Floors, Reader, StoredIntent
+from carelane.topology.ledger import CapacityLedger
+from carelane.topology.model import Topology
+
+__all__ = ["Filing", "Outcome", "dry_run", "propose"]
+
+Outcome = Literal["created", "changed", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """What is to be stored for one intent. `decision` None: it is filed and in force as it stands."""
+
+    intent: ServiceIntent
+    manifest: Mapping[str, Any]
+    record: StoredIntent | None
+    outcome: Outcome
+    decision: Decision | None
+    ids: SliceIds | None
+    floors: Floors
+
+
+def propose(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent]) -> tuple[Filing, ...]:
+    """Decide every intent in file order against what is held. Stores nothing. Raises InputError, ConflictError."""
+    requirements = _requirements(topology, intents)
+    desk = _Desk(topology, Holdings.of(reader.slices()))
+    filings: list[Filing] = []
+    for intent, requirement in zip(intents, requirements, strict=True):
+        record = reader.find(intent.name)
+        _check_owner(intent, record)
+        manifest = json.loads(json.dumps(to_manifest(intent), allow_nan=False))
+        same = record is not None and record.manifest == manifest and record.deleted_at is None
+        new = record is None or record.phase is Phase.WITHDRAWN
+        outcome: Outcome = "created" if new else "unchanged" if same else "changed"
+        held = desk.in_force.get(intent.name)
+        if same and held is not None and record is not None and held.generation == record.generation:
+            filings.append(Filing(intent, manifest, record, outcome, None, held.ids, held.floors))
+            continue
+        decision, ids = desk.decide(requirement)
+        floors = _floors(desk.decided, intent.name) if ids else {}
+        filings.append(Filing(intent, manifest, record, outcome, decision, ids, floors))
+    return tuple(filings)
+
+
+def dry_run(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent], *, optimize: bool) -> PlanResult:
+    """What the planner says to these intents now, each planned as if it held nothing. Raises InputError."""
+    requirements = _requirements(topology, intents)
+    ledger = Holdings.of(reader.slices()).ledger()
+    held = {name for at_port in ledger.floors.values() for name in at_port}
+    if optimize or held.isdisjoint(requirement.name for requirement in requirements):
+        for requirement in requirements:
+            ledger = ledger.without_slice(requirement.name)
+        return plan(topology, requirements, ledger, optimize=optimize)
+    desk = _Desk(topology, Holdings.of(reader.slices()))
+    decisions = tuple(desk.decide(requirement)[0] for requirement in requirements)
+    return PlanResult(decisions, desk.ledger, desk.totals)
+
+
+class _Desk:
+    """Decides one requirement after the other and remembers what that leaves for the next."""
+
+    def __init__(self, topology: Topology, holdings: Holdings) -> None:
+        self._topology = topology
+        self.in_force: dict[str, Held] = {held.name: held for held in holdings.slices if not held.retiring}
+        self._numbers = {held.name: held.ids.number for held in holdings.slices}
+        self._used = list(holdings.used_ids())
+        self._running = {name: (held.decision, held.ids) for name, held in self.in_force.items()}
+        self.ledger = holdings.ledger()
+        self.decided = self.ledger
+        self.totals = Totals(0, 0, 0)
+
+    def decide(self, requirement: Requirement) -> tuple[Decision, SliceIds | None]:
+        """Plan as if the name held nothing. Admitted: it holds the new, and the old until switches let go of it."""
+        name = requirement.name
+        before = _floors(self.ledger, name)
+        result = plan(self._topology, [requirement], self.ledger.without_slice(name))
+        (decision,) = result.decisions
+        totals = result.totals
+        ids = self._numbers_for(decision) if decision.admitted else None
+        if ids is not None:
+            try:
+                others = [pair for other, pair in self._running.items() if other != name]
+                check_slice(self._topology, decision, ids, others)
+            except ConflictError as conflict:
+                ids, decision, totals = None, _refused(decision, conflict), replace(totals, admitted_bps=0)
+        self._add(totals)
+        if ids is None:
+            return decision, None
+        self.decided = result.ledger
+        floors = _floors(result.ledger, name)
+        both = {port: max(floors.get(port, 0), before.get(port, 0)) for port in floors.keys() | before.keys()}
+        self.ledger = result.ledger.with_slice(name, both.items())
+        self._running[name] = (decision, ids)
+        self._used.append(ids)
+        self._numbers[name] = ids.number
+        return decision, ids
+
+    def _numbers_for(self, decision: Decision) -> SliceIds:
+        """Numbers stay as long as the paths do. New paths get new labels, so that old and new never mix on the way."""
+        held = self._running.get(decision.name)
+        if held is not None and _same_paths(held[0], decision):
+            return held[1]
+        fresh = allocate(decision, self._used)
+        return replace(fresh, number=self._numbers.get(decision.name, fresh.number))
+
+    def _add(self, totals: Totals) -> None:
+        self.totals = Totals(
+            self.totals.offered_bps + totals.offered_bps,
+            self.totals.admitted_bps + totals.admitted_bps,
+            self.totals.upper_bound_bps + totals.upper_bound_bps,
+        )
+
+
+def _requirements(topology: Topology, intents: Sequence[ServiceIntent]) -> list[Requirement]:
+    names: set[str] = set()
+    for intent in intents:
+        if intent.name in names:
+            raise InputError(
+                f"the name {intent.name} is used twice", field="metadata.name", remedy="give each intent its own name"
+            )
+        names.add(intent.name)
+    return [resolve(intent, topology) for intent in intents]
+
+
+def _check_owner(intent: ServiceIntent, record: StoredIntent | None) -> None:
+    if record is None or record.tenant == intent.tenant or record.phase is Phase.WITHDRAWN:
+        return
+    raise ConflictError(
+        f"the name {intent.name} belongs to tenant {record.tenant}, not {intent.tenant}; choose another name"
+    )
+
+
+def _same_paths(old: Decision, new: Decision) -> bool:
+    def shape(decision: Decision) -> tuple[object, ...]:
+        paths = tuple((path.role, path.source, path.to, path.nodes, path.hops) for path in decision.paths)
+        return (decision.requirement.connectivity, decision.requirement.pairs, labels_needed(decision), paths)
+
+    return shape(old) == shape(new)
+
+
+def _refused(decision: Decision, conflict: ConflictError) -> Decision:
+    """The planner found room, and the switches could not tell the slice's traffic from another's."""
+    reason = Reason("policy", None, None, None, None, str(conflict))
+    return Decision(decision.requirement, admitted=False, reasons=(reason,), assumptions=decision.assumptions)
+
+
+def _floors(ledger: CapacityLedger, name: str) -> dict[tuple[str, str], int]:
+    return {port: at_port[name] for port, at_port in ledger.floors.items() if name in at_port}

@@ -1,0 +1,133 @@
+"""One pass over some switches: read, compute the difference, carry out the permitted part, read again to be sure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from carelane.controller.pipeline.changes import Operation, SwitchChanges
+from carelane.controller.pipeline.diff import diff
+from carelane.controller.pipeline.program import Program
+from carelane.controller.reconcile.staging import Keeper, Owner, Owners, Stage, only, staged, takes_queues_of
+from carelane.controller.southbound.protocol import Southbound, SwitchState
+from carelane.errors import CarelaneError, PermanentError, SwitchUnreachable, TransientError
+
+__all__ = ["PassResult", "Programmer", "Scope", "VerificationFailed"]
+
+Result = TypeVar("Result")
+
+
+class VerificationFailed(TransientError):
+    """A switch confirmed a change, and reading it back shows something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a pass may touch, by slice: all switches it is or was on, and those that it `needs` to work.
+
+    While a needed switch is away, packets are not steered into the slice and its old rules stay. A switch that it
+    only leaves holds nothing up, so that a slice can move off a dead one.
+    """
+
+    nodes: Mapping[str, frozenset[str]]
+    needs: Mapping[str, frozenset[str]]
+    keepers: frozenset[Keeper] = frozenset({Keeper.PIPELINE, Keeper.PORT})
+
+    def permits(self, owner: Owner) -> bool:
+        return owner in self.keepers if isinstance(owner, Keeper) else owner in self.nodes
+
+    def held_back(self, result: PassResult) -> frozenset[str]:
+        """Names that need a switch that failed."""
+        return frozenset(name for name, nodes in self.needs.items() if not nodes.isdisjoint(result.errors))
+
+    def switches(self) -> frozenset[str]:
+        return frozenset().union(*self.nodes.values())
+
+
+@dataclass(slots=True)
+class PassResult:
+    """Errors by switch, what was changed, and the state that was read last."""
+
+    errors: dict[str, CarelaneError] = field(default_factory=dict)
+    changed: dict[str, SwitchChanges] = field(default_factory=dict)
+    states: dict[str, SwitchState] = field(default_factory=dict)
+
+    def error_of(self, nodes: Collection[str]) -> CarelaneError | None:
+        """The error that decides the outcome of something on these switches: a permanent one first."""
+        errors = [self.errors[node] for node in sorted(nodes) if node in self.errors]
+        return next((error for error in errors if isinstance(error, PermanentError)), errors[0] if errors else None)
+
+
+class Programmer:
+    """Talks to several switches at once; stateless, so that two passes differ only by what they are given."""
+
+    def __init__(self, southbound: Southbound, *, parallel: int = 8) -> None:
+        self._southbound = southbound
+        self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="carelane-switch")
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    def run(self, desired: Program, owners: Owners, scope: Scope, switches: Collection[str]) -> PassResult:
+        """Make `switches` equal to `desired` as far as `scope` permits. Never raises for what a switch does."""
+        result = PassResult()
+        result.states = self._each(switches, self._southbound.read, result)
+        wanted = {node: self._difference(result.states[node], desired, owners, scope) for node in result.states}
+        wanted = {node: changes for node, changes in wanted.items() if changes}
+        for stage in Stage:
+            self._carry_out(stage, wanted, owners, scope, result)
+        self._verify(wanted, desired, owners, scope, result)
+        return result
+
+    def _difference(self, state: SwitchState, desired: Program, owners: Owners, scope: Scope) -> SwitchChanges:
+        changes = diff(state.own, desired[state.own.node])
+        return only(changes, lambda operation: scope.permits(owners.owner(operation)))
+
+    def _carry_out(
+        self, stage: Stage, wanted: Mapping[str, SwitchChanges], owners: Owners, scope: Scope, result: PassResult
+    ) -> None:
+        held_back = frozenset() if stage is Stage.MAKE else scope.held_back(result)
+        parts = {
+            node: part
+            for node, changes in wanted.items()
+            if node not in result.errors
+            and (part := staged(changes, stage, result.states[node].own, owners, held_back))
+        }
+        for node in self._each(parts, lambda node: self._southbound.apply(parts[node]), result):
+            before = result.changed.get(node)
+            operations = (*(before.operations if before else ()), *parts[node].operations)
+            result.changed[node] = SwitchChanges(node, parts[node].dpid, operations)
+
+    def _verify(
+        self, wanted: Mapping[str, SwitchChanges], desired: Program, owners: Owners, scope: Scope, result: PassResult
+    ) -> None:
+        held_back = scope.held_back(result)
+        sound = [node for node in wanted if node not in result.errors]
+        for node, state in self._each(sound, self._southbound.read, result).items():
+            result.states[node] = state
+
+            def due(operation: Operation, state: SwitchState = state) -> bool:
+                kept_queues = takes_queues_of(operation, state.own, held_back)
+                return owners.owner(operation) not in held_back and not kept_queues
+
+            left = only(self._difference(state, desired, owners, scope), due)
+            if left:
+                result.errors[node] = VerificationFailed(
+                    f"{node} confirmed the change, and {len(left.operations)} of its entries read back otherwise, "
+                    f"first {left.operations[0].verb} {left.operations[0].target}"
+                )
+
+    def _each(self, nodes: Collection[str], call: Callable[[str], Result], result: PassResult) -> dict[str, Result]:
+        """Call for every switch at once; errors go to the result, answers come back."""
+        futures = {node: self._pool.submit(call, node) for node in sorted(nodes)}
+        answers: dict[str, Result] = {}
+        for node, future in futures.items():
+            try:
+                answers[node] = future.result()
+            except CarelaneError as error:
+                result.errors[node] = error
+            except OSError as error:
+                result.errors[node] = SwitchUnreachable(f"{node}: {error}")
+        return answers

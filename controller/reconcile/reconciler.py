@@ -1,0 +1,258 @@
+"""The loop: given names, and nothing else, make the switches carry what the store says, and say what became of it.
+
+A pass never asks what happened; it compares. It reads the stored slices (all of them: the program of a switch is
+computed from everything that is to be on it), reads the switches on which the given names live or lived, carries
+out the differences that belong to these names, reads back, and writes down how each name stands. A crash anywhere
+loses nothing, because the next pass for the same name starts from the same two facts.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from carelane.controller.reconcile.desired import Desired, desired_program
+from carelane.controller.reconcile.holdings import Holdings, nodes_of
+from carelane.controller.reconcile.metrics import ReconcileMetrics
+from carelane.controller.reconcile.programmer import PassResult, Programmer, Scope
+from carelane.controller.reconcile.promise import judge_promise
+from carelane.controller.reconcile.queue import WorkQueue
+from carelane.controller.reconcile.staging import Owners
+from carelane.controller.reconcile.standing import moved
+from carelane.controller.reconcile.verdict import Evidence, Verdict, judge
+from carelane.controller.southbound.protocol import Southbound, SwitchStatus
+from carelane.errors import CarelaneError, PermanentError
+from carelane.intents.lifecycle import Phase
+from carelane.store import Store, StoredIntent, Writer
+from carelane.topology.model import Topology
+
+__all__ = ["Reconciler", "View"]
+
+log = structlog.get_logger("carelane.reconcile")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One state of the store, and what it asks of the switches."""
+
+    holdings: Holdings
+    intents: Mapping[str, StoredIntent]
+    desired: Desired
+    owners: Owners
+
+    def nodes(self, topology: Topology, name: str) -> frozenset[str]:
+        """Declared switches that concern a name."""
+        return self.holdings.nodes(name) & topology.nodes.keys()
+
+    def needs(self, topology: Topology, name: str) -> frozenset[str]:
+        """Declared switches without which the slice in force does not work; none when no slice is."""
+        in_force = self.holdings.in_force(name)
+        return nodes_of(in_force.decision) & topology.nodes.keys() if in_force else frozenset()
+
+
+class Reconciler:
+    """Thread-safe; passes take turns, with each other and with drift checks, under `turn`."""
+
+    def __init__(
+        self,
+        store: Store,
+        southbound: Southbound,
+        topology: Topology,
+        *,
+        queue: WorkQueue | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.store = store
+        self.southbound = southbound
+        self.topology = topology
+        self.queue = queue or WorkQueue()
+        self.metrics = ReconcileMetrics(self.queue.depth)
+        self.programmer = Programmer(southbound)
+        self.turn = threading.Lock()
+        self._now = now
+
+    def close(self) -> None:
+        """Wait for the pass that is under way; none follows."""
+        self.queue.close()
+        with self.turn:
+            self.programmer.close()
+
+    def enqueue_all(self) -> None:
+        """Every name that holds anything or waits for something, as after a start."""
+        with self.store.read() as read:
+            names = read.holders()
+        self.queue.add(sorted(names))
+
+    def enqueue_unfinished(self) -> None:
+        """Names that another process filed or withdrew, or that were forgotten; those under way are left alone."""
+        unfinished = (Phase.REQUESTED, Phase.ADMITTED, Phase.INSTALLING, Phase.WITHDRAWING)
+        with self.store.read() as read:
+            names = {intent.name for intent in read.intents(phases=unfinished)} | read.holders(retiring=True)
+        self.queue.add_idle(sorted(names))
+
+    def enqueue_nodes(self, nodes: Collection[str]) -> None:
+        """Every name that lives on one of these switches."""
+        with self.store.read() as read:
+            holdings = Holdings.of(read.slices())
+        names = {held.name for held in holdings.slices if not holdings.nodes(held.name).isdisjoint(nodes)}
+        self.queue.add(sorted(names))
+
+    def work(self, timeout_s: float | None = None) -> bool:
+        """Take what is ready and reconcile it; False when there was nothing within `timeout_s`."""
+        names = self.queue.take(timeout_s)
+        if not names:
+            return False
+        try:
+            self.reconcile(names)
+        except CarelaneError as error:
+            log.warning("reconcile failed", names=sorted(names), error=str(error), kind=type(error).__name__)
+            self._retry_all(names)
+        except Exception:
+            log.exception("reconcile broke", names=sorted(names))
+            self._retry_all(names)
+        return True
+
+    def reconcile(self, names: Collection[str]) -> None:
+        """One pass over these names. Raises StoreUnavailable; what switches do ends in the names' conditions."""
+        started = time.monotonic()
+        with self.turn:
+            view = self.view(names)
+            self._note_installing(view)
+            result = self._run(view, names)
+            rejected = self._rejected(view, names, result)
+            self._settle(view, frozenset(names) - rejected, result)
+            for name in sorted(rejected):
+                # One of them is at fault; alone, each meets only its own errors.
+                self._settle(view, frozenset({name}), self._run(view, {name}))
+        self.metrics.time.observe(time.monotonic() - started)
+
+    def view(self, names: Collection[str]) -> View:
+        """What the store holds and asks for now. Raises StoreUnavailable."""
+        with self.store.read() as read:
+            holdings = Holdings.of(read.slices())
+            failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
+            intents = {intent.name: intent for intent in read.intents(names=names)}
+        desired = desired_program(self.topology, holdings, failed)
+        return View(holdings, intents, desired, Owners.of(holdings))
+
+    def scope(self, view: View, names: Collection[str]) -> Scope:
+        """The declared switches of these names."""
+        nodes = {name: view.nodes(self.topology, name) for name in names}
+        needs = {name: view.needs(self.topology, name) for name in names}
+        return Scope(nodes, needs)
+
+    def _run(self, view: View, names: Collection[str]) -> PassResult:
+        scope = self.scope(view, names)
+        return self.programmer.run(view.desired.program, view.owners, scope, scope.switches())
+
+    def _rejected(self, view: View, names: Collection[str], result: PassResult) -> frozenset[str]:
+        """Names that share a switch's permanent error with others, so that the culprit is not known."""
+        refusing = {node for node, error in result.errors.items() if isinstance(error, PermanentError)}
+        concerned = [name for name in names if not refusing.isdisjoint(view.nodes(self.topology, name))]
+        return frozenset(concerned if len(concerned) > 1 else ())
+
+    def _note_installing(self, view: View) -> None:
+        starting = [intent for intent in view.intents.values() if intent.phase is Phase.ADMITTED]
+        if not starting:
+            return
+        with self.store.write() as write:
+            for intent in starting:
+                current = write.intent(intent.name)
+                if current.phase is Phase.ADMITTED and current.generation == intent.generation:
+                    standing = moved(
+                        current.status.standing,
+                        Phase.INSTALLING,
+                        (),
+                        reason="Programming",
+                        message="its rules are being sent to the switches",
+                        at=self._now(),
+                    )
+                    write.set_status(intent.name, standing)
+
+    def _settle(self, view: View, names: Collection[str], result: PassResult) -> None:
+        """Write down how each name stands, and see to it that it comes back if it has to."""
+        statuses = self.southbound.statuses()
+        with self.store.write() as write:
+            for name in sorted(names):
+                intent = write.find(name)
+                stored = {held.id: held.retiring for held in write.slices(name)}
+                if intent is None or stored != {held.id: held.retiring for held in view.holdings.of_name(name)}:
+                    self.queue.add([name])
+                    self.queue.done(name)
+                    continue
+                self._settle_one(write, view, intent, result, statuses)
+
+    def _settle_one(
+        self,
+        write: Writer,
+        view: View,
+        intent: StoredIntent,
+        result: PassResult,
+        statuses: Mapping[str, SwitchStatus],
+    ) -> None:
+        name = intent.name
+        held = view.holdings.of_name(name)
+        needs = view.needs(self.topology, name)
+        in_force = view.holdings.in_force(name)
+        if not held and intent.phase not in (Phase.WITHDRAWING, Phase.REQUESTED):
+            self.queue.done(name)
+            return
+        error = view.desired.unfit.get(name) or result.error_of(needs)
+        left = result.error_of(view.nodes(self.topology, name) - needs)
+        mismatches = [line for node in sorted(needs & result.states.keys()) for line in result.states[node].mismatches]
+        promise = judge_promise(self.topology, in_force.decision, statuses) if in_force else None
+        verdict = judge(intent, held, Evidence(error, left, promise, mismatches))
+        if verdict.restore is not None:
+            write.restore(name, verdict.restore)
+            write.note(name, verdict.reason, verdict.message)
+        write.release(verdict.release)
+        self._write(write, intent, verdict, error or left)
+
+    def _write(self, write: Writer, intent: StoredIntent, verdict: Verdict, error: CarelaneError | None) -> None:
+        name, now = intent.name, self._now()
+        attempts, due = 0, None
+        if verdict.retry:
+            attempts, delay_s = self.queue.retry(name)
+            due = now + timedelta(seconds=delay_s)
+        else:
+            if verdict.again:
+                self.queue.add([name])
+            self.queue.done(name)
+        standing = moved(
+            intent.status.standing,
+            verdict.phase,
+            verdict.findings,
+            reason=verdict.reason,
+            message=verdict.message,
+            at=now,
+        )
+        done = verdict.phase not in (Phase.INSTALLING, Phase.WITHDRAWING) or verdict.restore is not None
+        observed = intent.generation if done else None
+        write.set_status(name, standing, observed_generation=observed, attempts=attempts, next_retry_at=due)
+        self._count(intent, verdict, error)
+
+    def _count(self, intent: StoredIntent, verdict: Verdict, error: CarelaneError | None) -> None:
+        outcome = "error" if error is not None else "requeue" if verdict.retry or verdict.again else "success"
+        self.metrics.total.labels(outcome).inc()
+        if error is not None:
+            self.metrics.errors.inc()
+        if verdict.phase is not intent.phase or error is not None:
+            log.info(
+                "intent reconciled",
+                name=intent.name,
+                generation=intent.generation,
+                phase=verdict.phase.value,
+                reason=verdict.reason,
+                error=str(error) if error else None,
+            )
+
+    def _retry_all(self, names: Collection[str]) -> None:
+        for name in sorted(names):
+            self.queue.retry(name)
+        self.metrics.errors.inc(len(names))
+        self.metrics.total.labels("error").inc(len(names))

@@ -1,0 +1,206 @@
+"""The controller as a process: it owns the store, the southbound and the threads that keep the network as declared."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Protocol, Self, runtime_checkable
+
+import structlog
+
+from carelane.controller.reconcile.drift import DriftCheck
+from carelane.controller.reconcile.queue import Backoff, WorkQueue
+from carelane.controller.reconcile.reconciler import Reconciler
+from carelane.controller.service import IntentService
+from carelane.controller.southbound.protocol import Southbound, SwitchStatus
+from carelane.errors import CarelaneError
+from carelane.store import Store
+from carelane.topology.model import Topology
+
+__all__ = ["Controller", "run_until_signal"]
+
+log = structlog.get_logger("carelane.controller")
+
+_WATCH_INTERVAL_S = 0.5
+_STOP_TIMEOUT_S = 30.0
+
+
+@runtime_checkable
+class _Startable(Protocol):
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Controller:
+    """Keeps the network equal to the store between `start` and `stop`; stopping leaves traffic as it is.
+
+    `make_southbound` gives the switches: the simulator, or the OpenFlow adapter, which is started and stopped here.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        database_url: str,
+        make_southbound: Callable[[Topology], Southbound],
+        *,
+        drift_interval_s: float = 10.0,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.topology = topology
+        self._url = database_url
+        self._make_southbound = make_southbound
+        self._drift_interval_s = drift_interval_s
+        self._backoff = backoff or Backoff()
+        self._threads: list[threading.Thread] = []
+        self._stopping = threading.Event()
+        self._check_now = threading.Event()
+        self._to_check: set[str] = set()
+        self._lock = threading.Lock()
+        self._store: Store | None = None
+        self._southbound: Southbound | None = None
+        self._startable: _Startable | None = None
+        self._reconciler: Reconciler | None = None
+        self._drift: DriftCheck | None = None
+        self._service: IntentService | None = None
+
+    @property
+    def service(self) -> IntentService:
+        """The facade. Only after `start`."""
+        assert self._service is not None, "the controller is not started"
+        return self._service
+
+    def start(self) -> None:
+        """Open the store, connect the switches, reconcile everything stored. Raises CarelaneError."""
+        store = Store(self._url)
+        try:
+            southbound = self._make_southbound(self.topology)
+            if isinstance(southbound, _Startable):
+                southbound.start()
+                self._startable = southbound
+        except BaseException:
+            store.close()
+            raise
+        self._store, self._southbound = store, southbound
+        try:
+            self._run(store, southbound)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _run(self, store: Store, southbound: Southbound) -> None:
+        self._reconciler = Reconciler(store, southbound, self.topology, queue=WorkQueue(self._backoff))
+        self._drift = DriftCheck(self._reconciler)
+        self._service = IntentService(self.topology, self._reconciler, self._drift, faults=self._faults)
+        self._reconciler.enqueue_all()
+        for name, loop in (("reconcile", self._reconcile), ("watch", self._watch), ("drift", self._check)):
+            thread = threading.Thread(target=loop, name=f"carelane-{name}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        log.info("controller started", topology=self.topology.name, switches=len(self.topology.nodes))
+
+    def stop(self) -> None:
+        """Finish the pass that is under way, let go of switches and store. May be called twice."""
+        self._stopping.set()
+        self._check_now.set()
+        if self._reconciler is not None:
+            self._reconciler.queue.close()
+        for thread in self._threads:
+            thread.join(_STOP_TIMEOUT_S)
+        self._threads.clear()
+        if self._reconciler is not None:
+            self._reconciler.close()
+        if self._startable is not None:
+            self._startable.stop()
+        if self._store is not None:
+            self._store.close()
+        log.info("controller stopped", topology=self.topology.name)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _faults(self) -> list[str]:
+        if self._stopping.is_set():
+            return ["the controller is stopping"]
+        return [f"thread {thread.name} has ended" for thread in self._threads if not thread.is_alive()]
+
+    def _reconcile(self) -> None:
+        assert self._reconciler is not None
+        while not self._stopping.is_set():
+            self._reconciler.work(timeout_s=1.0)
+
+    def _watch(self) -> None:
+        """Turn what changed on switches into names to look at, and find what other processes filed."""
+        assert self._reconciler is not None
+        assert self._southbound is not None
+        seen: Mapping[str, SwitchStatus] = {}
+        while not self._stopping.wait(_WATCH_INTERVAL_S if seen else 0.0):
+            try:
+                statuses = dict(self._southbound.statuses())
+                changed = {node for node, status in statuses.items() if seen.get(node) != status}
+                returned = {node for node in changed if statuses[node].connected and not _connected(seen, node)}
+                if seen:
+                    self._reconciler.enqueue_nodes(changed)
+                self._reconciler.enqueue_unfinished()
+                self._ask_check(returned)
+                seen = statuses
+            except CarelaneError as error:
+                log.warning("watching failed", error=str(error), kind=type(error).__name__)
+            except Exception:
+                log.exception("watching broke")
+
+    def _ask_check(self, nodes: set[str]) -> None:
+        if nodes:
+            with self._lock:
+                self._to_check |= nodes
+            self._check_now.set()
+
+    def _check(self) -> None:
+        """Check switches that came back at once, and all of them at every interval."""
+        assert self._drift is not None
+        while not self._stopping.is_set():
+            asked = self._check_now.wait(self._drift_interval_s)
+            self._check_now.clear()
+            with self._lock:
+                nodes, self._to_check = self._to_check, set()
+            if self._stopping.is_set():
+                return
+            try:
+                self._drift.run(nodes if asked and nodes else None)
+            except CarelaneError as error:
+                log.warning("drift check failed", error=str(error), kind=type(error).__name__)
+            except Exception:
+                log.exception("drift check broke")
+
+
+def _connected(statuses: Mapping[str, SwitchStatus], node: str) -> bool:
+    status = statuses.get(node)
+    return status is not None and status.connected
+
+
+def run_until_signal(controller: Controller, serve: Callable[[threading.Event], None] | None = None) -> None:
+    """Start, wait for SIGTERM or SIGINT, stop in order. `serve` runs meanwhile and returns when its event is set.
+
+    To be called from the main thread, which is where Python delivers signals.
+    """
+    asked = threading.Event()
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        asked.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with controller:
+            if serve is None:
+                asked.wait()
+            else:
+                serve(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

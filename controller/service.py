@@ -1,0 +1,190 @@
+"""The one door of REST, gRPC and the command line to carelane: thread-safe, typed, without a web framework."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from carelane.controller._describe import detail_of, summary_of
+from carelane.controller.pipeline import plan_json
+from carelane.controller.pipeline.changes import SwitchChanges
+from carelane.controller.pipeline.diff import diff
+from carelane.controller.reconcile.admission import dry_run, propose
+from carelane.controller.reconcile.desired import desired_program
+from carelane.controller.reconcile.drift import DriftCheck
+from carelane.controller.reconcile.filing import record, withdraw
+from carelane.controller.reconcile.holdings import Held, Holdings
+from carelane.controller.reconcile.metrics import ReconcileMetrics
+from carelane.controller.reconcile.reconciler import Reconciler
+from carelane.controller.southbound.protocol import DiscoveredLink
+from carelane.controller.views import ApplyResult, Health, IntentDetail, IntentSummary, LinkMismatch, SwitchView
+from carelane.errors import StoreUnavailable, SwitchUnreachable
+from carelane.intents.lifecycle import SETTLED, Phase
+from carelane.intents.model import ServiceIntent
+from carelane.store import Reader
+from carelane.topology.model import Topology
+
+__all__ = ["IntentService"]
+
+_POLL_S = 0.05
+
+
+class IntentService:
+    """Every method may be called from any thread. Errors come from `carelane.errors`; a refusal is not one.
+
+    `faults` tells what is wrong with the process that should be doing the work (nothing: an empty answer).
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        reconciler: Reconciler,
+        drift: DriftCheck,
+        *,
+        faults: Callable[[], Sequence[str]] = tuple,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.topology = topology
+        self._reconciler = reconciler
+        self._store = reconciler.store
+        self._southbound = reconciler.southbound
+        self._drift = drift
+        self._faults = faults
+        self._now = now
+
+    @property
+    def metrics(self) -> ReconcileMetrics:
+        """A Prometheus collector of what the loop does; register it with the registry that `/metrics` serves."""
+        return self._reconciler.metrics
+
+    def apply(self, intents: Sequence[ServiceIntent]) -> tuple[ApplyResult, ...]:
+        """File intents, decided in order in one transaction; refusals are results.
+
+        An intent that is filed already, word for word, stays as it is. Raises InputError (nothing of the file is
+        taken), ConflictError (a name of another tenant), StoreUnavailable.
+        """
+        with self._store.write() as write:
+            filings = propose(self.topology, write, intents)
+            results = tuple(record(write, filing, self._now()) for filing in filings)
+        self._reconciler.queue.add([result.name for result in results])
+        return results
+
+    def plan(self, intents: Sequence[ServiceIntent], *, optimize: bool = False) -> Mapping[str, Any]:
+        """Dry run against what is admitted now; the contract's plan JSON. Stores nothing. Raises InputError."""
+        with self._store.read() as read:
+            return plan_json(self.topology, dry_run(self.topology, read, intents, optimize=optimize))
+
+    def diff(self, intents: Sequence[ServiceIntent] = ()) -> tuple[SwitchChanges, ...]:
+        """What `apply` would send to each switch (without intents: what a repair would send). Sends nothing.
+
+        Raises InputError, and SwitchUnreachable when a switch that would change cannot be read.
+        """
+        with self._store.read() as read:
+            failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
+            holdings = Holdings.of(read.slices())
+            proposed = self._proposed(read, holdings, intents)
+        before = desired_program(self.topology, holdings, failed).program
+        after = desired_program(self.topology, proposed, failed - {intent.name for intent in intents}).program
+        changes: list[SwitchChanges] = []
+        for node in self.topology.nodes:
+            try:
+                changes.append(diff(self._southbound.read(node).own, after[node]))
+            except SwitchUnreachable:
+                if before[node] != after[node]:
+                    raise
+        return tuple(item for item in changes if item)
+
+    def list(self, *, tenant: str | None = None, withdrawn: bool = False) -> tuple[IntentSummary, ...]:
+        """All intents by name, withdrawn ones only on request."""
+        with self._store.read() as read:
+            intents = read.intents(tenant=tenant)
+        return tuple(summary_of(item) for item in intents if withdrawn or item.phase is not Phase.WITHDRAWN)
+
+    def describe(self, name: str) -> IntentDetail:
+        """Raises NotFoundError."""
+        with self._store.read() as read:
+            intent, holdings, history = read.intent(name), Holdings.of(read.slices(name)), read.history(name)
+        return detail_of(self.topology, intent, holdings.in_force(name), history)
+
+    def delete(self, name: str) -> IntentSummary:
+        """Withdraw; doing it again changes nothing. Raises NotFoundError."""
+        with self._store.write() as write:
+            intent = withdraw(write, name, self._now())
+        self._reconciler.queue.add([name])
+        return summary_of(intent)
+
+    def wait(self, names: Sequence[str], timeout_s: float) -> tuple[IntentSummary, ...]:
+        """Until every name has settled on its latest generation, or time is up. Raises NotFoundError."""
+        end = time.monotonic() + timeout_s
+        while True:
+            with self._store.read() as read:
+                found = [read.intent(name) for name in names]
+            settled = [i.phase in SETTLED and i.status.observed_generation >= i.generation for i in found]
+            if all(settled) or time.monotonic() >= end:
+                return tuple(summary_of(intent) for intent in found)
+            time.sleep(_POLL_S)
+
+    def switches(self) -> tuple[SwitchView, ...]:
+        """Every declared switch, and undeclared ones that connected, with what the last check found."""
+        checks = self._drift.last()
+        return tuple(
+            SwitchView(
+                node=node,
+                dpid=status.dpid,
+                connected=status.connected,
+                reason=status.reason,
+                ports_up=status.ports_up,
+                strangers=checks[node].strangers if node in checks else (),
+                mismatches=checks[node].mismatches if node in checks else (),
+                checked_at=checks[node].at if node in checks else None,
+            )
+            for node, status in self._southbound.statuses().items()
+        )
+
+    def link_mismatches(self) -> tuple[LinkMismatch, ...]:
+        """Discovery against the declared topology. Links of a port that is down, or of a switch that is away, cannot
+        be seen and are no mismatch."""
+        declared = {
+            DiscoveredLink(node, link.port_at(node), link.other(node), link.port_at(link.other(node)))
+            for link in self.topology.links.values()
+            for node in (link.a, link.b)
+        }
+        seen = self._southbound.links()
+        missing = [link for link in declared - seen if self._in_sight(link)]
+        found = [("missing", link) for link in sorted(missing)] + [
+            ("undeclared", link) for link in sorted(seen - declared)
+        ]
+        return tuple(
+            LinkMismatch("missing" if kind == "missing" else "undeclared", link.node, link.port, link.next_node,
+                         link.next_port)
+            for kind, link in found
+        )  # fmt: skip
+
+    def health(self) -> Health:
+        """`live` while the threads of the controller work, `ready` while intents can be stored and acted on."""
+        faults = tuple(self._faults())
+        reasons = list(faults)
+        try:
+            self._store.check()
+        except StoreUnavailable as error:
+            reasons.append(str(error))
+        return Health(live=not faults, ready=not reasons, reasons=tuple(reasons))
+
+    def _proposed(self, read: Reader, holdings: Holdings, intents: Sequence[ServiceIntent]) -> Holdings:
+        """What would be held if these intents were filed now."""
+        slices = {held.name: held for held in holdings.slices if not held.retiring}
+        for filing in propose(self.topology, read, intents):
+            if filing.decision is not None and filing.ids is not None:
+                name = filing.intent.name
+                slices[name] = Held(0, name, 0, False, filing.ids, filing.decision, filing.floors)
+        return Holdings(tuple(slices.values()))
+
+    def _in_sight(self, link: DiscoveredLink) -> bool:
+        statuses = self._southbound.statuses()
+        for node, port in ((link.node, link.port), (link.next_node, link.next_port)):
+            status = statuses.get(node)
+            if status is None or not status.connected or not status.ports_up.get(port, True):
+                return False
+        return True

@@ -1,0 +1,229 @@
+"""A connection to one OVSDB server: live replica, transactions, bounded waits.
+
+ovsdbapp 3 and the Python IDL do the protocol. What is ours: only the tables and columns carelane needs are replicated
+(interface statistics change every few seconds), nothing waits without a limit, and a transaction counts only when
+ovs-vswitchd says it has configured it (`cur_cfg`), which ovsdbapp's own wait merely logs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from carelane.errors import CarelaneError, ProgramError, SwitchUnreachable
+
+# ovs.poller imports eventlet when it is installed, which warns and has no use under native threads. An entry of None
+# makes that one import fail as if it were not installed.
+_EVENTLET = sys.modules.get("eventlet")
+sys.modules["eventlet"] = None  # type: ignore[assignment]
+try:
+    import ovs.poller  # noqa: F401  (imported for its effect: later imports find it loaded)
+finally:
+    del sys.modules["eventlet"]
+    if _EVENTLET is not None:
+        sys.modules["eventlet"] = _EVENTLET
+
+from ovs.db.idl import Idl, SchemaHelper  # noqa: E402  (after the guard above)
+from ovsdbapp.backend.ovs_idl.command import BaseCommand  # noqa: E402
+from ovsdbapp.backend.ovs_idl.connection import Connection, OvsdbIdl  # noqa: E402
+from ovsdbapp.backend.ovs_idl.transaction import Transaction  # noqa: E402
+from ovsdbapp.exceptions import TimeoutException  # noqa: E402
+
+__all__ = ["SCHEMA", "Server"]
+
+_RESYNC_S = 1.0
+_OPTIONAL_STRING = {"type": {"key": "string", "min": 0, "max": 1}}
+_OPTIONAL_INTEGER = {"type": {"key": "integer", "min": 0, "max": 1}}
+_STRINGS = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
+
+
+def _references(table: str, minimum: int, maximum: int | str) -> dict[str, Any]:
+    return {"type": {"key": {"type": "uuid", "refTable": table}, "min": minimum, "max": maximum}}
+
+
+SCHEMA: dict[str, Any] = {
+    "name": "Open_vSwitch",
+    "version": "8.0.0",
+    "tables": {
+        "Open_vSwitch": {"columns": {"next_cfg": {"type": "integer"}, "cur_cfg": {"type": "integer"}}},
+        "Bridge": {
+            "columns": {
+                "name": {"type": "string"},
+                "datapath_id": _OPTIONAL_STRING,
+                "ports": _references("Port", 0, "unlimited"),
+            }
+        },
+        "Port": {
+            "columns": {
+                "name": {"type": "string"},
+                "interfaces": _references("Interface", 1, "unlimited"),
+                "qos": _references("QoS", 0, 1),
+            }
+        },
+        "Interface": {
+            "columns": {"name": {"type": "string"}, "ofport": _OPTIONAL_INTEGER, "mtu": _OPTIONAL_INTEGER},
+        },
+        "QoS": {
+            "columns": {
+                "type": {"type": "string"},
+                "queues": {
+                    "type": {
+                        "key": {"type": "integer", "minInteger": 0, "maxInteger": 4294967295},
+                        "value": {"type": "uuid", "refTable": "Queue"},
+                        "min": 0,
+                        "max": "unlimited",
+                    }
+                },
+                "other_config": _STRINGS,
+                "external_ids": _STRINGS,
+            }
+        },
+        "Queue": {"columns": {"other_config": _STRINGS, "external_ids": _STRINGS}},
+    },
+}
+"""The part of the Open_vSwitch schema (ovs-vswitchd.conf.db(5)) that carelane reads and writes."""
+
+
+class Server:
+    """Thread-safe. Connects when first used and reconnects by itself."""
+
+    def __init__(self, remote: str, *, timeout_s: float) -> None:
+        self.remote = remote
+        self._timeout_s = timeout_s
+        self._starting = threading.Lock()
+        self._connection: Any = None
+
+    @property
+    def idl(self) -> Any:
+        """The replica, as ovsdbapp's transactions want to find it."""
+        return self._connection.idl
+
+    @contextlib.contextmanager
+    def tables(self) -> Iterator[Any]:
+        """The replicated tables, held still for reading. Raises SwitchUnreachable when they are not current."""
+        connection = self._connected()
+        if not connection.lock.acquire(timeout=self._timeout_s):
+            raise SwitchUnreachable(f"OVSDB {self.remote}: busy for more than {self._timeout_s:g} s")
+        try:
+            self._require_current(connection)
+            yield connection.idl.tables
+        finally:
+            connection.lock.release()
+
+    def change(self, edit: Callable[[Any, Any], None]) -> None:
+        """Run ``edit(tables, txn)`` as one transaction and wait until ovs-vswitchd has configured the result.
+
+        `edit` may run again when the database changed meanwhile. Raises ProgramError from `edit` or from the
+        database's constraints, SwitchUnreachable when the outcome is unknown.
+        """
+        deadline = time.monotonic() + self._timeout_s
+        command = _Edit(self, edit)
+        self._commit(command)
+        self._await_vswitchd(command.result, deadline)
+
+    def refresh(self) -> None:
+        """Ask the server something and wait for the answer: what it knew before is then in the replica.
+
+        A server sends the changes it has made before it answers, so that a read after this misses nothing that
+        happened before the call, and a server that hangs is found out.
+        """
+        self._commit(_Probe(self))
+
+    def _commit(self, command: Any) -> None:
+        connection = self._connected()
+        with self.tables():
+            pass
+        transaction = Transaction(self, connection, timeout=self._timeout_s, check_error=True, log_errors=False)
+        transaction.add(command)
+        try:
+            committed = transaction.commit()
+        except CarelaneError:
+            raise
+        except TimeoutException as error:
+            raise SwitchUnreachable(f"OVSDB {self.remote}: no answer within {self._timeout_s:g} s") from error
+        except RuntimeError as error:  # ovsdbapp's word for a refused transaction, and for one retried too often
+            if "timed out" in str(error):
+                raise SwitchUnreachable(f"OVSDB {self.remote}: {error}") from error
+            raise ProgramError(f"OVSDB {self.remote} refused the change: {error}") from error
+        if committed is None:
+            raise SwitchUnreachable(f"OVSDB {self.remote}: the change was not committed")
+
+    def close(self) -> None:
+        with self._starting:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.stop(self._timeout_s)
+
+    def _connected(self) -> Any:
+        with self._starting:
+            if self._connection is None:
+                self._connection = self._connect()
+            return self._connection
+
+    def _connect(self) -> Any:
+        helper = SchemaHelper(schema_json=SCHEMA)
+        helper.register_all()
+        idl = OvsdbIdl(self.remote, helper, leader_only=False)
+        connection = Connection(idl, self._timeout_s)
+        try:
+            connection.start()
+        except (TimeoutException, OSError) as error:
+            idl.close()
+            raise SwitchUnreachable(f"OVSDB {self.remote} does not answer ({type(error).__name__})") from error
+        return connection
+
+    def _require_current(self, connection: Any) -> None:
+        """Wait a moment for a replica that is being fetched again after a reconnection."""
+        deadline = time.monotonic() + min(self._timeout_s, _RESYNC_S)
+        while not _current(connection.idl):
+            if time.monotonic() > deadline:
+                raise SwitchUnreachable(f"OVSDB {self.remote}: not connected")
+            connection.lock.release()
+            try:
+                time.sleep(0.02)
+            finally:
+                connection.lock.acquire()
+
+    def _await_vswitchd(self, number: int | None, deadline: float) -> None:
+        """Wait for a configuration number; without one, when nothing had to change, for all that was asked before."""
+        while True:
+            with self.tables() as tables:
+                (row,) = tables["Open_vSwitch"].rows.values()
+                if row.cur_cfg >= (row.next_cfg if number is None else number):
+                    return
+            if time.monotonic() > deadline:
+                raise SwitchUnreachable(f"OVSDB {self.remote}: ovs-vswitchd did not confirm the change")
+            time.sleep(0.002)
+
+
+class _Edit(BaseCommand):  # type: ignore[misc]  # ovsdbapp is untyped
+    """Carries `edit` into ovsdbapp's transaction; its result is the configuration number to wait for."""
+
+    def __init__(self, server: Server, edit: Callable[[Any, Any], None]) -> None:
+        super().__init__(server)
+        self._edit = edit
+
+    def run_idl(self, txn: Any) -> None:
+        tables = self.api.idl.tables
+        (row,) = tables["Open_vSwitch"].rows.values()
+        row.increment("next_cfg")
+        self._edit(tables, txn)
+
+    def post_commit(self, txn: Any) -> None:
+        self.result = txn.get_increment_new_value()
+
+
+class _Probe(BaseCommand):  # type: ignore[misc]  # ovsdbapp is untyped
+    """A transaction that only reads, at the server."""
+
+    def run_idl(self, txn: Any) -> None:  # noqa: ARG002  ovsdbapp's signature
+        (row,) = self.api.idl.tables["Open_vSwitch"].rows.values()
+        row.fetch("cur_cfg")
+
+
+def _current(idl: Any) -> bool:
+    return bool(idl._session.is_connected()) and idl.state == Idl.IDL_S_MONITORING

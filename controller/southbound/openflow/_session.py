@@ -1,0 +1,157 @@
+"""Requests to one connected switch: batches confirmed by barrier, and multipart reads."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from carelane.controller.southbound.openflow._compat import ofp
+from carelane.controller.southbound.openflow._connection import Connection
+from carelane.controller.southbound.openflow._encode import barrier
+from carelane.errors import ProgramError, SwitchUnreachable
+
+__all__ = ["Session", "SwitchError"]
+
+T = TypeVar("T")
+
+CHUNK = 1000
+"""Messages between barriers: about 0.1 MB and some 30 ms of a switch's work, so echoes are answered in time."""
+WINDOW = 3
+"""Chunks under way at once: the switch works on one while the next are encoded."""
+_ERROR = struct.Struct("!HH")
+_MULTIPART = struct.Struct("!HH4x")
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchError:
+    """An OFPT_ERROR, by the names of OpenFlow 1.3.5 section 7.4.4."""
+
+    type: int
+    code: int
+
+    def __str__(self) -> str:
+        kind = str(ofp.ofp_error_type_to_str(self.type)).split("(")[0]
+        code = str(ofp.ofp_error_code_to_str(self.type, self.code)).split("(")[0]
+        return f"{kind}/{code}"
+
+
+class _Wait:
+    """One expected answer: a barrier or a multipart reply."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.parts: list[bytes] = []
+        self.error: SwitchError | None = None
+
+
+class Session:
+    """Thread-safe; `lock` makes a read or a whole apply one step for other threads."""
+
+    def __init__(self, connection: Connection, *, timeout_s: float) -> None:
+        self.connection = connection
+        self.lock = threading.RLock()
+        self._timeout_s = timeout_s
+        self._waits: dict[int, _Wait] = {}
+        self._batch: range = range(0)
+        self._errors: dict[int, SwitchError] = {}
+        self._closed: str | None = None
+
+    def transact(self, items: Sequence[T], encode: Callable[[T, int], bytes]) -> dict[int, SwitchError]:
+        """Send ``encode(item, xid)`` of every item in order and wait until the switch has carried all of them out.
+
+        Returns the errors by index of the item. Raises SwitchUnreachable when not all is confirmed: then anything
+        between nothing and everything may have been done, and only a read tells.
+        """
+        with self.lock:
+            first = self.connection.reserve_xids(len(items))
+            self._errors = {}
+            self._batch = range(first, first + len(items))
+            outstanding: deque[tuple[int, _Wait]] = deque()
+            try:
+                for start in range(0, len(items), CHUNK):
+                    frames = [encode(item, first + start + i) for i, item in enumerate(items[start : start + CHUNK])]
+                    outstanding.append(self._send(b"".join(frames)))
+                    if len(outstanding) >= WINDOW:
+                        self._finish(*outstanding.popleft())
+                while outstanding:
+                    self._finish(*outstanding.popleft())
+            finally:
+                self._batch = range(0)
+                for xid, _ in outstanding:
+                    self._waits.pop(xid, None)
+            return {xid - first: error for xid, error in self._errors.items()}
+
+    def multipart(self, kind: int, request: bytes = b"") -> bytes:
+        """The joined bodies of all parts of the reply to a multipart request of type `kind`."""
+        xid = self.connection.reserve_xids(1)
+        body = _MULTIPART.pack(kind, 0) + request
+        head = struct.pack(
+            ofp.OFP_HEADER_PACK_STR, ofp.OFP_VERSION, ofp.OFPT_MULTIPART_REQUEST, ofp.OFP_HEADER_SIZE + len(body), xid
+        )
+        wait = self._expect(xid)
+        self._transmit(head + body)
+        self._finish(xid, wait)
+        return b"".join(wait.parts)
+
+    def on_raw(self, kind: int, xid: int, frame: bytes) -> bool:
+        """Called by the receiving thread with every message; True when it was an answer to us."""
+        if kind == ofp.OFPT_ERROR:
+            return self._on_error(xid, frame)
+        wait = self._waits.get(xid)
+        if wait is None or kind not in (ofp.OFPT_BARRIER_REPLY, ofp.OFPT_MULTIPART_REPLY):
+            return False
+        if kind == ofp.OFPT_MULTIPART_REPLY:
+            _, flags = _MULTIPART.unpack_from(frame, ofp.OFP_HEADER_SIZE)
+            wait.parts.append(frame[ofp.OFP_MULTIPART_REPLY_SIZE :])
+            if flags & ofp.OFPMPF_REPLY_MORE:
+                return True
+        wait.done.set()
+        return True
+
+    def on_closed(self, reason: str) -> None:
+        """Fail everybody who waits."""
+        self._closed = reason
+        for wait in list(self._waits.values()):
+            wait.done.set()
+
+    def _on_error(self, xid: int, frame: bytes) -> bool:
+        error = SwitchError(*_ERROR.unpack_from(frame, ofp.OFP_HEADER_SIZE))
+        if xid in self._batch:
+            self._errors[xid] = error
+            return True
+        wait = self._waits.get(xid)
+        if wait is None:
+            return False
+        wait.error = error
+        wait.done.set()
+        return True
+
+    def _send(self, data: bytes) -> tuple[int, _Wait]:
+        xid = self.connection.reserve_xids(1)
+        wait = self._expect(xid)
+        self._transmit(data + barrier(xid))
+        return xid, wait
+
+    def _expect(self, xid: int) -> _Wait:
+        wait = self._waits[xid] = _Wait()
+        return wait
+
+    def _transmit(self, data: bytes) -> None:
+        """In pieces, so that the socket's time limit counts from the last progress, not from the first byte."""
+        for start in range(0, len(data), 1 << 16):
+            self.connection.send(data[start : start + (1 << 16)])
+
+    def _finish(self, xid: int, wait: _Wait) -> None:
+        # A connection that ended between _expect and here has set `_closed` before it looked at the waiting.
+        confirmed = self._closed is None and wait.done.wait(self._timeout_s)
+        self._waits.pop(xid, None)
+        if self._closed is not None:
+            raise SwitchUnreachable(f"connection lost: {self._closed}")
+        if not confirmed:
+            raise SwitchUnreachable(f"no confirmation within {self._timeout_s:g} s")
+        if wait.error is not None:
+            raise ProgramError(f"the switch refused to answer: {wait.error}")

@@ -1,0 +1,153 @@
+"""Which switches are connected, by datapath id, and the state of their ports."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from carelane.controller.southbound.openflow._compat import ofp
+from carelane.controller.southbound.openflow._connection import STOPPING, Connection
+from carelane.controller.southbound.openflow._discovery import Discovery
+from carelane.controller.southbound.openflow._session import Session
+from carelane.controller.southbound.protocol import SwitchStatus
+from carelane.errors import SwitchUnreachable
+from carelane.topology.model import Topology
+
+__all__ = ["Switches"]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Switch:
+    session: Session | None = None
+    reason: str = "has not connected"
+    ports_up: dict[int, bool] = field(default_factory=dict)
+
+
+class Switches:
+    """Receives the events of the os-ken application (`_app.Events`); thread-safe."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        discovery: Discovery,
+        *,
+        timeout_s: float,
+        on_change: Callable[[str], None] | None = None,
+    ) -> None:
+        self._on_change = on_change or (lambda _: None)
+        self._names = {node.dpid: node.id for node in topology.nodes.values()}
+        self._discovery = discovery
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._switches = {dpid: _Switch() for dpid in self._names}
+        self._sessions: dict[Connection, Session] = {}
+
+    def name(self, dpid: int) -> str:
+        """The node id of a declared switch, ``dpid:<hex>`` of another."""
+        return self._names.get(dpid, f"dpid:{dpid:x}")
+
+    def session(self, dpid: int) -> Session:
+        """Raises SwitchUnreachable when the switch is not connected."""
+        with self._lock:
+            switch = self._switches[dpid]
+            if switch.session is None:
+                raise SwitchUnreachable(f"{self.name(dpid)}: {switch.reason}")
+            return switch.session
+
+    def statuses(self) -> dict[str, SwitchStatus]:
+        with self._lock:
+            return {
+                self.name(dpid): SwitchStatus(
+                    node=self.name(dpid),
+                    dpid=dpid,
+                    connected=switch.session is not None,
+                    reason="" if switch.session is not None else switch.reason,
+                    ports_up=dict(switch.ports_up) if switch.session is not None else {},
+                )
+                for dpid, switch in self._switches.items()
+                if dpid in self._names or switch.session is not None
+            }
+
+    def live_ports(self) -> list[tuple[int, Session, list[int]]]:
+        """Ports that are up, of every connected switch."""
+        with self._lock:
+            return [
+                (dpid, switch.session, [port for port, up in switch.ports_up.items() if up])
+                for dpid, switch in self._switches.items()
+                if switch.session is not None
+            ]
+
+    def on_ready(self, connection: Connection) -> None:
+        session = Session(connection, timeout_s=self._timeout_s)
+        with self._lock:
+            switch = self._switches.setdefault(connection.id, _Switch())
+            former, switch.session = switch.session, session
+            switch.ports_up = {number: _is_up(port) for number, port in connection.ports.items() if _is_real(number)}
+            self._sessions[connection] = session
+        if former is not None:
+            former.connection.close("the switch connected again")
+        _LOG.info("switch %s connected from %s", self.name(connection.id), connection.address)
+        self._discovery.hurry()
+        self._on_change(self.name(connection.id))
+
+    def on_closed(self, connection: Connection, reason: str) -> None:
+        with self._lock:
+            session = self._sessions.pop(connection, None)
+            if session is None:
+                return
+            switch = self._switches[connection.id]
+            current = switch.session is session
+            if current:
+                switch.session = None
+                switch.reason = f"disconnected: {reason}"
+        session.on_closed(reason)
+        if current:
+            self._discovery.forget(connection.id)
+            level = logging.INFO if reason == STOPPING else logging.WARNING
+            _LOG.log(level, "switch %s disconnected: %s", self.name(connection.id), reason)
+            self._on_change(self.name(connection.id))
+
+    def on_raw(self, connection: Connection, kind: int, xid: int, frame: bytes) -> bool:
+        session = self._sessions.get(connection)
+        if session is None:
+            return False
+        if session.on_raw(kind, xid, frame):
+            return True
+        if kind == ofp.OFPT_ERROR:
+            _LOG.warning("switch %s: error nobody waits for: %s", self.name(connection.id), frame[8:12].hex())
+        return False
+
+    def on_port(self, connection: Connection, port: int) -> None:
+        if not _is_real(port):
+            return
+        description = connection.ports.get(port)
+        up = description is not None and _is_up(description)
+        with self._lock:
+            switch = self._switches.get(connection.id)
+            if switch is None or switch.session is None or switch.session.connection is not connection:
+                return
+            if description is None:
+                switch.ports_up.pop(port, None)
+            else:
+                switch.ports_up[port] = up
+        if up:
+            self._discovery.hurry()
+        else:
+            self._discovery.forget(connection.id, port)
+        self._on_change(self.name(connection.id))
+
+    def on_packet_in(self, connection: Connection, in_port: int, data: bytes) -> None:
+        self._discovery.receive(connection.id, in_port, data)
+
+
+def _is_real(port: int) -> bool:
+    return bool(port <= ofp.OFPP_MAX)
+
+
+def _is_up(port: Any) -> bool:
+    return not (port.config & ofp.OFPPC_PORT_DOWN or port.state & ofp.OFPPS_LINK_DOWN)

@@ -1,0 +1,206 @@
+"""The Southbound Protocol over real switches: OpenFlow by os-ken, queues by OVSDB."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import groupby
+
+from carelane.controller.pipeline.changes import Operation, SwitchChanges
+from carelane.controller.pipeline.program import FlowRule, Group, Match, Meter, PortQos
+from carelane.controller.southbound.openflow._app import Runner
+from carelane.controller.southbound.openflow._compat import ofp
+from carelane.controller.southbound.openflow._discovery import Discovery
+from carelane.controller.southbound.openflow._encode import encode
+from carelane.controller.southbound.openflow._read import read_switch
+from carelane.controller.southbound.openflow._session import Session, SwitchError
+from carelane.controller.southbound.openflow._switches import Switches
+from carelane.controller.southbound.ovsdb import Ovsdb
+from carelane.controller.southbound.protocol import DiscoveredLink, Receipt, SwitchState, SwitchStatus, flow_key_text
+from carelane.controller.southbound.tc import TcReader
+from carelane.errors import NotFoundError, ProgramError, SwitchUnreachable
+from carelane.topology.model import Topology
+
+__all__ = ["OpenFlowSouthbound"]
+
+_EXPIRY_ROUNDS = 3.5
+_EXISTS = (
+    SwitchError(ofp.OFPET_GROUP_MOD_FAILED, ofp.OFPGMFC_GROUP_EXISTS),
+    SwitchError(ofp.OFPET_METER_MOD_FAILED, ofp.OFPMMFC_METER_EXISTS),
+)
+_UNKNOWN = (
+    SwitchError(ofp.OFPET_GROUP_MOD_FAILED, ofp.OFPGMFC_UNKNOWN_GROUP),
+    SwitchError(ofp.OFPET_METER_MOD_FAILED, ofp.OFPMMFC_UNKNOWN_METER),
+)
+
+
+class OpenFlowSouthbound:
+    """Implements `Southbound`. `start` listens for switches, `stop` closes everything; it may be started again.
+
+    Nothing is changed on a switch before the first `apply`. One instance at a time may be started in a process.
+
+    `ovsdb` is a remote, or a mapping from datapath id to remote; without it a program with queues is refused.
+    A switch that stops answering is noticed after about ``(max_unreplied + 1) * echo_interval_s`` seconds.
+    `confirm_timeout_s` bounds each wait for a barrier, a reply or an OVSDB transaction.
+    `on_change` is called with the node (or ``dpid:<hex>``) whose connection or port states changed, from the thread
+    that noticed: it must return at once, for instance after setting an event.
+
+    OpenFlow here is without TLS and trusts who reaches the port: bind it to the management network only.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 6653,
+        ovsdb: str | Mapping[int, str] | None = None,
+        tc_reader: TcReader | None = None,
+        echo_interval_s: float = 1.0,
+        max_unreplied: int = 2,
+        confirm_timeout_s: float = 10.0,
+        lldp_interval_s: float = 2.0,
+        on_change: Callable[[str], None] | None = None,
+    ) -> None:
+        self._topology = topology
+        self._confirm_timeout_s = confirm_timeout_s
+        self._ovsdb = None if ovsdb is None else Ovsdb(ovsdb, tc_reader=tc_reader, timeout_s=confirm_timeout_s)
+        self._discovery = Discovery(
+            self._send_lldp, interval_s=lldp_interval_s, expiry_s=_EXPIRY_ROUNDS * lldp_interval_s
+        )
+        self._switches = Switches(topology, self._discovery, timeout_s=confirm_timeout_s, on_change=on_change)
+        self._runner = Runner(
+            self._switches, host=host, port=port, echo_interval_s=echo_interval_s, max_unreplied=max_unreplied
+        )
+        self._foreign_keys: dict[int, frozenset[tuple[int, int, Match]]] = {}
+
+    @property
+    def port(self) -> int:
+        """The TCP port listened on, also when 0 was asked for."""
+        return self._runner.port
+
+    def start(self) -> None:
+        """Raises ConflictError when another instance is started in this process, OSError when the port is taken."""
+        self._runner.start()
+        self._discovery.start()
+
+    def stop(self) -> None:
+        """Disconnect from all switches, which keep forwarding, and end all threads."""
+        self._discovery.stop()
+        self._runner.stop()
+        if self._ovsdb is not None:
+            self._ovsdb.close()
+
+    def statuses(self) -> Mapping[str, SwitchStatus]:
+        return self._switches.statuses()
+
+    def links(self) -> frozenset[DiscoveredLink]:
+        name = self._switches.name
+        return frozenset(
+            DiscoveredLink(name(sender[0]), sender[1], name(receiver[0]), receiver[1])
+            for sender, receiver in self._discovery.links()
+        )
+
+    def read(self, node: str) -> SwitchState:
+        dpid = self._dpid(node)
+        session = self._switches.session(dpid)
+        with session.lock, _naming(node):
+            entries = read_switch(session)
+            ports = None if self._ovsdb is None else self._ovsdb.read(dpid)
+        self._foreign_keys[dpid] = entries.foreign_keys
+        return entries.state(node, dpid, ports)
+
+    def apply(self, changes: SwitchChanges) -> Receipt:
+        started = time.monotonic()
+        dpid = self._dpid(changes.node)
+        if dpid != changes.dpid:
+            raise ProgramError(f"{changes.node}: changes are for {changes.dpid:#x}, the topology says {dpid:#x}")
+        self._refuse_what_cannot_be(changes)
+        session = self._switches.session(dpid)
+        with session.lock, _naming(changes.node):
+            for _, group in groupby(changes.operations, key=_step):
+                self._apply_step(dpid, session, list(group))
+        return Receipt(changes.node, len(changes.operations), time.monotonic() - started)
+
+    def _refuse_what_cannot_be(self, changes: SwitchChanges) -> None:
+        """Refuse before the first message is sent what is known to fail or to harm a stranger's entry."""
+        foreign = self._foreign_keys.get(changes.dpid, frozenset())
+        for operation in changes.operations:
+            target = operation.target
+            if isinstance(target, PortQos) and self._ovsdb is None:
+                raise ProgramError(
+                    f"{changes.node}: the program has queues and no OVSDB is configured; "
+                    "give the switches' OVSDB remote (`ovsdb`, CARELANE_OVSDB)"
+                )
+            if isinstance(target, FlowRule) and operation.verb != "delete" and target.key in foreign:
+                raise ProgramError(
+                    f"{changes.node}: an entry that carelane did not make stands where {flow_key_text(target)} "
+                    "belongs; remove it (`ovs-ofctl del-flows --strict`) to let carelane use its place"
+                )
+
+    def _apply_step(self, dpid: int, session: Session, operations: list[Operation]) -> None:
+        if isinstance(operations[0].target, PortQos):
+            assert self._ovsdb is not None
+            self._ovsdb.apply(dpid, operations)
+            return
+        errors = session.transact(operations, encode)
+        remedies = [(operations[i], _remedy(operations[i], error)) for i, error in sorted(errors.items())]
+        again = [remedy for _, remedy in remedies if isinstance(remedy, Operation)]
+        failed = [(operation, remedy) for operation, remedy in remedies if isinstance(remedy, SwitchError)]
+        if not failed and again:
+            errors = session.transact(again, encode)
+            failed = [(again[i], error) for i, error in sorted(errors.items())]
+        if failed:
+            operation, error = failed[0]
+            others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+            raise ProgramError(f"the switch rejected {_describe(operation)}: {error}{others}")
+
+    def _dpid(self, node: str) -> int:
+        if node not in self._topology.nodes:
+            raise NotFoundError(f"the topology has no switch {node!r}")
+        return self._topology.nodes[node].dpid
+
+    def _send_lldp(self) -> None:
+        for dpid, session, ports in self._switches.live_ports():
+            session.connection.send(b"".join(self._discovery.announcement(dpid, port) for port in ports))
+
+
+@contextmanager
+def _naming(node: str) -> Iterator[None]:
+    """Put the node's name in front of errors raised within."""
+    try:
+        yield
+    except (ProgramError, SwitchUnreachable) as error:
+        raise type(error)(f"{node}: {error}") from error
+
+
+def _step(operation: Operation) -> tuple[type, bool]:
+    """Operations of one kind and direction travel together; the next step waits for their confirmation."""
+    return (type(operation.target), operation.verb == "delete")
+
+
+def _remedy(operation: Operation, error: SwitchError) -> Operation | SwitchError | None:
+    """What to do when the switch was not in the state the operation supposed, as after a restart of either side.
+
+    The wanted entry exists: modify it. It is gone: add it, or be done when it was to be deleted (None). Any other
+    error stands.
+    """
+    if error in _EXISTS and operation.verb == "add":
+        return Operation("modify", operation.target)
+    if error in _UNKNOWN:
+        return None if operation.verb == "delete" else Operation("add", operation.target)
+    return error
+
+
+def _describe(operation: Operation) -> str:
+    target = operation.target
+    match target:
+        case FlowRule():
+            return f"{operation.verb} flow {flow_key_text(target)}"
+        case Group():
+            return f"{operation.verb} group {target.id:#x}"
+        case Meter():
+            return f"{operation.verb} meter {target.id}"
+        case PortQos():
+            return f"{operation.verb} queues of port {target.port}"

@@ -1,0 +1,76 @@
+"""Starts and stops the Open vSwitch daemons of this lab, on files and sockets of its own tmpfs."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from carelane.lab.agent.commands import run
+from carelane.lab.failures import LabError
+from carelane.lab.protocol import GUEST_ADDRESS, OVSDB_PORT
+
+__all__ = ["prefer_packets", "start_database", "start_switch_daemon"]
+
+_DATABASE = "/etc/openvswitch/conf.db"
+_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+_COMMON = ("--pidfile", "--detach", "--no-chdir", "--log-file", "--verbose=console:off")
+_CLOCK_FLOOR_S = 10.1
+_DAEMON_PRIORITY = 5
+
+
+def start_database() -> None:
+    """Start ovsdb-server, on its Unix socket and on tcp for the controller. Raises `LabError`."""
+    Path(_DATABASE).unlink(missing_ok=True)
+    run(["ovsdb-tool", "create", _DATABASE, _SCHEMA])
+    run(
+        [
+            "ovsdb-server",
+            _DATABASE,
+            "--remote=punix:/run/openvswitch/db.sock",
+            f"--remote=ptcp:{OVSDB_PORT}:{GUEST_ADDRESS}",
+            *_COMMON,
+        ]
+    )
+    # One processor: more threads only switch more. Megaflows stay a minute, so that a quiet flow does not pay for a
+    # visit to the daemon at every alarm; a hardware table would not forget it either.
+    settings = ("n-handler-threads=1", "n-revalidator-threads=1", "max-idle=60000")
+    options = [f"other_config:{setting}" for setting in settings]
+    run(["ovs-vsctl", "--no-wait", "init"])
+    run(["ovs-vsctl", "--no-wait", "set", "Open_vSwitch", ".", *options, "external_ids:system-id=carelane-lab"])
+
+
+def start_switch_daemon(*, own_kernel: bool) -> None:
+    """Start ovs-vswitchd; in the lab's own kernel it runs before ordinary processes. Raises `LabError`."""
+    # ovs-vswitchd counts processors only once its monotonic clock passes ten seconds (count_cpu_cores). On a kernel
+    # younger than that it finds none, starts no handler thread and loses every first packet of a flow.
+    time.sleep(max(0.0, _CLOCK_FLOOR_S - time.monotonic()))
+    run(["ovs-vswitchd", *_COMMON])
+    if own_kernel:
+        _raise_daemon()
+
+
+def _raise_daemon() -> None:
+    # BFD and first packets must not wait behind bulk senders; real-time probes still come first.
+    pid = int(Path("/run/openvswitch/ovs-vswitchd.pid").read_text())
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(_DAEMON_PRIORITY))
+
+
+def prefer_packets() -> bool:
+    """Let the kernel's packet thread run before ordinary processes; only for a kernel that is the lab's own.
+
+    Under load Linux hands packet work to ksoftirqd, an ordinary process. On one processor at HZ=100 it then waits
+    for the time slices of the senders, and that wait would be measured as network delay.
+    """
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            name = (entry / "comm").read_text().strip()
+        except OSError:  # it ended while we looked
+            continue
+        if name.startswith("ksoftirqd/"):
+            os.sched_setscheduler(int(entry.name), os.SCHED_FIFO, os.sched_param(30))
+            return True
+    raise LabError("the lab kernel has no ksoftirqd thread")

@@ -1,0 +1,117 @@
+"""The real product inside the lab: `carelane up` as a process of its own, spoken to by the real command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from carelane.lab.cell import CellProcess
+from carelane.lab.failures import LabError
+from carelane.lab.lab import Lab
+
+__all__ = ["CarelaneServer"]
+
+_READY_TIMEOUT_S = 60.0
+_REST = "http://127.0.0.1:8642"
+
+
+class CarelaneServer:
+    """One controller with its own database file; start, kill and start again as often as a scenario wants."""
+
+    def __init__(self, lab: Lab, topology: Path, work: Path) -> None:
+        self.lab = lab
+        self.topology = topology.resolve()
+        self.work = work.resolve()
+        self.process: CellProcess | None = None
+        self._environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("CARELANE_")},
+            "CARELANE_URL": _REST,
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    @property
+    def log(self) -> Path:
+        """What the controller wrote, appended over restarts."""
+        return self.work / "controller.log"
+
+    def start(self, *, switches: int) -> float:
+        """Start the controller and wait until it is ready with that many switches; gives the seconds it took."""
+        host, port = self.lab.openflow_listen
+        argv = [sys.executable, "-m", "carelane", "up", "--topology", str(self.topology)]
+        argv += ["--database", f"sqlite:///{self.work / 'carelane.db'}"]
+        argv += ["--openflow-host", host, "--openflow-port", str(port), "--ovsdb", self.lab.ovsdb_target]
+        begun = time.monotonic()
+        with self.log.open("ab") as log:
+            self.process = self.lab.spawn(
+                argv, env=self._environment, cwd=self.work, stdout=log, stderr=subprocess.STDOUT
+            )
+        while True:
+            if self.process.poll() is not None:
+                raise LabError(f"carelane up ended: {self._last_words()}")
+            if self._connected() >= switches:
+                return time.monotonic() - begun
+            if time.monotonic() - begun > _READY_TIMEOUT_S:
+                raise LabError(f"{self._connected()} of {switches} switches connected: {self._last_words()}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """SIGTERM, as systemd would."""
+        if self.process is not None:
+            self.process.stop(15.0)
+            self.process = None
+
+    def kill(self) -> None:
+        """SIGKILL: no clean-up of any kind."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10.0)
+            self.process = None
+
+    def cli(self, *arguments: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """Run the command line beside the controller, exactly as a person would; the exit status is the caller's."""
+        argv = [sys.executable, "-m", "carelane", *arguments]
+        process = self.lab.spawn(
+            argv, env=self._environment, cwd=self.work, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        try:
+            out, err = process.communicate(timeout_s)
+        except subprocess.TimeoutExpired:
+            process.stop()
+            raise LabError(f"carelane {' '.join(arguments)} did not end within {timeout_s:g} s") from None
+        return subprocess.CompletedProcess(argv, process.wait(), out.decode(), err.decode())
+
+    def check_cli(self, *arguments: str, allowed: Sequence[int] = (0,)) -> str:
+        """`cli`, raising LabError with its words when the exit status is not one of `allowed`."""
+        done = self.cli(*arguments)
+        if done.returncode not in allowed:
+            raise LabError(
+                f"carelane {' '.join(arguments)} exited {done.returncode}: {done.stderr.strip()} {done.stdout.strip()}"
+            )
+        return done.stdout
+
+    def get(self, path: str) -> Any:
+        """A GET of the REST face from inside the cell. Raises OSError."""
+
+        def fetch() -> Any:
+            with urlopen(f"{_REST}{path}", timeout=10.0) as answer:  # noqa: S310 - a constant local address
+                return json.load(answer)
+
+        return self.lab.inside(fetch)
+
+    def _connected(self) -> int:
+        try:
+            switches = self.get("/v1/topology/check")
+        except (URLError, OSError, ValueError):
+            return 0
+        return sum(1 for switch in switches["switches"] if switch["connected"])
+
+    def _last_words(self) -> str:
+        return self.log.read_text(errors="replace")[-1500:]

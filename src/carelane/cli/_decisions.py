@@ -1,0 +1,119 @@
+"""Decisions for people, from their contract JSON: the same code shows a local plan and what a server answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from carelane.cli._output import emit_rows, emit_text
+
+__all__ = ["decision_notes", "offer_text", "path_rows", "print_plan", "reason_text", "show"]
+
+Row = Mapping[str, Any]
+
+
+def show(value: object, unit: str = "") -> str:
+    """A figure with its unit; a dash when there is none."""
+    if value is None:
+        return "-"
+    text = f"{value:.12g}" if isinstance(value, float) else str(value)
+    return f"{text} {unit}" if unit else text
+
+
+def _percent(value: object) -> str:
+    """Cut, not rounded: a promise must not look better than it is."""
+    if not isinstance(value, (int, float)):
+        return "-"
+    scaled = int(float(value) * 1e9) / 1e7
+    return f"{scaled:.7f}".rstrip("0").rstrip(".") + "%"
+
+
+def print_plan(document: Row) -> None:
+    """The decisions, their reasons and offers, and the totals."""
+    decisions: Sequence[Row] = document["decisions"]
+    emit_rows(
+        ("NAME", "DECISION", "AVAILABILITY", "ROLE", "TO", "PATH", "RESERVED", "DELAY", "JITTER"),
+        (row for decision in decisions for row in _rows(decision)),
+        empty="no intents",
+    )
+    notes = [note for decision in decisions for note in decision_notes(decision)]
+    notes += _assumptions(decisions)
+    if notes:
+        emit_text("\n" + "\n".join(notes))
+    emit_text("\n" + _totals(document["totals"]))
+
+
+def _rows(decision: Row) -> Iterator[tuple[str, ...]]:
+    head = (str(decision["name"]), str(decision["decision"]), _percent(decision.get("availability")))
+    if not decision["paths"]:
+        yield (*head, "-", "-", "-", "-", "-", "-")
+    for row in path_rows(decision["paths"]):
+        yield (*head, *row)
+        head = ("", "", "")
+
+
+def path_rows(paths: Sequence[Row]) -> Iterator[tuple[str, ...]]:
+    """Role, destination, nodes, reserved rate, delay bound, jitter bound."""
+    for path in paths:
+        yield (
+            str(path["role"]),
+            str(path["to"]),
+            " ".join(path["nodes"]),
+            show(path["reserved_mbps"], "Mbit/s"),
+            show(path["delay_bound_ms"], "ms"),
+            show(path["jitter_bound_ms"], "ms"),
+        )
+
+
+def decision_notes(decision: Row) -> Iterator[str]:
+    """Reasons and offers of a refusal, and whether the search was cut short."""
+    name = decision["name"]
+    for reason in decision.get("reasons", ()):
+        yield f"{name}: refused: {reason_text(reason)}"
+    for offer in decision.get("offers", ()):
+        yield f"{name}: would be accepted: {offer_text(offer)}"
+    if not decision.get("proven", True):
+        yield f"{name}: the search was cut short; a better answer may exist"
+
+
+def _assumptions(decisions: Sequence[Row]) -> Iterator[str]:
+    """Each assumption once, with the names it holds for, or without when it holds for all."""
+    holders: dict[str, list[str]] = {}
+    for decision in decisions:
+        for assumption in decision.get("assumptions", ()):
+            holders.setdefault(assumption, []).append(str(decision["name"]))
+    for assumption, names in holders.items():
+        whose = "" if len(names) == len(decisions) else f" for {', '.join(names)}"
+        yield f"assumed{whose}: {assumption}"
+
+
+def reason_text(reason: Row) -> str:
+    unit = "" if reason.get("unit") in (None, "ratio") else str(reason["unit"])
+    place = f" at {reason['at']}" if reason.get("at") else ""
+    text = f"{reason['constraint']}{place}: asked {show(reason.get('required'), unit)}"
+    text += f", possible {show(reason.get('available'), unit)}"
+    detail = reason.get("detail")
+    return f"{text} ({detail})" if detail else text
+
+
+def offer_text(offer: Row) -> str:
+    """All fields of an offer hold together."""
+    units = {"delay_ms": ("delay", "ms"), "jitter_ms": ("jitter", "ms"), "bandwidth_mbps": ("bandwidth", "Mbit/s")}
+    parts = []
+    for field, value in offer.items():
+        if field == "availability" and value is not None:
+            parts.append(f"availability {_percent(value)}")
+        elif field in units and value is not None:
+            name, unit = units[field]
+            parts.append(f"{name} {show(value, unit)}")
+    if offer.get("round_trip"):
+        parts.append("round trip")
+    return ", ".join(parts)
+
+
+def _totals(totals: Row) -> str:
+    return (
+        f"admitted {show(totals['admitted_mbps'])} of {show(totals['offered_mbps'], 'Mbit/s')} asked for; "
+        f"no planner could admit more than {show(totals['upper_bound_mbps'], 'Mbit/s')} "
+        f"(gap {float(totals['gap']):.2%})"
+    )

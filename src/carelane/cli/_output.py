@@ -1,0 +1,64 @@
+"""Printing: JSON and YAML for programs, tables for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+__all__ = ["Format", "Rows", "emit", "emit_json", "emit_rows", "emit_text", "emit_yaml"]
+
+Format = Literal["json", "yaml", "table"]
+Rows = Iterable[Sequence[str]]
+
+
+def emit_text(text: str) -> None:
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def emit_json(value: object) -> None:
+    emit_text(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def emit_yaml(value: object) -> None:
+    import yaml
+
+    emit_text(yaml.dump(value, Dumper=yaml.SafeDumper, allow_unicode=True, sort_keys=False, width=120))
+
+
+def emit(value: Mapping[str, Any] | Sequence[Any], output: Format, table: Callable[[], None]) -> None:
+    """Print `value` as asked; `table` is called for people."""
+    if output == "json":
+        emit_json(value)
+    elif output == "yaml":
+        emit_yaml(value)
+    else:
+        table()
+
+
+def emit_rows(headers: Sequence[str], rows: Rows, *, empty: str = "nothing") -> None:
+    """A plain table that can be piped: no borders, columns padded, long cells folded on a terminal only.
+
+    rich measures East Asian characters as two columns wide, which padding by `len` does not.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    body = [tuple(row) for row in rows]
+    if not body:
+        emit_text(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for row in body:
+        table.add_row(*(Text(_printable(cell)) for cell in row))
+    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False, soft_wrap=False)
+    console.print(table)
+
+
+def _printable(text: str) -> str:
+    """Names come from files and from the network: control characters must not reach a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)

@@ -1,0 +1,182 @@
+"""Commands that talk to a running server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from carelane.cli._client import Client
+from carelane.cli._decisions import decision_notes, print_plan
+from carelane.cli._exit import Exit, tell
+from carelane.cli._output import Format, emit, emit_rows, emit_text
+from carelane.cli._sources import Submission
+from carelane.errors import InputError, NotFoundError, TransientError
+
+__all__ = ["run_apply", "run_delete", "run_describe", "run_diff", "run_get"]
+
+POLL_S = 0.25
+SETTLED = frozenset({"Active", "Degraded", "Refused", "Suspended", "Failed", "Withdrawn"})
+_HEADERS = ("NAME", "TENANT", "SERVICE", "PHASE", "REASON", "UPDATED")
+Row = Mapping[str, Any]
+
+
+def run_apply(
+    url: str | None, submission: Submission, *, dry_run: bool, wait: bool, timeout: str, output: Format
+) -> Exit:
+    """File intents. Exit 3 when some are refused, 1 when some failed, 75 when some are not settled in time."""
+    client = Client.at(url)
+    timeout_s = _seconds(timeout)
+    try:
+        query = {"dryRun": "true"} if dry_run else {}
+        answer = client.post("v1", "intents", body=submission.body, media_type=submission.media_type, **query)
+    except InputError as error:
+        raise submission.placed(error) from error
+    if dry_run:
+        emit(answer, output, lambda: print_plan(answer))
+        return _verdict(answer["decisions"])
+    results: Sequence[Row] = answer["intents"]
+    generations = {row["name"]: row["generation"] for row in results}
+    rows = _watch(client, generations, timeout_s) if wait else _rows_of(client, generations)
+    merged = [
+        {**row, **{key: result[key] for key in ("outcome", "decision")}}
+        for row, result in zip(rows, results, strict=True)
+    ]
+    emit({"intents": merged}, output, lambda: _print_applied(merged))
+    decided = _verdict([result["decision"] for result in results])
+    if any(row["phase"] == "Failed" for row in rows):
+        return Exit.BROKEN
+    if decided is Exit.DONE and wait and not all(_settled(row, generations[row["name"]]) for row in rows):
+        tell(f"carelane: not settled within {timeout}; `carelane get` shows how it goes on")
+        return Exit.TIMED_OUT
+    return decided
+
+
+def _verdict(decisions: Sequence[Row]) -> Exit:
+    return Exit.DONE if all(row["decision"] == "admitted" for row in decisions) else Exit.REFUSED
+
+
+def _rows_of(client: Client, names: Mapping[str, int]) -> list[Row]:
+    """The list's rows for `names`, in that order."""
+    rows = {row["name"]: row for row in client.get("v1", "intents", withdrawn="true")["intents"]}
+    missing = [name for name in names if name not in rows]
+    if missing:
+        raise NotFoundError(f"{', '.join(missing)}: gone from the server meanwhile")
+    return [rows[name] for name in names]
+
+
+def _settled(row: Row, generation: int) -> bool:
+    """The phase speaks of this generation or a later one, and will not change by itself soon."""
+    return row["phase"] in SETTLED and row["observed_generation"] >= generation
+
+
+def _watch(client: Client, generations: Mapping[str, int], timeout_s: float) -> list[Row]:
+    """Poll until all are settled or time is up; tell each change of phase as it comes."""
+    deadline = time.monotonic() + timeout_s
+    told: dict[str, str] = {}
+    while True:
+        rows = _rows_of(client, generations)
+        for row in rows:
+            if told.get(row["name"]) != row["phase"]:
+                told[row["name"]] = row["phase"]
+                tell(f"{row['name']}: {_phase_text(row)}")
+        if all(_settled(row, generations[row["name"]]) for row in rows) or time.monotonic() >= deadline:
+            return rows
+        time.sleep(POLL_S)
+
+
+def _phase_text(row: Row) -> str:
+    why = ": ".join(part for part in (row["reason"], row["message"]) if part and part != row["phase"])
+    return f"{row['phase']} ({why})" if why else str(row["phase"])
+
+
+def _print_applied(rows: Sequence[Row]) -> None:
+    emit_rows(
+        ("NAME", "FILED", "DECISION", "PHASE", "REASON"),
+        ((r["name"], r["outcome"], r["decision"]["decision"], r["phase"], r["reason"]) for r in rows),
+    )
+    notes = [note for row in rows for note in decision_notes({"name": row["name"], **row["decision"]})]
+    if notes:
+        emit_text("\n" + "\n".join(notes))
+
+
+def run_get(url: str | None, name: str | None, *, output: Format) -> Exit:
+    """One row for each intent."""
+    client = Client.at(url)
+    if name is None:
+        answer: Any = client.get("v1", "intents")
+        rows = answer["intents"]
+    else:
+        answer = client.get("v1", "intents", name)["summary"]
+        rows = [answer]
+    emit(answer, output, lambda: _print_rows(rows))
+    return Exit.DONE
+
+
+def _print_rows(rows: Sequence[Row]) -> None:
+    emit_rows(
+        _HEADERS,
+        ((r["name"], r["tenant"], r["service"], r["phase"], r["reason"], r["updated_at"]) for r in rows),
+        empty="no intents",
+    )
+
+
+def run_describe(url: str | None, name: str, *, output: Format) -> Exit:
+    """Everything about one intent."""
+    from carelane.cli._describe import print_detail
+
+    detail = Client.at(url).get("v1", "intents", name)
+    emit(detail, output, lambda: print_detail(detail))
+    return Exit.DONE
+
+
+def run_delete(url: str | None, name: str, *, wait: bool, timeout: str) -> Exit:
+    """Withdraw; exit 75 when something of it is still there in the end, 1 when withdrawing failed."""
+    client = Client.at(url)
+    timeout_s = _seconds(timeout)
+    row = client.delete("v1", "intents", name)
+    if wait:
+        row = _until_gone(client, name, timeout_s)
+    tell(f"{name}: {_phase_text(row)}")
+    if row["phase"] == "Failed":
+        return Exit.BROKEN
+    if wait and row["phase"] != "Withdrawn":
+        raise TransientError(f"{name}: not withdrawn within {timeout}; `carelane describe {name}` shows why")
+    return Exit.DONE
+
+
+def _until_gone(client: Client, name: str, timeout_s: float) -> Row:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        row: Row = client.get("v1", "intents", name)["summary"]
+        if row["phase"] in ("Withdrawn", "Failed") or time.monotonic() >= deadline:
+            return row
+        time.sleep(POLL_S)
+
+
+def run_diff(url: str | None, submission: Submission | None, *, output: Format) -> Exit:
+    """Pending operations. Exit 1 when there are some, as diff does."""
+    body, media_type = (submission.body, submission.media_type) if submission else (b"", "application/yaml")
+    try:
+        answer = Client.at(url).post("v1", "diff", body=body, media_type=media_type)
+    except InputError as error:
+        raise submission.placed(error) if submission else error from error
+    emit(answer, output, lambda: _print_changes(answer))
+    return Exit.BROKEN if answer["operations"] else Exit.DONE
+
+
+def _print_changes(answer: Row) -> None:
+    for switch in answer["switches"]:
+        emit_text("\n".join(switch["text"]))
+    emit_text(f"{answer['operations']} operations" if answer["operations"] else "nothing would change")
+
+
+def _seconds(text: str) -> float:
+    from dataclasses import replace
+
+    from carelane.units import parse_duration_s
+
+    try:
+        return parse_duration_s(text)
+    except InputError as error:
+        raise replace(error, field="--timeout") from error

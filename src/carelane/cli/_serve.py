@@ -1,0 +1,166 @@
+"""`carelane up`: REST, planner, controller and store in one process, from start to a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from carelane.api.hosts import is_loopback
+from carelane.api.rest import create_app
+from carelane.cli._exit import Exit, tell, warn
+from carelane.cli._output import emit_text
+from carelane.controller.runner import Controller
+from carelane.controller.southbound.protocol import Southbound
+from carelane.controller.southbound.simulator import Simulator
+from carelane.errors import InputError
+from carelane.logs import configure_logs
+from carelane.settings import Settings
+from carelane.topology import Topology
+
+__all__ = ["serve"]
+
+GRACE_S = 5
+
+
+class _Stopped(BaseException):
+    """SIGTERM or SIGINT before REST was up. Not an Exception: nothing on the way may take it for a fault."""
+
+
+def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
+    """Serve until SIGTERM or SIGINT, then stop in order: REST, controller, switches' connections, store."""
+    configure_logs(settings.log_level, settings.log_format)
+    with _signals() as stop, ExitStack() as resources:
+        try:
+            door = resources.enter_context(_listen(settings.rest_host, settings.rest_port))
+            controller = resources.enter_context(_controller(settings, topology, simulate=simulate))
+            app = create_app(
+                controller.service,
+                allowed_hosts=[name.strip() for name in settings.allowed_hosts.split(",") if name.strip()],
+                any_address=not is_loopback(settings.rest_host),
+            )
+            ready = _ready_line(settings, topology, door, simulate=simulate)
+            _serve(app, door, stop, lambda: emit_text(ready))
+        except _Stopped:
+            tell("carelane: stopped before it was ready")
+    tell("carelane: stopped")
+    return Exit.DONE
+
+
+@contextmanager
+def _signals() -> Iterator[list[uvicorn.Server]]:
+    """SIGTERM and SIGINT end the start-up, or the server once the yielded list holds it.
+
+    uvicorn takes the signals over while it serves, then raises them again, which must not kill the clean-up.
+    """
+    serving: list[uvicorn.Server] = []
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        if not serving:
+            raise _Stopped
+        serving[0].should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield serving
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    """The listening socket, taken before anything else is started. Raises InputError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        door = socket.create_server((host, port), family=family, backlog=128)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"cannot listen on {host} port {port}: {reason}",
+            field="--rest-port",
+            remedy="stop what listens there, or choose another port (0 takes a free one)",
+        ) from error
+    with door:
+        yield door
+
+
+@contextmanager
+def _controller(settings: Settings, topology: Topology, *, simulate: bool) -> Iterator[Controller]:
+    """The started controller over real switches or the simulator. Raises CarelaneError."""
+    if simulate:
+        warn("SIMULATED SWITCHES: intents are planned, compiled and walked through flow tables in memory only;")
+        warn("no packet of any patient is carried or protected. Leave out --simulate to use real switches.")
+    controller = Controller(
+        topology,
+        settings.database,
+        Simulator if simulate else partial(_switches, settings),
+        drift_interval_s=settings.drift_interval_s,
+    )
+    try:
+        controller.start()
+    except OSError as error:
+        raise InputError(
+            f"cannot listen for switches on {settings.openflow_host} port {settings.openflow_port}: "
+            f"{error.strerror or error}",
+            field="--openflow-port",
+            remedy="stop what listens there, or choose another port",
+        ) from error
+    try:
+        yield controller
+    finally:
+        controller.stop()
+
+
+def _switches(settings: Settings, topology: Topology) -> Southbound:
+    """Real switches. Kernel classes are read back where the database's socket shows that they are on this machine."""
+    from carelane.controller.southbound.openflow import OpenFlowSouthbound
+    from carelane.controller.southbound.tc import read_classes
+
+    local = settings.ovsdb is not None and settings.ovsdb.startswith("unix:")
+    return OpenFlowSouthbound(
+        topology,
+        host=settings.openflow_host,
+        port=settings.openflow_port,
+        ovsdb=settings.ovsdb,
+        tc_reader=read_classes if local else None,
+    )
+
+
+def _serve(app: FastAPI, door: socket.socket, stop: list[uvicorn.Server], ready: Callable[[], None]) -> None:
+    """Run REST until a signal; `ready` is called once it answers."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+            lifespan="off",
+        )
+    )
+
+    async def serve() -> None:
+        serving = asyncio.create_task(server.serve(sockets=[door]))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        if server.started:
+            ready()
+        await serving
+
+    stop.append(server)
+    asyncio.run(serve())
+
+
+def _ready_line(settings: Settings, topology: Topology, door: socket.socket, *, simulate: bool) -> str:
+    host, port = door.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    switches = "SIMULATED switches" if simulate else f"OpenFlow tcp:{settings.openflow_host}:{settings.openflow_port}"
+    return f"carelane ready: REST {url}, {switches}, topology {topology.name}"

@@ -1,0 +1,59 @@
+"""`carelane up`, the part before anything heavy is imported: settings, topology, and whether it may be done at all."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from carelane.api.hosts import is_loopback
+from carelane.cli._exit import Exit
+from carelane.cli._sources import load_network
+from carelane.errors import InputError
+from carelane.settings import load_settings
+
+if TYPE_CHECKING:
+    from carelane.settings import Settings
+
+__all__ = ["Overrides", "run_up"]
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Settings given as options; None leaves them to the environment."""
+
+    topology: str | None = None
+    default_capacity: str | None = None
+    default_availability: str | None = None
+    database: str | None = None
+    rest_host: str | None = None
+    rest_port: int | None = None
+    openflow_host: str | None = None
+    openflow_port: int | None = None
+    ovsdb: str | None = None
+    log_level: str | None = None
+    allowed_hosts: str | None = None
+
+
+def run_up(overrides: Overrides, *, simulate: bool, insecure_no_auth: bool) -> Exit:
+    """Serve until SIGTERM or SIGINT. Raises InputError."""
+    settings = load_settings(asdict(overrides))
+    if settings.topology is None:
+        raise InputError("no topology", field="--topology", expected="a file or the name of a bundled topology")
+    _refuse_open_door(settings, insecure_no_auth)
+    topology = load_network(settings.topology, settings.default_capacity, settings.default_availability)
+    from carelane.cli._serve import serve
+
+    return serve(settings, topology, simulate=simulate)
+
+
+def _refuse_open_door(settings: Settings, insecure_no_auth: bool) -> None:
+    """There is no authentication yet: whoever reaches REST can withdraw a surgery's slice."""
+    if is_loopback(settings.rest_host) or insecure_no_auth:
+        return
+    raise InputError(
+        f"REST would listen on {settings.rest_host}, where anybody on the network could change or withdraw intents: "
+        "it has no authentication yet",
+        field="--rest-host",
+        expected="127.0.0.1, ::1 or localhost",
+        remedy="keep it on this machine, or accept the risk with --insecure-no-auth",
+    )

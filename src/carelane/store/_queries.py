@@ -1,0 +1,118 @@
+"""Reading: every answer of one `Reader` comes from one state of the database."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from types import MappingProxyType
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from carelane.errors import NotFoundError
+from carelane.intents.lifecycle import Condition, IntentStatus, Phase
+from carelane.store._tables import HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
+from carelane.store.records import StoredEvent, StoredIntent, StoredSlice, StoredStatus
+
+__all__ = ["Reader"]
+
+
+class Reader:
+    """Queries within one transaction; made by `Store.read` and `Store.write`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def intent(self, name: str) -> StoredIntent:
+        """Raises NotFoundError."""
+        found = self.find(name)
+        if found is None:
+            raise NotFoundError(f"there is no intent named {name!r}")
+        return found
+
+    def find(self, name: str) -> StoredIntent | None:
+        row = self._session.get(IntentRow, name)
+        return None if row is None else _intent(row)
+
+    def intents(
+        self,
+        *,
+        names: Collection[str] | None = None,
+        tenant: str | None = None,
+        phases: Collection[Phase] | None = None,
+    ) -> tuple[StoredIntent, ...]:
+        """Intents by name, withdrawn ones included; every argument given narrows the answer."""
+        query = select(IntentRow).join(IntentRow.status).order_by(IntentRow.name)
+        if tenant is not None:
+            query = query.where(IntentRow.tenant == tenant)
+        if phases is not None:
+            query = query.where(StatusRow.phase.in_(phases))
+        if names is not None:
+            query = query.where(IntentRow.name.in_(names))
+        return tuple(_intent(row) for row in self._session.scalars(query))
+
+    def slices(self, name: str | None = None) -> tuple[StoredSlice, ...]:
+        """All that is held, in the order in which it was admitted."""
+        slices = select(SliceRow.__table__).order_by(SliceRow.id)
+        floors = select(ReservationRow.slice_id, ReservationRow.node, ReservationRow.port, ReservationRow.rate_bps)
+        if name is not None:
+            slices = slices.where(SliceRow.name == name)
+            floors = floors.join(SliceRow, SliceRow.id == ReservationRow.slice_id).where(SliceRow.name == name)
+        # Plain rows: every decision and every pass reads all of them, and mapped objects cost several times as much.
+        held: defaultdict[int, dict[tuple[str, str], int]] = defaultdict(dict)
+        for slice_id, node, port, rate_bps in self._session.execute(floors):
+            held[slice_id][(node, port)] = rate_bps
+        return tuple(
+            StoredSlice(**row, floors=MappingProxyType(held[row["id"]]))
+            for row in self._session.execute(slices).mappings()
+        )
+
+    def holders(self, *, retiring: bool | None = None) -> frozenset[str]:
+        """Names that hold something; with `retiring`, by a slice that is, or is not, on its way out."""
+        query = select(SliceRow.name)
+        if retiring is not None:
+            query = query.where(SliceRow.retiring.is_(retiring))
+        return frozenset(self._session.scalars(query))
+
+    def history(self, name: str, limit: int = 100) -> tuple[StoredEvent, ...]:
+        """The last `limit` steps of one intent, oldest first."""
+        query = select(HistoryRow).where(HistoryRow.name == name).order_by(HistoryRow.id.desc()).limit(limit)
+        rows: Sequence[HistoryRow] = self._session.scalars(query).all()
+        return tuple(
+            StoredEvent(row.at, row.name, row.phase_from, row.phase_to, row.reason, row.message)
+            for row in reversed(rows)
+        )
+
+    def phases(self) -> dict[Phase, int]:
+        """How many intents there are in each phase."""
+        query = select(StatusRow.phase, func.count()).group_by(StatusRow.phase)
+        return {Phase(phase): count for phase, count in self._session.execute(query).tuples()}
+
+
+def _intent(row: IntentRow) -> StoredIntent:
+    status = row.status
+    return StoredIntent(
+        name=row.name,
+        tenant=row.tenant,
+        generation=row.generation,
+        manifest=row.manifest,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        deleted_at=row.deleted_at,
+        status=StoredStatus(
+            standing=_standing(status),
+            observed_generation=status.observed_generation,
+            decision=status.decision,
+            attempts=status.attempts,
+            next_retry_at=status.next_retry_at,
+        ),
+    )
+
+
+def _standing(row: StatusRow) -> IntentStatus:
+    conditions = tuple(
+        Condition(item["type"], item["status"], item["reason"], item["message"], datetime.fromisoformat(item["since"]))
+        for item in row.conditions
+    )
+    return IntentStatus(Phase(row.phase), row.reason, row.message, row.since, conditions)

@@ -1,0 +1,1 @@
+"""Alembic scripts, run by `carelane.store` itself on start."""

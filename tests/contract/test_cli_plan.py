@@ -1,0 +1,293 @@
+"""`carelane plan`: the contract's JSON, exit codes, and every kind of bad input located in the user's own file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+Cli = Any
+SCHEMA = json.loads((Path(__file__).parent / "plan.schema.json").read_text(encoding="utf-8"))
+
+
+def plan(cli: Cli, topology: Path | str, *arguments: str, expect: int = 0, stdin: str = "") -> dict[str, Any]:
+    ran = cli("plan", "-t", str(topology), *arguments, "-o", "json", stdin=stdin)
+    assert ran.code == expect, ran.err
+    document: dict[str, Any] = json.loads(ran.out)
+    jsonschema.validate(document, SCHEMA)
+    return document
+
+
+def test_the_example_is_admitted_within_its_objectives(cli: Cli, topology_file: Path, intent_file: Path) -> None:
+    document = plan(cli, topology_file, "-f", str(intent_file))
+    assert document["topology"] == "example"
+    (decision,) = document["decisions"]
+    assert (decision["name"], decision["decision"]) == ("or1-surgery", "admitted")
+    assert decision["availability"] >= 0.9999
+    primary = decision["paths"][0]
+    assert primary["role"] == "primary"
+    assert primary["nodes"] == ["county", "city", "province"]
+    assert primary["links"] == ["l1", "l2"]
+    assert primary["to"] == "province/console-3"
+    assert primary["reserved_mbps"] >= 40.0
+    assert 2.5 == primary["propagation_ms"] <= primary["delay_bound_ms"] <= 20.0
+    assert primary["jitter_bound_ms"] <= 5.0
+    assert document["totals"]["offered_mbps"] == document["totals"]["admitted_mbps"] == 40.0
+    assert document["totals"]["gap"] == 0.0
+
+
+def test_availability_beyond_one_path_takes_a_disjoint_backup(cli: Cli, topology_file: Path, intent_file: Path) -> None:
+    """One path is at best 0.9994; 99.99% therefore needs both ways round."""
+    (decision,) = plan(cli, topology_file, "-f", str(intent_file))["decisions"]
+    roles = {path["role"]: set(path["links"]) for path in decision["paths"]}
+    assert roles == {"primary": {"l1", "l2"}, "backup": {"l3"}}
+
+
+def test_a_refusal_names_the_constraint_and_an_offer_that_is_then_accepted(
+    cli: Cli, topology_file: Path, intent_file: Path, intent_text: str
+) -> None:
+    intent_file.write_text(intent_text.replace("delay: 20ms", "delay: 1ms"), encoding="utf-8")
+    (decision,) = plan(cli, topology_file, "-f", str(intent_file), expect=3)["decisions"]
+    reason = decision["reasons"][0]
+    assert (reason["constraint"], reason["required"], reason["unit"]) == ("delay", 1.0, "ms")
+    assert reason["available"] > 2.5
+    offer = decision["offers"][0]
+    taken = intent_text.replace("delay: 20ms", f"delay: {offer['delay_ms']}ms")
+    intent_file.write_text(taken, encoding="utf-8")
+    plan(cli, topology_file, "-f", str(intent_file))
+
+
+def test_bandwidth_is_refused_when_the_ledger_is_full(
+    cli: Cli, topology_file: Path, intent_file: Path, intent_text: str
+) -> None:
+    big = intent_text.replace("40Mbps", "600Mbps")
+    intent_file.write_text(big + "---\n" + big.replace("or1-surgery", "or2-surgery"), encoding="utf-8")
+    first, second = plan(cli, topology_file, "-f", str(intent_file), expect=3)["decisions"]
+    assert (first["decision"], second["decision"]) == ("admitted", "refused")
+    assert second["reasons"][0]["constraint"] == "bandwidth"
+    assert second["reasons"][0]["required"] == 600.0
+
+
+def test_the_same_input_gives_the_same_bytes(cli: Cli, topology_file: Path, intent_file: Path) -> None:
+    runs = {
+        cli("plan", "-t", str(topology_file), "-f", str(intent_file), "-o", "json", env={"PYTHONHASHSEED": seed}).out
+        for seed in ("1", "2", "3")
+    }
+    assert len(runs) == 1
+
+
+def test_yaml_says_what_json_says(cli: Cli, topology_file: Path, intent_file: Path) -> None:
+    document = plan(cli, topology_file, "-f", str(intent_file))
+    assert yaml.safe_load(cli("plan", "-t", str(topology_file), "-f", str(intent_file), "-o", "yaml").out) == document
+
+
+def test_the_table_shows_paths_reasons_and_offers(cli: Cli, topology_file: Path, intent_file: Path) -> None:
+    text = cli("plan", "-t", str(topology_file), "-f", str(intent_file)).out
+    for part in ("or1-surgery", "admitted", "county city province", "primary", "backup", "40 of 40 Mbit/s"):
+        assert part in text
+    line = "remote surgery county/or-1 -> province/console-3: 1 ms, 99.99%"
+    ran = cli("plan", "-t", str(topology_file), line)
+    assert ran.code == 3
+    assert "refused: delay" in ran.out
+    assert "would be accepted: delay" in ran.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["remote surgery county/or-1 -> province/console-3: 20 ms, 99.99%"],
+        ["远程手术 county/or-1 → province/console-3：20 毫秒，99.99%"],
+        ["remote surgery: 20 ms, 99.99%", "--from", "county/or-1", "--to", "province/console-3"],
+    ],
+)
+def test_one_line_is_an_intent(cli: Cli, topology_file: Path, arguments: list[str]) -> None:
+    document = plan(cli, topology_file, *arguments, "--name", "or1")
+    (decision,) = document["decisions"]
+    assert (decision["name"], decision["decision"]) == ("or1", "admitted")
+    assert any("bandwidth" in text for text in decision["assumptions"])
+
+
+def test_a_line_without_endpoints_lists_those_that_fit(cli: Cli, topology_file: Path) -> None:
+    ran = cli("plan", "-t", str(topology_file), "remote surgery: 20 ms, 99.99%")
+    assert ran.code == 2
+    assert "county/or-1" in ran.err
+    assert "province/console-3" in ran.err
+
+
+def test_intents_come_from_stdin_and_from_several_files(
+    cli: Cli, topology_file: Path, intent_file: Path, intent_text: str
+) -> None:
+    second = intent_text.replace("or1-surgery", "or2-surgery")
+    document = plan(cli, topology_file, "-f", str(intent_file), "-f", "-", stdin=second)
+    assert [decision["name"] for decision in document["decisions"]] == ["or1-surgery", "or2-surgery"]
+
+
+def test_cernet_with_explicit_defaults(cli: Cli, tmp_path: Path) -> None:
+    """The Topology Zoo states neither capacity nor availability: without defaults there is nothing to promise."""
+    line = ["remote consultation: 150 ms, 99.9%", "--from", "0", "--to", "30"]
+    defaults = ["--default-capacity", "10Gbps", "--default-availability", "99.99%"]
+    (admitted,) = plan(cli, "cernet", *line, *defaults)["decisions"]
+    assert admitted["decision"] == "admitted"
+    (refused,) = plan(cli, "cernet", *line, expect=3)["decisions"]
+    assert refused["reasons"][0]["constraint"] == "unknown-data"
+
+
+def test_a_batch_can_be_optimized(cli: Cli, topology_file: Path, intent_file: Path) -> None:
+    document = plan(cli, topology_file, "-f", str(intent_file), "--optimize")
+    assert document["decisions"][0]["decision"] == "admitted"
+
+
+def test_a_cut_off_part_loads_with_a_warning_and_is_unreachable(
+    call: Cli, topology_file: Path, intent_file: Path
+) -> None:
+    text = topology_file.read_text(encoding="utf-8")
+    kept = [line for line in text.splitlines() if "{id: l2" not in line and "{id: l3" not in line]
+    topology_file.write_text("\n".join(kept), encoding="utf-8")
+    ran = call("plan", "-t", str(topology_file), "-f", str(intent_file), "-o", "json")
+    assert ran.code == 3
+    assert "warning" in ran.err
+    assert json.loads(ran.out)["decisions"][0]["reasons"][0]["constraint"] == "unreachable"
+
+
+def test_a_link_without_figures_loads_with_a_warning_and_carries_no_promise(
+    call: Cli, topology_file: Path, intent_file: Path
+) -> None:
+    text = topology_file.read_text(encoding="utf-8")
+    for figures in (", length: 300km, availability: 0.9997", ", length: 700km, availability: 0.9997"):
+        text = text.replace(figures, "")
+    topology_file.write_text(text, encoding="utf-8")
+    ran = call("plan", "-t", str(topology_file), "-f", str(intent_file), "-o", "json")
+    assert ran.code == 3
+    assert "l2" in ran.err
+    constraints = {reason["constraint"] for reason in json.loads(ran.out)["decisions"][0]["reasons"]}
+    assert "unknown-data" in constraints
+
+
+BAD_INTENTS = {
+    "unknown service": ("service: remote-surgery", "service: remote-surgry", "spec.service"),
+    "unknown endpoint": ("[county/or-1]", "[county/or-9]", "spec.from"),
+    "unknown unit": ("20ms", "20lightyears", "spec.objectives.delay"),
+    "bare number": ("delay: 20ms", "delay: 20", "spec.objectives.delay"),
+    "impossible availability": ("99.99%", "100.5%", "spec.objectives.availability"),
+    "delay of zero": ("20ms", "0ms", "spec.objectives.delay"),
+    "negative bandwidth": ("40Mbps", "-40Mbps", "spec.objectives.bandwidth"),
+    "unknown field": ("objectives:", "objektives:", "spec.objektives"),
+    "to itself": ("[province/console-3]", "[county/or-1]", "spec.to"),
+    "wrong version": ("carelane/v1", "carelane/v9", "apiVersion"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INTENTS)
+def test_a_bad_intent_is_located(
+    call: Cli, topology_file: Path, intent_file: Path, intent_text: str, case: str
+) -> None:
+    """In the second of two documents, so that the line is not right by chance."""
+    before, after, field = BAD_INTENTS[case]
+    second = intent_text.replace("or1-surgery", "or2-surgery").replace(before, after)
+    text = intent_text + "---\n" + second
+    intent_file.write_text(text, encoding="utf-8")
+    ran = call("plan", "-t", str(topology_file), "-f", str(intent_file), "-o", "json")
+    assert ran.code == 2
+    assert ran.out == ""
+    line = text.count("\n", 0, text.rindex(after)) + 1
+    assert f"{intent_file}:{line}: {field}" in ran.err
+
+
+def test_duplicate_names_are_refused_in_one_file_and_across_files(
+    call: Cli, topology_file: Path, intent_file: Path, intent_text: str, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(intent_text, encoding="utf-8")
+    ran = call("plan", "-t", str(topology_file), "-f", str(intent_file), "-f", str(other))
+    assert ran.code == 2
+    assert str(other) in ran.err
+    intent_file.write_text(intent_text + "---\n" + intent_text, encoding="utf-8")
+    ran = call("plan", "-t", str(topology_file), "-f", str(intent_file))
+    assert ran.code == 2
+    assert "or1-surgery" in ran.err
+
+
+BAD_TOPOLOGIES = {
+    "capacity of zero": ("capacity: 1Gbps, length: 300km", "capacity: 0Gbps, length: 300km", "spec.links[1].capacity"),
+    "dangling link": ("b: province, capacity: 1Gbps, length: 300km", "b: nowhere, capacity: 1Gbps", "spec.links[1].b"),
+    "unknown unit": ("length: 300km", "length: 300leagues", "spec.links[1].length"),
+    "duplicate node": ("{id: city,", "{id: county,", "spec.nodes[1].id"),
+    "duplicate link": ("{id: l2,", "{id: l1,", "spec.links[1].id"),
+    "endpoint nowhere": ("node: province", "node: nowhere", "spec.endpoints[1].node"),
+    "bad address": ("10.1.0.13/32", "10.1.0.1333/32", "spec.endpoints[1].address"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TOPOLOGIES)
+def test_a_bad_topology_is_located(call: Cli, topology_file: Path, intent_file: Path, case: str) -> None:
+    before, after, field = BAD_TOPOLOGIES[case]
+    text = topology_file.read_text(encoding="utf-8")
+    assert before in text
+    topology_file.write_text(text.replace(before, after), encoding="utf-8")
+    ran = call("plan", "-t", str(topology_file), "-f", str(intent_file), "-o", "json")
+    assert ran.code == 2
+    line = text.count("\n", 0, text.index(before)) + 1
+    assert f"{topology_file}:{line}: {field}" in ran.err
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (BOMB, "alias"),
+        ("[" * 5000, "nest"),
+        ("\x00\x01", "YAML"),
+        ("a: b: c", "YAML"),
+        ("- 1\n- 2\n", "mapping"),
+        ("", "no intents"),
+        ("!!python/object/apply:os.system ['true']", ""),
+    ],
+)
+def test_hostile_yaml_ends_quickly_and_plainly(
+    call: Cli, topology_file: Path, tmp_path: Path, text: str, says: str
+) -> None:
+    path = tmp_path / "hostile.yaml"
+    path.write_text(text, encoding="utf-8")
+    for arguments in (["-t", str(topology_file), "-f", str(path)], ["-t", str(path), "-f", str(path)]):
+        ran = call("plan", *arguments)
+        assert ran.code == 2
+        assert str(path) in ran.err
+    assert says in call("plan", "-t", str(topology_file), "-f", str(path)).err
+
+
+def test_ten_megabytes_are_too_much(call: Cli, topology_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "large.yaml"
+    path.write_text("a: b\n" * 2_000_001, encoding="utf-8")
+    for arguments in (["-t", str(topology_file), "-f", str(path)], ["-t", str(path), "x"]):
+        ran = call("plan", *arguments)
+        assert ran.code == 2
+        assert "larger than 8 MiB" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-f", "nowhere.yaml"], "nowhere.yaml"),
+        (["-f", "/"], "cannot read"),
+        ([], "no intents"),
+        (["line", "-f", "x.yaml"], "give one of them"),
+        (["-f", "x.yaml", "--from", "a"], "--from"),
+        (["x", "--default-capacity", "10"], "--default-capacity"),
+        (["x", "--default-availability", "many"], "--default-availability"),
+        (["fly me to the moon: 20 ms"], "column 15"),
+        (["flying doctors: 20 ms"], "flying doctors"),
+        (["remote surgery county/or-1 -> province/console-3: 20 parsecs"], "parsecs"),
+    ],
+)
+def test_bad_arguments_are_bad_input(call: Cli, topology_file: Path, arguments: list[str], says: str) -> None:
+    ran = call("plan", "-t", str(topology_file), *arguments)
+    assert ran.code == 2
+    assert says in ran.err

@@ -1,0 +1,53 @@
+"""Discovery frames: only our own, unaltered, count."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from carelane.controller.southbound.openflow._discovery import Discovery
+
+
+def discovery(expiry_s: float = 60) -> Discovery:
+    return Discovery(lambda: None, interval_s=60, expiry_s=expiry_s)
+
+
+def test_a_frame_of_ours_is_a_link() -> None:
+    ours = discovery()
+    frame = ours.frame(0xFFFFFFFFFFFFFFFF, 5)
+    assert len(frame) >= 60
+    assert ours.receive(2, 7, frame)
+    assert ours.links() == [((0xFFFFFFFFFFFFFFFF, 5), (2, 7))]
+
+
+def test_foreign_and_forged_frames_are_ignored() -> None:
+    ours, theirs = discovery(), discovery()
+    frame = ours.frame(1, 5)
+    assert not ours.receive(2, 7, theirs.frame(1, 5))
+    for position in range(12, len(frame)):
+        altered = bytearray(frame)
+        altered[position] ^= 1
+        ours.receive(2, 7, bytes(altered))
+    # What is not signed (chassis, port and TTL texts, padding) may differ; what a link is made of may not.
+    assert set(ours.links()) <= {((1, 5), (2, 7))}
+
+
+@pytest.mark.parametrize("cut", range(0, 60, 3))
+def test_cut_frames_are_ignored(cut: int) -> None:
+    ours = discovery()
+    assert not ours.receive(2, 7, ours.frame(1, 5)[:cut])
+
+
+def test_links_expire_and_are_forgotten() -> None:
+    brief = discovery(expiry_s=0.02)
+    brief.receive(2, 7, brief.frame(1, 5))
+    time.sleep(0.05)
+    assert brief.links() == []
+    ours = discovery()
+    for sender, receiver in (((1, 5), (2, 7)), ((2, 7), (1, 5)), ((3, 1), (2, 8))):
+        ours.receive(*receiver, ours.frame(*sender))
+    ours.forget(2, 8)
+    assert len(ours.links()) == 2
+    ours.forget(1)
+    assert ours.links() == []
