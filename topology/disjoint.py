@@ -244,9 +244,9 @@ def _augment(
     """One augmenting path as (arc, added or taken back), or None."""
     source, target = ends
     links, nodes = avoid
-    start = (source, True)  # (node, whether at its exit side)
+    start: tuple[int, bool] = (source, True)  # (node, whether at its exit side)
     came: dict[tuple[int, bool], tuple[tuple[int, bool], tuple[int, bool] | None]] = {start: (start, None)}
-    queue = [start]
+    queue: list[tuple[int, bool]] = [start]
     for node, at_exit in queue:
         moves: list[tuple[tuple[int, bool], tuple[int, bool] | None]] = []
         occupied = node in before and node != target

@@ -30,7 +30,7 @@ from carelane.controller.pipeline.relax import (
     worst_delay_ps,
 )
 from carelane.controller.pipeline.requirement import Pair, Requirement
-from carelane.controller.pipeline.rounding import DELAY_STEP_PS, offered_delay_s
+from carelane.controller.pipeline.rounding import DELAY_STEP_PS, mbps, offered_delay_s
 from carelane.controller.pipeline.slice_plan import Constraint, Offer, Reason
 from carelane.controller.pipeline.why import constraint_reason
 from carelane.topology.ledger import CapacityLedger
@@ -44,6 +44,8 @@ _DETOUR_S = 100.0
 _NAMED = 8
 _TOGETHER: tuple[Constraint, ...] = ("delay", "jitter", "loss", "bandwidth", "availability", "disjointness")
 """Order of reasons that must give together: physics before resources."""
+
+_FIRST_KEPT: tuple[Constraint, ...] = ("disjointness", "loss", "jitter", "availability", "bandwidth", "delay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def _unknown(trial: Trial, suspect: Requirement, requirement: Requirement) -> tu
         ("availability", "delay", "jitter"),
     )
     for group in dropped:
-        names = [name for name in group if name in in_force(requirement)]
+        names: list[Constraint] = [name for name in group if name in in_force(requirement)]
         variant = requirement
         for name in names:
             variant = drop(variant, name)
@@ -162,7 +164,7 @@ def _constrained(
 ) -> tuple[list[Reason], list[Offer]]:
     """Reasons found on `suspect` (the site that fails, or all), offers for the whole requirement."""
     held = in_force(suspect)
-    alone = [constraint for constraint in held if _helps(trial, suspect, (constraint,))]
+    alone: list[Constraint] = [constraint for constraint in held if _helps(trial, suspect, (constraint,))]
     if not alone:
         together = _smallest_set(trial, suspect, held)
         reasons = [
@@ -179,7 +181,18 @@ def _constrained(
             offers += _offer(trial, found, "protection" if constraint == "disjointness" else constraint)
         if found is not None and constraint == "delay":
             offers += _unhurried(trial, requirement, found)
-    return reasons, offers or _last_resort(trial, requirement)
+    return _bounds_first(reasons, suspect), offers or _last_resort(trial, requirement)
+
+
+def _bounds_first(reasons: list[Reason], requirement: Requirement) -> list[Reason]:
+    """Bandwidth comes last where the rate asked for would fit, and only a tight bound needs more."""
+    site_bps = requirement.forward_bps or requirement.reverse_bps
+
+    def boosted(reason: Reason) -> bool:
+        fits = isinstance(reason.available, float) and reason.available >= mbps(site_bps)
+        return reason.constraint == "bandwidth" and fits
+
+    return sorted(reasons, key=boosted)
 
 
 def _last_resort(trial: Trial, requirement: Requirement) -> list[Offer]:
@@ -206,9 +219,9 @@ def _smallest_set(
     trial: Trial, requirement: Requirement, held: Sequence[Constraint], more_capacity: bool = True
 ) -> list[Constraint]:
     """A set that helps when loosened together, and no smaller part of it does."""
-    chosen = list(held)
-    for constraint in ("disjointness", "loss", "jitter", "availability", "bandwidth", "delay"):
-        rest = [other for other in chosen if other != constraint]
+    chosen: list[Constraint] = list(held)
+    for constraint in _FIRST_KEPT:
+        rest: list[Constraint] = [other for other in chosen if other != constraint]
         if constraint in chosen and _helps(trial, requirement, rest, more_capacity):
             chosen = rest
     return [constraint for constraint in _TOGETHER if constraint in chosen]

@@ -21,18 +21,19 @@ ratios = st.sampled_from([0.0, 0.1, 0.5, 0.9, 0.996, 1.0])
 def test_equals_the_sum_over_all_states(values: list[float], group: float, members: frozenset[int]) -> None:
     """Two nodes, four parallel links of which some share a duct, three paths that use one link each."""
     duct = frozenset({"duct"})
+    duct_of = [duct if k in members else frozenset[str]() for k in range(4)]
     topology = Topology(
         "t",
         MappingProxyType({"a": Node("a", 1, values[0]), "b": Node("b", 2, values[1])}),
         MappingProxyType(
             {
-                f"l{k}": Link(f"l{k}", "a", "b", k, k, availability=values[2 + k], risk_groups=duct if k in members else frozenset())
+                f"l{k}": Link(f"l{k}", "a", "b", k, k, availability=values[2 + k], risk_groups=duct_of[k])
                 for k in range(4)
             }
         ),
         MappingProxyType({}),
         MappingProxyType({"duct": RiskGroup("duct", group)}),
-    )  # fmt: skip
+    )
     total = Fraction(0)
     figures = [*values, group]
     for state in product((True, False), repeat=7):

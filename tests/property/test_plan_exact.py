@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import combinations, permutations
 from types import MappingProxyType
+from typing import Any
 
 import networkx as nx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carelane.controller.pipeline import plan
-from carelane.controller.pipeline.requirement import Objectives, Pair, Requirement
+from carelane.controller.pipeline.requirement import Objectives, Pair, Protection, Requirement
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Endpoint, Link, Node, RiskGroup, Topology
 
 MBPS = 10**6
+PROTECTIONS: list[Protection] = ["auto", "required", "none"]
 Path = tuple[tuple[str, ...], tuple[str, ...]]
 
 
@@ -75,11 +77,23 @@ def networks(draw: st.DrawFn) -> Topology:
     return network(nodes, links, groups)
 
 
-def requirement(topology: Topology, rate_bps: int, objectives: Objectives, protection: str) -> Requirement:
+def requirement(topology: Topology, rate_bps: int, objectives: Objectives, protection: Protection) -> Requirement:
     pair = Pair(topology.endpoints["s"], topology.endpoints["t"])
     return Requirement(
-        "x", "t", "s", "standard", 1, "point-to-point", (pair,), rate_bps, rate_bps // 2, 3000, 1500, objectives, protection
-    )  # fmt: skip
+        "x",
+        "t",
+        "s",
+        "standard",
+        1,
+        "point-to-point",
+        (pair,),
+        rate_bps,
+        rate_bps // 2,
+        3000,
+        1500,
+        objectives,
+        protection,
+    )
 
 
 @st.composite
@@ -93,7 +107,7 @@ def cases(draw: st.DrawFn) -> tuple[Topology, Requirement]:
         round_trip=draw(st.integers(0, 3)) == 0,
     )
     rate = draw(st.sampled_from([2, 10, 10, 40])) * MBPS
-    return topology, requirement(topology, rate, objectives, draw(st.sampled_from(["auto", "required", "none"])))
+    return topology, requirement(topology, rate, objectives, draw(st.sampled_from(PROTECTIONS)))
 
 
 # --- the oracle: the definitions of the contract, written down once more, without any search ---
@@ -105,7 +119,8 @@ def simple_paths(topology: Topology) -> Iterator[Path]:
     for link in topology.links.values():
         graph.add_edge(link.a, link.b, key=link.id)
     first, last = topology.endpoints["s"].node, topology.endpoints["t"].node
-    for edges in nx.all_simple_edge_paths(graph, first, last):
+    found: Any = nx.all_simple_edge_paths(graph, first, last)
+    for edges in found:
         yield (first, *(edge[1] for edge in edges)), tuple(edge[2] for edge in edges)
 
 
@@ -255,7 +270,7 @@ def test_every_offer_when_filed_is_admitted(case: tuple[Topology, Requirement], 
         assert plan(topology, [Requirement(**asked)], ledger).decisions[0].admitted, offer
 
 
-def fields(item: Requirement) -> dict[str, object]:
+def fields(item: Requirement) -> dict[str, Any]:
     return {name: getattr(item, name) for name in Requirement.__slots__}
 
 
@@ -269,7 +284,7 @@ def test_floors_never_sum_to_more_than_a_port_has(topology: Topology, rates: lis
         for index, rate in enumerate(rates)
     ]
     result = plan(topology, wanted)
-    for (node, name), _ in result.ledger.floors.items():
+    for node, name in result.ledger.floors:
         capacity = (
             topology.links[name].capacity_bps if name in topology.links else topology.endpoints[name].capacity_bps
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from types import MappingProxyType
 
@@ -14,7 +15,7 @@ from carelane.topology.paths import Route
 
 
 def topology(
-    links: dict[str, tuple[str, str, float | None, frozenset[str]]],
+    links: Mapping[str, tuple[str, str, float | None, frozenset[str]]],
     node_availability: float | None = 1.0,
     groups: tuple[RiskGroup, ...] = (),
 ) -> Topology:
@@ -34,12 +35,8 @@ NONE: frozenset[str] = frozenset()
 
 
 def test_five_edge_bridge() -> None:
-    bridge = topology(
-        {
-            name: (*ends, 0.9, NONE)
-            for name, ends in {"sa": "sa", "sb": "sb", "ab": "ab", "at": "at", "bt": "bt"}.items()
-        }
-    )
+    edges = ("sa", "sb", "ab", "at", "bt")
+    bridge = topology({edge: (edge[0], edge[1], 0.9, NONE) for edge in edges})
     paths = [
         Route(("s", "a", "t"), ("sa", "at")),
         Route(("s", "b", "t"), ("sb", "bt")),
@@ -52,7 +49,7 @@ def test_five_edge_bridge() -> None:
 
 @pytest.mark.parametrize(("count", "expected"), [(2, 0.999857), (3, 0.9999983)])
 def test_disjoint_three_hop_paths_of_links_failing_at_four_per_mille(count: int, expected: float) -> None:
-    links = {}
+    links: dict[str, tuple[str, str, float | None, frozenset[str]]] = {}
     paths = []
     for k in range(count):
         nodes = ("s", f"a{k}", f"b{k}", "t")
@@ -65,7 +62,11 @@ def test_disjoint_three_hop_paths_of_links_failing_at_four_per_mille(count: int,
 
 def test_a_risk_group_counts_once_for_a_path_and_is_shared_by_paths() -> None:
     duct = frozenset({"duct"})
-    shared = topology({"x": ("a", "b", 0.9, duct), "y": ("b", "c", 0.9, duct), "z": ("a", "c", 0.9, duct)}, 1.0, (RiskGroup("duct", 0.5),))  # fmt: skip
+    shared = topology(
+        {"x": ("a", "b", 0.9, duct), "y": ("b", "c", 0.9, duct), "z": ("a", "c", 0.9, duct)},
+        1.0,
+        (RiskGroup("duct", 0.5),),
+    )
     long, short = Route(("a", "b", "c"), ("x", "y")), Route(("a", "c"), ("z",))
     assert exact_availability(shared, [long]) == Fraction("0.81") / 2
     assert exact_availability(shared, [long, short]) == (1 - Fraction("0.19") * Fraction("0.1")) / 2

@@ -104,7 +104,7 @@ def test_exhausted_effort_is_told() -> None:
 
 @pytest.mark.parametrize("names", [["s-a", "a-t"], ["a-t", "s-a"]])
 def test_order_of_declaration_makes_no_difference(names: list[str]) -> None:
-    made = graph({name: (1.0, 9) for name in [*names, "s-b", "b-t"]})
+    made = graph(dict.fromkeys([*names, "s-b", "b-t"], (1.0, 9)))
     route = best_route(query(made), Effort(100))
     assert route is not None
     assert route.nodes == ("s", "a", "t")

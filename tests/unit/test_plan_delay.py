@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import count
 from heapq import heappop, heappush
+from itertools import count
 
 import pytest
 from hypothesis import given, settings
@@ -76,8 +76,12 @@ def test_the_smallest_rate_is_the_smallest(size: int, budget: int) -> None:
 
 
 @given(
-    st.integers(1000, 10**6), st.integers(1000, 10**6), st.integers(10**6, 10**11), st.integers(1, 10**8), st.integers(1, 10**8)
-)  # fmt: skip
+    st.integers(1000, 10**6),
+    st.integers(1000, 10**6),
+    st.integers(10**6, 10**11),
+    st.integers(1, 10**8),
+    st.integers(1, 10**8),
+)
 def test_round_trip_rates_keep_the_budget_whenever_that_is_possible(
     a: int, b: int, budget: int, x: int, y: int
 ) -> None:
