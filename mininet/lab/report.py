@@ -70,6 +70,19 @@ class Report:
         """Plot delays of several flows, over time and as distributions, with the promise as a line."""
         self._plots.append((name, title, tuple(curves), promised_s))
 
+    def side_by_side(self) -> list[str]:
+        """A line for every objective of every intent: promised, and the worst figure in each of the two modes."""
+        rows = [("INTENT", "OBJECTIVE", "PROMISED", "MEASURED, WORST", "VERDICT", "WITHOUT CARELANE", "VERDICT")]
+        for intent, objective in dict.fromkeys((verdict.intent, verdict.objective) for verdict in self.objectives):
+            kept, other = (
+                [v for v in verdicts if (v.intent, v.objective) == (intent, objective)]
+                for verdicts in (self.objectives, self.comparisons)
+            )
+            promised = f"{kept[0].promised:g} {kept[0].unit}"
+            rows.append((intent, objective, promised, *_worst(kept), *_worst(other)))
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
     def to_json(self) -> dict[str, Any]:
         """The contents of report.json."""
         return {
@@ -104,6 +117,18 @@ class Report:
         target.write_text(json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (folder / "index.html").write_text(_page(self, images), encoding="utf-8")
         return target
+
+
+def _worst(verdicts: Sequence[Verdict]) -> tuple[str, str]:
+    if not verdicts:
+        return "-", "-"
+    worst = max(verdicts, key=lambda verdict: verdict.measured)  # a delay, a jitter, a loss: larger is worse
+    if worst.objective == "bandwidth":
+        worst = min(verdicts, key=lambda verdict: verdict.measured)
+    samples = sum(verdict.samples for verdict in verdicts)
+    broken = sum(not verdict.passed for verdict in verdicts)
+    verdict = f"BROKEN in {broken} of {len(verdicts)}" if broken else "kept"
+    return f"{worst.measured:.4g} {worst.unit} of {samples} samples", verdict
 
 
 def _page(report: Report, images: list[tuple[str, Path]]) -> str:

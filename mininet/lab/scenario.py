@@ -82,12 +82,8 @@ def run(
     report = chosen.run(ScenarioContext(substrate, seed, say))
     report.duration_s = time.monotonic() - started
     target = report.write(report_dir)
-    for verdict in (*report.objectives, *report.comparisons):
-        word = "kept" if verdict.passed else "BROKEN"
-        say(
-            f"{verdict.mode}: {verdict.intent} {verdict.objective} promised {verdict.promised:g} {verdict.unit}, "
-            f"measured {verdict.measured:.6g} {verdict.unit} in {verdict.samples} samples: {word}"
-        )
+    for line in report.side_by_side():
+        say(line)
     for check in report.checks:
         say(f"check: {check.name}: {check.detail}: {'yes' if check.passed else 'NO'}")
     say(f"report: {target}")

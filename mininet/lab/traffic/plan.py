@@ -22,6 +22,10 @@ class Bucket:
     burst_bytes: int
 
 
+# 220 bytes and an Ethernet header every 20 ms; two packets of depth, so that a sender that was late does not burst.
+_VOICE = Bucket(100_000, 2 * 234)
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
     """One stream of packets between two hosts.
@@ -97,7 +101,7 @@ def join_consultation(
         bucket = (buckets or {}).get(station)
         common = {"source": station, "target": centre, "start_s": start_s, "duration_s": duration_s}
         flows.append(Flow(f"{station}/screen", model=screen(rate_bps), dscp=dscp, bucket=bucket, **common))  # type: ignore[arg-type]
-        flows.append(Flow(f"{station}/audio", model=AUDIO, dscp=audio_dscp, **common))  # type: ignore[arg-type]
+        flows.append(Flow(f"{station}/audio", model=AUDIO, dscp=audio_dscp, bucket=_VOICE, **common))  # type: ignore[arg-type]
     return tuple(flows)
 
 
