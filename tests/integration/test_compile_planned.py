@@ -6,7 +6,6 @@ from ipaddress import ip_network
 
 import pytest
 
-pytest.importorskip("carelane.controller.pipeline.planner", reason="the planner is not there yet")
 
 from carelane.controller.pipeline import plan, resolve
 from carelane.controller.pipeline.compile import compile_program
