@@ -188,8 +188,8 @@ def _precedence(cell: Cell, say: Callable[[str], None]) -> list[str]:
     """Give the guest a processor of its own, before the host's ordinary work.
 
     User-mode Linux is several host processes that take turns. Kept on one processor a system call of the guest costs
-    20 us; let loose on two it costs 140 to 440 us (measured, see mininet/README.md). Real-time, or the host's pauses are
-    measured as network delay; but only on a processor that no other lab holds, and never on the last one.
+    20 us; let loose on two it costs 140 to 440 us (measured, see mininet/README.md). Real-time, or the host's pauses
+    are measured as network delay; but only on a processor that no other lab holds, and never on the last one.
     """
     processors = sorted(os.sched_getaffinity(0))
     realtime = ["chrt", "--fifo", "1"]

@@ -161,10 +161,11 @@ def test_kernel_check_measures_a_queue_that_works_and_one_that_is_missing() -> N
     report = KernelCheck(seconds=2.0).run(ScenarioContext(None, seed=1, say=lambda _: None))
     # Verdicts depend on how busy the machine is, and no test may; what queueing does is far beyond that.
     by_mode = {(verdict.mode, verdict.objective): verdict for verdict in (*report.objectives, *report.comparisons)}
-    assert all(verdict.samples == 2000 for verdict in by_mode.values())
+    assert by_mode["queue", "delay"].samples == by_mode["idle", "delay"].samples == 2000
     assert by_mode["queue", "loss"].passed
     assert all(check.passed for check in report.checks)
-    assert by_mode["no-queue", "delay"].over_noise > 1000
+    assert by_mode["no-queue", "delay"].over_noise > 0.9 * by_mode["no-queue", "delay"].samples
+    assert not by_mode["no-queue", "loss"].passed, "the flood overruns the shared queue"
     assert by_mode["queue", "delay"].over_noise < 100
 
 

@@ -19,7 +19,7 @@ from carelane.lab.report import Check, Report
 from carelane.lab.samples import RunSamples
 from carelane.lab.scenario import ScenarioContext
 from carelane.lab.traffic.models import HAPTIC, Periodic, flood
-from carelane.lab.traffic.plan import Flow, TrafficPlan
+from carelane.lab.traffic.plan import Bucket, Flow, TrafficPlan
 
 __all__ = ["NETWORK", "KernelCheck"]
 
@@ -70,7 +70,18 @@ class KernelCheck:
         return report
 
     def _measure(self, lab: Lab, context: ScenarioContext, dscp: int, *, flooded: bool) -> RunSamples:
-        haptic = Flow(_FLOW, "or-1", "console", HAPTIC, dscp=dscp, start_s=1.0, duration_s=self.seconds, realtime=True)
+        haptic = Flow(
+            _FLOW,
+            "or-1",
+            "console",
+            HAPTIC,
+            dscp=dscp,
+            start_s=1.0,
+            duration_s=self.seconds,
+            realtime=True,
+            # After a pause of the machine the sender must not pour out what it missed: no device would.
+            bucket=Bucket(rate_bps=1_000_000, burst_bytes=1514),
+        )
         # The first packet of a flow visits each switch's daemon, in life as here; that is set-up, not the stream.
         opening = Periodic(period_s=0.1, ip_bytes=88)
         first = Flow("opening", "or-1", "console", opening, dscp=dscp, duration_s=0.8, measured=False)
@@ -102,9 +113,9 @@ def _program(lab: Lab) -> None:
 def _queues(interface: str) -> list[str]:
     rate = f"other_config:max-rate={_RATE_BPS}"
     rest = ["create", "Queue", "other_config:min-rate=10000000", rate, "other_config:priority=7"]
-    # The burst covers 10 ms of haptic packets that a late processor may send at once; OVS's default is one packet.
+    # The stream's own token bucket, in bits; OVS's default is about one packet.
     care = ["create", "Queue", "other_config:min-rate=2000000", rate, "other_config:priority=0"]
-    care.append("other_config:burst=8160")
+    care.append("other_config:burst=24224")
     return [
         *("--", "--id=@rest", *rest),
         *("--", "--id=@care", *care),
