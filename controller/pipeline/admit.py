@@ -227,32 +227,53 @@ class _Embedder:
         down, up = self.shape.down.floor_bps, self.shape.up.floor_bps
         room = room_at(self.room, queues.ports, (self.shape.root, *self.shape.leaves))
 
-        def rates(step: int) -> tuple[int, int]:
-            return (down + step if down else 0), (up + step * up // (down or up) if up else 0)
+        def fits(more: Rates) -> bool:
+            floors = queues.uniform_floors(down and down + more[0], up and up + more[1])
+            return all(floor <= room[port] for port, floor in floors.items())
 
-        def fits(step: int) -> bool:
-            return all(floor <= room[port] for port, floor in queues.uniform_floors(*rates(step)).items())
-
-        def rows(step: int) -> list[Row] | None:
-            delays = queues.bounds(*rates(step))
-            if delays is None:
+        def rows(more: Rates) -> list[Row] | None:
+            bounds = queues.bounds(down and down + more[0], up and up + more[1])
+            if bounds is None:
                 return None
             result = [
                 Row(leaf, role, route, self._propagation_ps(route), *pair)
-                for (leaf, role, route), pair in zip(queues.paths, delays, strict=True)
+                for (leaf, role, route), pair in zip(queues.paths, bounds, strict=True)
             ]
             kept = all(self.limits.kept(row.propagation_ps or 0, row.down, row.up) for row in result)
             return result if kept else None
 
-        if not fits(0):
+        if not fits((0, 0)):
             return None
-        as_asked = rows(0)
+        as_asked = rows((0, 0))
         if as_asked is not None or not self.limits.timed:
             return as_asked
-        highest = _last(fits, max(room.values(), default=0))
-        if rows(highest) is None:
-            return None
-        return rows(highest - _last(lambda less: rows(highest - less) is not None, highest))
+        return rows(
+            _least(_most(fits, max(room.values())), lambda more: rows(more) is not None, self.limits.round_trip)
+        )
+
+
+Rates = tuple[int, int]
+
+
+def _most(fits: Callable[[Rates], bool], limit: int) -> Rates:
+    """The most that can be added to both rates: each by itself, or in step where they stand in each other's way."""
+    down, up = _last(lambda step: fits((step, 0)), limit), _last(lambda step: fits((0, step)), limit)
+    if fits((down, up)):
+        return down, up
+    step = _last(lambda step: fits((min(step, down), min(step, up))), limit)
+    return min(step, down), min(step, up)
+
+
+def _least(most: Rates, keeps: Callable[[Rates], bool], in_step: bool) -> Rates:
+    """The least that `keeps` all bounds, at most `most`: in step for a round trip, else each direction by itself."""
+    if not keeps(most):
+        return most
+    if in_step:
+        highest = max(most)
+        less = _last(lambda less: keeps((min(most[0], highest - less), min(most[1], highest - less))), highest)
+        return min(most[0], highest - less), min(most[1], highest - less)
+    down = most[0] - _last(lambda less: keeps((most[0] - less, most[1])), most[0])
+    return down, most[1] - _last(lambda less: keeps((down, most[1] - less)), most[1])
 
 
 def _last(holds: Callable[[int], bool], limit: int) -> int:

@@ -30,7 +30,7 @@ from carelane.controller.pipeline.relax import (
     worst_delay_ps,
 )
 from carelane.controller.pipeline.requirement import Pair, Requirement
-from carelane.controller.pipeline.rounding import DELAY_STEP_PS, mbps, offered_delay_s
+from carelane.controller.pipeline.rounding import DELAY_STEP_PS, offered_delay_s
 from carelane.controller.pipeline.slice_plan import Constraint, Offer, Reason
 from carelane.controller.pipeline.why import constraint_reason
 from carelane.topology.ledger import CapacityLedger
@@ -40,6 +40,7 @@ from carelane.topology.paths import Effort, PathGraph
 __all__ = ["Explanation", "explain"]
 
 _EFFORT = 300_000
+_SITE_EFFORT = 3_000
 _DETOUR_S = 100.0
 _NAMED = 8
 _TOGETHER: tuple[Constraint, ...] = ("delay", "jitter", "loss", "bandwidth", "availability", "disjointness")
@@ -61,7 +62,7 @@ class Explanation:
 
 def explain(graph: PathGraph, requirement: Requirement, ledger: CapacityLedger) -> Explanation:
     """Reasons and offers for `requirement`, for which `embed` found nothing."""
-    trial = Trial(graph, ledger, Effort(_EFFORT))
+    trial = Trial(graph, ledger, Effort(_EFFORT + _SITE_EFFORT * len(requirement.pairs)))
     cut_off = _cut_off(graph, requirement)
     if cut_off:
         return Explanation(tuple(_unreachable(requirement, leaf) for leaf in cut_off), (), True)
@@ -164,6 +165,8 @@ def _constrained(
 ) -> tuple[list[Reason], list[Offer]]:
     """Reasons found on `suspect` (the site that fails, or all), offers for the whole requirement."""
     held = in_force(suspect)
+    if not _capacity_is_short(trial, suspect):
+        held.remove("bandwidth")
     alone: list[Constraint] = [constraint for constraint in held if _helps(trial, suspect, (constraint,))]
     if not alone:
         together = _smallest_set(trial, suspect, held)
@@ -181,18 +184,19 @@ def _constrained(
             offers += _offer(trial, found, "protection" if constraint == "disjointness" else constraint)
         if found is not None and constraint == "delay":
             offers += _unhurried(trial, requirement, found)
-    return _bounds_first(reasons, suspect), offers or _last_resort(trial, requirement)
+    return reasons, offers or _last_resort(trial, requirement)
 
 
-def _bounds_first(reasons: list[Reason], requirement: Requirement) -> list[Reason]:
-    """Bandwidth comes last where the rate asked for would fit, and only a tight bound needs more."""
-    site_bps = requirement.forward_bps or requirement.reverse_bps
-
-    def boosted(reason: Reason) -> bool:
-        fits = isinstance(reason.available, float) and reason.available >= mbps(site_bps)
-        return reason.constraint == "bandwidth" and fits
-
-    return sorted(reasons, key=boosted)
+def _capacity_is_short(trial: Trial, requirement: Requirement) -> bool:
+    """False where the rates asked for fit, and tight bounds need more than even the empty network has."""
+    relaxed = requirement
+    for constraint in in_force(requirement):
+        if constraint in ("delay", "jitter"):
+            relaxed = loosen(relaxed, constraint)
+    if relaxed == requirement or not trial.possible(relaxed):
+        return True
+    empty = replace(trial, ledger=CapacityLedger())
+    return empty.possible(requirement) or trial.possible(loosen(requirement, "bandwidth"))
 
 
 def _last_resort(trial: Trial, requirement: Requirement) -> list[Offer]:

@@ -36,6 +36,8 @@ __all__ = ["EFFORT", "plan"]
 
 EFFORT = 200_000
 """Search steps for one decision before it is given up as not proven: a few seconds."""
+SITE_EFFORT = 1_000
+"""More of them for each site."""
 
 
 def plan(
@@ -95,7 +97,11 @@ def _in_order(
     trials: dict[int, _Trial] = {}
     admitted = 0
     for index in order:
-        requirement, effort, before = requirements[index], Effort(EFFORT), ledger
+        requirement, effort, before = (
+            requirements[index],
+            Effort(EFFORT + SITE_EFFORT * len(requirements[index].pairs)),
+            ledger,
+        )
         embedding = embed(graph, requirement, ledger, effort)
         if embedding is not None:
             ledger = ledger.with_slice(requirement.name, embedding.floors.items())

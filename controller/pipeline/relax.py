@@ -24,6 +24,7 @@ __all__ = ["Trial", "asked_bps", "drop", "in_force", "loosen", "nearest", "with_
 
 _ENDLESS_S = 1e6
 _CALL_EFFORT = 50_000
+_SITE_EFFORT = 1_000
 _AVAILABILITY_STEPS = 12
 _STEP_BPS = 1000
 
@@ -41,7 +42,7 @@ class Trial:
     unlimited: bool = False
 
     def plan(self, requirement: Requirement, *, unlimited: bool = False) -> Embedding | None:
-        allowed = max(0, min(self.effort.left, _CALL_EFFORT))
+        allowed = max(0, min(self.effort.left, _CALL_EFFORT + _SITE_EFFORT * len(requirement.pairs)))
         call = Effort(allowed)
         found = embed(self.graph, requirement, self.ledger, call, unlimited=unlimited or self.unlimited)
         self.effort.left -= allowed - max(call.left, 0)

@@ -449,3 +449,23 @@ def test_the_same_input_gives_the_same_bytes_whatever_the_hash_seed() -> None:
         for seed in ("0", "1")
     }
     assert len(outputs) == 1
+
+
+def test_only_the_direction_that_needs_more_gets_more() -> None:
+    """The receivers' bursts meet on the way back; the one copy on the way out is alone."""
+    topology = network(TREE, ends="s x y z")
+    easy = decide(topology, ask(topology, to="x/1 y/1 z/1", rate=5))
+    bound = (easy.paths[0].jitter_bound_s or 0) * 0.9
+    tight = decide(topology, ask(topology, to="x/1 y/1 z/1", rate=5, jitter_s=bound))
+    assert tight.admitted
+    assert {path.reserved_bps for path in tight.paths} == {5 * MBPS}
+    assert all(path.reverse_bps > 5 * MBPS for path in tight.paths)
+
+
+def test_bandwidth_is_no_reason_where_only_the_bound_is_too_tight() -> None:
+    """10 Mbit/s fit easily; 0.3 ms for queueing would take more than the empty link has."""
+    topology = network("l: s t 100Mbps 1ms")
+    decision = decide(topology, ask(topology, rate=10, delay_s=0.0013))
+    assert [reason.constraint for reason in decision.reasons] == ["delay"]
+    assert decision.offers[0].delay_s is not None
+    assert decide(topology, ask(topology, rate=10, delay_s=decision.offers[0].delay_s)).admitted
