@@ -16,16 +16,18 @@ from carelane.lab.cell import WORK
 from carelane.lab.failures import LabError
 from carelane.lab.traffic.models import HAPTIC, TcpTransfer, model_to_json
 from carelane.lab.traffic.packet import SINK_PORT, UDP_PORT
-from carelane.lab.traffic.plan import NOISE_FLOW, TrafficPlan
+from carelane.lab.traffic.plan import NOISE_FLOW, Flow, TrafficPlan
 
 __all__ = ["TrafficRun"]
 
-_REALTIME_PRIORITY = 50
+# Measured flows that are not strict go before bulk: a sender kept from running between reading the clock and the system
+# call would make its own lateness look like the network's. They yield to the switches' daemon (5).
+_PRIORITY = {"realtime": 50, "media": 3, "bulk": 0, "tcp": 0}
 _RECEIVER_PRIORITY = 2
 _BULK_NICE = 5
 _LEAD_S = 1.0  # sources open their sockets in this time
-# Bulk sources wake at most once a millisecond and send what fell due: four packets at 40 Mbit/s.
-_TICK_NS = {"realtime": 0, "bulk": 1_000_000, "tcp": 0}
+# All but strict sources wake at most once a millisecond and send what fell due: four packets at 40 Mbit/s.
+_TICK_NS = {"realtime": 0, "media": 1_000_000, "bulk": 1_000_000, "tcp": 0}
 # A packet may still wait in a full queue: 1000 packets of 1500 bytes take 1.2 s at 10 Mbit/s.
 _DRAIN_S = 1.5
 _NOISE_ID = 0
@@ -49,7 +51,7 @@ class TrafficRun:
         lanes = _lanes(built, plan, noise)
         targets = sorted({flow.target for flow in plan.flows})
         hosts = [_netns(built, target) for target in targets]
-        measured = [entry["id"] for lane in ("realtime", "bulk") for entry in lanes[lane] if entry["measured"]]
+        measured = [entry["id"] for lane in ("realtime", "media", "bulk") for entry in lanes[lane] if entry["measured"]]
         folder = f"{WORK}/runs/{run_id}"
         sink = {"hosts": [*hosts, noise.target], "flows": measured, "folder": folder}
         receivers = [_launch("receiver", [], sink, _RECEIVER_PRIORITY)]
@@ -58,17 +60,17 @@ class TrafficRun:
         senders: list[subprocess.Popen[str]] = []
         for lane, module, arguments in (
             ("realtime", "sender", []),
+            ("media", "sender", []),
             ("bulk", "sender", []),
             ("tcp", "transfer", ["source"]),
         ):
             if lanes[lane]:
-                priority = _REALTIME_PRIORITY if lane == "realtime" else 0
                 senders.append(
                     _launch(
                         module,
                         arguments,
                         {"seed": plan.seed, "flows": lanes[lane], "tick_ns": _TICK_NS[lane]},
-                        priority,
+                        _PRIORITY[lane],
                     )
                 )
         for process in (*receivers, *senders):
@@ -107,14 +109,13 @@ class TrafficRun:
 
 def _lanes(built: BuiltNetwork, plan: TrafficPlan, noise: NoisePath) -> dict[str, list[dict[str, Any]]]:
     """The flows by sending process, numbered from 1 in the plan's order; the noise probe is number 0."""
-    lanes: dict[str, list[dict[str, Any]]] = {"realtime": [], "bulk": [], "tcp": []}
+    lanes: dict[str, list[dict[str, Any]]] = {lane: [] for lane in _PRIORITY}
     for number, (flow, entry) in enumerate(zip(plan.flows, plan.to_json()["flows"], strict=True), start=1):
         entry["id"] = number
         entry["netns"] = _netns(built, flow.source)
         entry["address"] = built.network.host(flow.target).ip
         entry["port"] = UDP_PORT if flow.measured else SINK_PORT
-        is_tcp = isinstance(flow.model, TcpTransfer)
-        lanes["tcp" if is_tcp else "realtime" if flow.realtime else "bulk"].append(entry)
+        lanes[_lane(flow)].append(entry)
     lanes["realtime"].append(
         {
             "id": _NOISE_ID,
@@ -131,6 +132,12 @@ def _lanes(built: BuiltNetwork, plan: TrafficPlan, noise: NoisePath) -> dict[str
         }
     )
     return lanes
+
+
+def _lane(flow: Flow) -> str:
+    if isinstance(flow.model, TcpTransfer):
+        return "tcp"
+    return "realtime" if flow.realtime else "media" if flow.measured else "bulk"
 
 
 def _netns(built: BuiltNetwork, host: str) -> str:

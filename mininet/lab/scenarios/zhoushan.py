@@ -152,8 +152,8 @@ def traffic(seconds: float, seed: int) -> TrafficPlan:
     """The surgery is under way, the floods start two seconds into it, the clinics join one second later."""
     begun, flooded, joined, end = 1.0, 3.0, 4.0, seconds + 1.0
     surgery = [
-        Flow(_TO, PATIENT, SURGEON, HAPTIC, dscp=46, start_s=begun, duration_s=seconds, realtime=True),
-        Flow(_FRO, SURGEON, PATIENT, HAPTIC, dscp=46, start_s=begun, duration_s=seconds, realtime=True),
+        Flow(name, source, target, HAPTIC, 46, begun, seconds, realtime=True, bucket=Bucket(5_200_000, 1_500))
+        for name, source, target in ((_TO, PATIENT, SURGEON), (_FRO, SURGEON, PATIENT))
     ]
     buckets = {station: Bucket(880_000, 6_200) for station in STATIONS}
     clinics = join_consultation(
