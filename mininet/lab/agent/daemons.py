@@ -61,8 +61,12 @@ def prefer_packets() -> bool:
     """Let the kernel's packet thread run before ordinary processes; only for a kernel that is the lab's own.
 
     Under load Linux hands packet work to ksoftirqd, an ordinary process. On one processor at HZ=100 it then waits
-    for the time slices of the senders, and that wait would be measured as network delay.
+    for the time slices of the senders, and that wait would be measured as network delay. Linux also keeps 50 ms of
+    every second from real-time processes: packets would stand still while the flood's ordinary sender fills the queue
+    of received packets (1000 by default) to overflow.
     """
+    Path("/proc/sys/kernel/sched_rt_runtime_us").write_text("-1")
+    Path("/proc/sys/net/core/netdev_max_backlog").write_text("20000")
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
