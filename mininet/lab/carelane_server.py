@@ -13,46 +13,59 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from carelane.lab.cell import CellProcess
+import yaml
+
+from carelane.lab.cell import WORK, CellProcess
 from carelane.lab.failures import LabError
 from carelane.lab.lab import Lab
+from carelane.topology import Topology
+from carelane.topology.dump import to_manifest
 
 __all__ = ["CarelaneServer"]
 
 _READY_TIMEOUT_S = 60.0
 _REST = "http://127.0.0.1:8642"
+_FOLDER = f"{WORK}/product"
 
 
 class CarelaneServer:
-    """One controller with its own database file; start, kill and start again as often as a scenario wants."""
+    """One controller with its own database file; start, kill and start again as often as a scenario wants.
 
-    def __init__(self, lab: Lab, topology: Path, work: Path) -> None:
+    All its files live in the cell, which takes them along when it ends.
+    """
+
+    def __init__(self, lab: Lab, topology: Topology) -> None:
         self.lab = lab
-        self.topology = topology.resolve()
-        self.work = work.resolve()
         self.process: CellProcess | None = None
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("CARELANE_")},
             "CARELANE_URL": _REST,
             "PYTHONUNBUFFERED": "1",
         }
+        lab.cell.path(_FOLDER).mkdir()
+        self._topology = self.put(
+            "topology.yaml", yaml.safe_dump(to_manifest(topology), allow_unicode=True, sort_keys=False)
+        )
+
+    def put(self, name: str, text: str) -> str:
+        """Write a file where the product can read it; gives its path there."""
+        self.lab.cell.path(f"{_FOLDER}/{name}").write_text(text, encoding="utf-8")
+        return f"{_FOLDER}/{name}"
 
     @property
     def log(self) -> Path:
-        """What the controller wrote, appended over restarts."""
-        return self.work / "controller.log"
+        """What the controller wrote, appended over restarts, as seen from outside the cell."""
+        return self.lab.cell.path(f"{_FOLDER}/controller.log")
 
     def start(self, *, switches: int) -> float:
         """Start the controller and wait until it is ready with that many switches; gives the seconds it took."""
         host, port = self.lab.openflow_listen
-        argv = [sys.executable, "-m", "carelane", "up", "--topology", str(self.topology)]
-        argv += ["--database", f"sqlite:///{self.work / 'carelane.db'}"]
+        argv = [sys.executable, "-m", "carelane", "up", "--topology", self._topology]
+        argv += ["--database", f"sqlite:///{_FOLDER}/carelane.db"]
         argv += ["--openflow-host", host, "--openflow-port", str(port), "--ovsdb", self.lab.ovsdb_target]
         begun = time.monotonic()
         with self.log.open("ab") as log:
-            self.process = self.lab.spawn(
-                argv, env=self._environment, cwd=self.work, stdout=log, stderr=subprocess.STDOUT
-            )
+            self.process = self.lab.spawn(argv, env=self._environment, cwd="/", stdout=log, stderr=subprocess.STDOUT)
         while True:
             if self.process.poll() is not None:
                 raise LabError(f"carelane up ended: {self._last_words()}")
@@ -78,9 +91,7 @@ class CarelaneServer:
     def cli(self, *arguments: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
         """Run the command line beside the controller, exactly as a person would; the exit status is the caller's."""
         argv = [sys.executable, "-m", "carelane", *arguments]
-        process = self.lab.spawn(
-            argv, env=self._environment, cwd=self.work, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        process = self.lab.spawn(argv, env=self._environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             out, err = process.communicate(timeout_s)
         except subprocess.TimeoutExpired:

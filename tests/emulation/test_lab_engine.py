@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lab_needs import NEEDS_LAB, skip_without_delay
 
 import carelane
-from carelane.lab.cell import Cell
 from carelane.lab.failures import LabError
 from carelane.lab.lab import Lab
 from carelane.lab.measure import figures
@@ -23,18 +22,10 @@ from carelane.lab.network import LabHost, LabNetwork, LabSwitch, LabWire
 from carelane.lab.plain import plain_flows
 from carelane.lab.scenario import ScenarioContext
 from carelane.lab.scenarios.kernel_check import KernelCheck
-from carelane.lab.substrate import choose
 from carelane.lab.traffic.models import HAPTIC, TcpTransfer, flood
 from carelane.lab.traffic.plan import Bucket, Flow, TrafficPlan
 
-TOOLS = ("ovs-vswitchd", "mnexec", "ip", "tc", "nsenter")
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.ovs,
-    pytest.mark.lab,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(any(shutil.which(t) is None for t in TOOLS), reason="needs Open vSwitch and Mininet"),
-]
+pytestmark = NEEDS_LAB
 
 NETWORK = LabNetwork(
     (LabSwitch("county hospital, east", 0xA1), LabSwitch("province", 2)),
@@ -46,19 +37,9 @@ NETWORK = LabNetwork(
 )
 
 
-def _delay_substrate() -> None:
-    with Cell.open() as cell:
-        try:
-            substrate = choose(cell)
-        except LabError as error:
-            pytest.skip(str(error))
-    if not substrate.has_delay:
-        pytest.skip(f"needs a kernel with Open vSwitch and netem: {substrate.reason}")
-
-
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    _delay_substrate()
+    skip_without_delay()
     with Lab.open() as opened:
         opened.build(NETWORK, controller=False)
         for switch, flows in plain_flows(NETWORK).items():
@@ -157,7 +138,7 @@ def test_userspace_forwards_and_both_cuts_work() -> None:
 
 
 def test_kernel_check_measures_a_queue_that_works_and_one_that_is_missing() -> None:
-    _delay_substrate()
+    skip_without_delay()
     report = KernelCheck(seconds=2.0).run(ScenarioContext(None, seed=1, say=lambda _: None))
     # Verdicts depend on how busy the machine is, and no test may; what queueing does is far beyond that.
     by_mode = {(verdict.mode, verdict.objective): verdict for verdict in (*report.objectives, *report.comparisons)}
@@ -171,6 +152,7 @@ def test_kernel_check_measures_a_queue_that_works_and_one_that_is_missing() -> N
 
 SUPERVISOR = """
 import sys, time
+from carelane.lab.failures import LabError
 from carelane.lab.lab import Lab
 from carelane.lab.network import LabNetwork, LabSwitch
 lab = Lab.open(sys.argv[1] or None)
@@ -203,7 +185,7 @@ def _traces() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("substrate", ["", "userspace"])
 def test_a_killed_supervisor_leaves_nothing(substrate: str) -> None:
-    _delay_substrate()
+    skip_without_delay()
     before = _traces()
     environment = os.environ | {"PYTHONPATH": str(Path(carelane.__file__).parents[1])}
     supervisor = subprocess.Popen(

@@ -8,14 +8,9 @@ undeclared, at the console. The same traffic is first sent over plain forwarding
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
-
-import yaml
 
 from carelane.lab.carelane_server import CarelaneServer
 from carelane.lab.from_topology import lab_network
@@ -31,7 +26,6 @@ from carelane.lab.scenarios.inspect import leftovers, queues_in_kernel
 from carelane.lab.traffic.models import HAPTIC, Periodic, flood
 from carelane.lab.traffic.plan import Bucket, Flow, TrafficPlan, join_consultation
 from carelane.topology import Topology, cut, load_topology
-from carelane.topology.dump import to_manifest
 
 __all__ = ["ZhoushanConsultation", "zhoushan_cut"]
 
@@ -75,12 +69,8 @@ class ZhoushanConsultation:
         with context.open() as lab:
             report = context.report(self.name, lab)
             plain = self._plain(lab, network, context)
-        work = Path(tempfile.mkdtemp(prefix="carelane-demo-"))
-        try:
-            with context.open() as lab:
-                carelane = self._carelane(lab, network, topology, work, context, report)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+        with context.open() as lab:
+            carelane = self._carelane(lab, network, topology, context, report)
         _conclude(report, plain, carelane)
         return report
 
@@ -91,14 +81,12 @@ class ZhoushanConsultation:
         return self._measure(lab, context)
 
     def _carelane(
-        self, lab: Lab, network: LabNetwork, topology: Topology, work: Path, context: ScenarioContext, report: Report
+        self, lab: Lab, network: LabNetwork, topology: Topology, context: ScenarioContext, report: Report
     ) -> RunSamples:
         say = context.say
         say("-- 2 of 4: declare, plan, program")
         lab.build(network, controller=True)
-        declared = work / "topology.yaml"
-        declared.write_text(yaml.safe_dump(to_manifest(topology), allow_unicode=True, sort_keys=False))
-        server = CarelaneServer(lab, declared, work)
+        server = CarelaneServer(lab, topology)
         try:
             say(f"carelane up: {server.start(switches=len(network.switches)):.1f} s until all switches were connected")
             self._declare(server, context, report)
@@ -132,10 +120,9 @@ class ZhoushanConsultation:
         detail = "20 ms there and back over 3700 km: refused for propagation, with an offer"
         report.checks.append(Check("physics is a reason", physics and offer, detail if physics and offer else "not so"))
         manifest = resources.files("carelane.lab.scenarios").joinpath("zhoushan-intents.yaml")
-        target = server.work / "intents.yaml"
-        target.write_text(manifest.read_text(encoding="utf-8"), encoding="utf-8")
+        intents = server.put("intents.yaml", manifest.read_text(encoding="utf-8"))
         say("$ carelane apply -f intents.yaml")
-        say(server.check_cli("apply", "-f", str(target)))
+        say(server.check_cli("apply", "-f", intents))
         say("$ carelane describe surgery")
         say(server.check_cli("describe", "surgery"))
 
