@@ -73,7 +73,8 @@ def _placement(topology: Topology, running: Held) -> Placement:
         ports=tuple(
             PortPlacement(node, number, towards, floor_bps)
             for (node, towards), floor_bps in sorted(running.floors.items())
-            if (number := _port_number(topology, node, towards)) is not None
+            if node  # without a switch: the access line, which the sender loads and no queue of ours shapes
+            and (number := _port_number(topology, node, towards)) is not None
         ),
     )
 
