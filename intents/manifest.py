@@ -6,7 +6,7 @@ file whatever the tenant, because the name alone is what commands, cookies and m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,18 @@ def read_intents(path: str | Path) -> list[ServiceIntent]:
     return load_intents(read_bounded(Path(path), "intents"), str(path))
 
 
-def load_intents(data: bytes | str, file: str = "<text>") -> list[ServiceIntent]:
-    """All intents of YAML text, in order. Raises InputError with file, line and field; then nothing is taken."""
+def load_intents(
+    data: bytes | str, file: str = "<text>", *, beside: Collection[str] = frozenset()
+) -> list[ServiceIntent]:
+    """All intents of YAML text, in order; documents of a kind in `beside` are passed over, others are faults.
+
+    Raises InputError with file, line and field; then nothing is taken.
+    """
     intents: list[ServiceIntent] = []
     lines: dict[str, int] = {}
     for document in load_documents(data, file):
+        if document.kind in beside:
+            continue
         intent = _intent(document)
         place = ("metadata", "name")
         if intent.name in lines:

@@ -24,6 +24,7 @@ from carelane.controller.pipeline.admit import Embedding, Row, embed
 from carelane.controller.pipeline.assumptions import model_assumptions
 from carelane.controller.pipeline.offers import explain
 from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability
 from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, PlanResult
 from carelane.controller.pipeline.totals import demand_bps, totals
 from carelane.errors import InputError
@@ -127,7 +128,7 @@ def _decision(graph: PathGraph, requirement: Requirement, trial: _Trial, beside:
         requirement,
         admitted=True,
         paths=tuple(_path(trial.embedding, row, requirement) for row in trial.embedding.rows),
-        availability=None if availability is None else float(availability),
+        availability=None if availability is None else floor_availability(availability, PROMISED_DIGITS),
         assumptions=assumptions,
         proven=not trial.exhausted,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from carelane.controller.pipeline.rounding import floor_availability, mbps, ms_up
+from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability, mbps, ms_up
 from carelane.controller.pipeline.slice_plan import Decision, Offer, PlannedPath, PlanResult, Reason, Totals
 from carelane.topology.model import Topology
 
@@ -31,7 +31,7 @@ def decision_json(decision: Decision) -> dict[str, Any]:
     return {
         "name": decision.name,
         "decision": "admitted" if decision.admitted else "refused",
-        "availability": None if availability is None else floor_availability(availability),
+        "availability": None if availability is None else floor_availability(availability, PROMISED_DIGITS),
         "paths": [_path(path) for path in decision.paths],
         "reasons": [_reason(reason) for reason in decision.reasons],
         "offers": [_offer(offer) for offer in decision.offers],

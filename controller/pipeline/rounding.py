@@ -6,10 +6,12 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fractions import Fraction
 from math import ceil, floor
 
-__all__ = ["DELAY_STEP_PS", "floor_availability", "mbps", "ms_up", "offered_delay_s", "ratio_up"]
+__all__ = ["DELAY_STEP_PS", "PROMISED_DIGITS", "floor_availability", "mbps", "ms_up", "offered_delay_s", "ratio_up"]
 
 DELAY_STEP_PS = 10**8
 """Offered delays are multiples of 0.1 ms."""
+PROMISED_DIGITS = 12
+"""Of an admitted slice's availability, so that what is shown is still at least what was asked for."""
 
 
 def ms_up(seconds: float) -> float:
@@ -28,10 +30,9 @@ def offered_delay_s(delay_ps: int) -> float:
     return float(Decimal(-(-delay_ps // DELAY_STEP_PS)) / 10_000)
 
 
-def floor_availability(availability: Fraction | float) -> float:
-    """At least seven digits, and four beyond the leading nines, rounded down."""
+def floor_availability(availability: Fraction | float, digits: int = 7) -> float:
+    """At least `digits` digits, and four beyond the leading nines, rounded down."""
     exact = availability if isinstance(availability, Fraction) else Fraction(repr(float(availability)))
-    digits = 7
     while digits < 15 and 0 < (1 - exact) * 10 ** (digits - 3) < 1:
         digits += 1
     return float(Decimal(floor(exact * 10**digits)).scaleb(-digits))

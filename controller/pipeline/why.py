@@ -63,7 +63,8 @@ def _bandwidth(trial: Trial, requirement: Requirement) -> Reason:
     room = Room(trial.graph, trial.ledger.without_slice(requirement.name))
     ends = {endpoint.id: endpoint for endpoint in (wanted.shape.root, *wanted.shape.leaves)}
     worst, lack = None, -inf
-    for port, floor in sorted(wanted.floors.items()):
+    # of ports that lack equally much, links come before access lines: capacity is laid there
+    for port, floor in sorted(wanted.floors.items(), key=lambda held: (held[0][1] in ends, held[0])):
         left = max(0, room.at(port, ends))
         if floor - left > lack:
             worst, lack = (port, floor, left), floor - left

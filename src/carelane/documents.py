@@ -285,7 +285,7 @@ def validate(document: Document, model: type[Model]) -> Model:
         first = min(faults, key=lambda fault: document.line_of(fault["loc"]))
         placed = _placed(document, model, first)
         if len(faults) > 1:
-            more = f"{len(faults) - 1} more faults in this document"
+            more = f"{len(faults) - 1} more fault{'s' if len(faults) > 2 else ''} in this document"
             placed.remedy = f"{placed.remedy}; {more}" if placed.remedy else more
         raise placed from error
 

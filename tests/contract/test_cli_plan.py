@@ -98,6 +98,24 @@ def test_the_table_shows_paths_reasons_and_offers(call: Cli, topology_file: Path
     assert "would be accepted: delay" in ran.out
 
 
+def test_the_table_shows_both_directions_where_they_differ(
+    call: Cli, topology_file: Path, intent_file: Path, intent_text: str
+) -> None:
+    intent_file.write_text(intent_text + "  direction: reverse\n", encoding="utf-8")
+    assert "0 / 40 Mbit/s" in call("plan", "-t", str(topology_file), "-f", str(intent_file)).out
+
+
+def test_a_topology_and_its_intents_may_share_a_file(
+    call: Cli, topology_file: Path, intent_file: Path, intent_text: str
+) -> None:
+    both = topology_file.read_text(encoding="utf-8") + "---\n" + intent_text
+    intent_file.write_text(both, encoding="utf-8")
+    assert len(plan(call, intent_file, "-f", str(intent_file))["decisions"]) == 1
+    ran = call("plan", "-t", str(topology_file), "-f", str(intent_file))
+    assert ran.code == 2, "another file's topology would be passed over unseen"
+    assert f"{intent_file}:2: kind" in ran.err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -206,7 +224,7 @@ def test_duplicate_names_are_refused_in_one_file_and_across_files(
     other.write_text(intent_text, encoding="utf-8")
     ran = call("plan", "-t", str(topology_file), "-f", str(intent_file), "-f", str(other))
     assert ran.code == 2
-    assert str(other) in ran.err
+    assert f"{other}:3: metadata.name" in ran.err
     intent_file.write_text(intent_text + "---\n" + intent_text, encoding="utf-8")
     ran = call("plan", "-t", str(topology_file), "-f", str(intent_file))
     assert ran.code == 2

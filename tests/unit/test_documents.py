@@ -163,3 +163,5 @@ def test_the_first_fault_by_line_is_reported_and_the_rest_counted() -> None:
         validate(load_documents("items:\n- rate: x\n- rate: y\nextra: 1\n")[0], Outer)
     assert caught.value.line == 2
     assert "2 more faults" in str(caught.value.remedy)
+    with pytest.raises(InputError, match="1 more fault in"):
+        validate(load_documents("items:\n- rate: x\n- rate: y\n")[0], Outer)

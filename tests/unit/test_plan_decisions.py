@@ -420,12 +420,25 @@ def test_the_contract_s_keys_and_roundings() -> None:
     assert path["to"] == "t/1"
     assert path["propagation_ms"] == 18.5
     assert path["delay_bound_ms"] <= 20.0
-    assert decision["availability"] == 0.999991013
+    # 1 - (1 - 0.9985 ** 2) ** 2 = 0.99999101349493...: cut, and to twelve digits, so that nothing asked for is lost
+    assert decision["availability"] == 0.999991013494
     refused = decision_json(decide(topology, ask(topology, delay_s=0.010)))
     assert refused["decision"] == "refused"
     assert refused["paths"] == []
     assert {"delay_ms", "availability", "bandwidth_mbps"} <= set(refused["offers"][0])
     assert {"constraint", "at", "required", "available", "unit"} <= set(refused["reasons"][0])
+
+
+def test_a_bandwidth_reason_names_the_link_where_the_access_line_is_as_full() -> None:
+    topology = network("l: s t 1Gbps 1ms")
+    reason = decide(topology, ask(topology, rate=1000.000001)).reasons[0]
+    assert (reason.constraint, reason.at, reason.available) == ("bandwidth", "l", 1000.0)
+
+
+def test_the_availability_shown_is_never_less_than_what_was_asked_for_and_reached() -> None:
+    topology = network("l: s t 1Gbps 1ms 0.99937017")
+    decision = decision_json(decide(topology, ask(topology, availability=0.99937015)))
+    assert decision["availability"] == 0.99937017
 
 
 SCRIPT = """

@@ -108,7 +108,7 @@ def plan(
     from carelane.cli._sources import load_network, read_intents
 
     network = load_network(topology, default_capacity, default_availability)
-    intents = read_intents(line, file or [], source or [], to or [], name, network.endpoints)
+    intents = read_intents(line, file or [], source or [], to or [], name, network.endpoints, topology)
     from carelane.cli._plan import run_plan
 
     raise typer.Exit(run_plan(network, intents, optimize=optimize, output=output))

@@ -59,10 +59,18 @@ def path_rows(paths: Sequence[Row]) -> Iterator[tuple[str, ...]]:
             str(path["role"]),
             str(path["to"]),
             " ".join(path["nodes"]),
-            show(path["reserved_mbps"], "Mbit/s"),
+            _reserved(path),
             show(path["delay_bound_ms"], "ms"),
             show(path["jitter_bound_ms"], "ms"),
         )
+
+
+def _reserved(path: Row) -> str:
+    """One figure where both directions hold as much, else ``forward / return``."""
+    forward, reverse = path["reserved_mbps"], path.get("reverse_mbps")
+    if reverse in (None, forward):
+        return show(forward, "Mbit/s")
+    return f"{show(forward)} / {show(reverse, 'Mbit/s')}"
 
 
 def decision_notes(decision: Row) -> Iterator[str]:

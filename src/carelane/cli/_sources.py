@@ -73,8 +73,12 @@ def read_intents(
     to: Sequence[str],
     name: str | None,
     known_endpoints: Collection[str],
+    topology_file: str | None = None,
 ) -> list[Filed]:
-    """The intents of all files, or the one of the line. Raises InputError."""
+    """The intents of all files, or the one of the line. Raises InputError.
+
+    Only `topology_file`, when it is named among `files` too, may hold its topology beside intents.
+    """
     from carelane.intents import load_intents, parse_line
 
     _one_or_the_other(line, files, source, to)
@@ -84,14 +88,17 @@ def read_intents(
     found: dict[str, Filed] = {}
     for file in files:
         data = _read(file)
-        for intent in load_intents(data, _shown(file)):
+        beside = frozenset({"Topology"}) if file == topology_file else frozenset[str]()
+        for intent in load_intents(data, _shown(file), beside=beside):
             if intent.name in found:
-                raise InputError(
+                from carelane.api.placing import placed
+
+                fault = InputError(
                     f"{intent.name!r} is already the name of an intent in {found[intent.name].file}",
-                    _shown(file),
                     field="metadata.name",
                     remedy="rename one of them",
                 )
+                raise placed(fault, intent.name, data, _shown(file))
             found[intent.name] = Filed(intent, _shown(file), data)
     return list(found.values())
 
