@@ -6,7 +6,6 @@ from ipaddress import ip_network
 
 import pytest
 
-
 from carelane.controller.pipeline import plan, resolve
 from carelane.controller.pipeline.compile import compile_program
 from carelane.controller.pipeline.diff import diff
