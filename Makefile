@@ -39,7 +39,7 @@ lab-shell: ## a shell inside a running lab
 
 lock: ## resolve requirements.lock again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
-	  --extra dev --extra lab pyproject.toml -o requirements.lock
+	  --extra dev --extra lab --extra cluster pyproject.toml -o requirements.lock
 
 clean: ## remove what builds and tests left
 	rm -rf build dist reports .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info src/*.egg-info

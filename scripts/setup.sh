@@ -8,7 +8,7 @@ purpose=${1:-test}
 say() { printf '\033[1m== %s\033[0m\n' "$*"; }
 
 packages=(python3 python3-venv openvswitch-switch mininet user-mode-linux iproute2 iputils-ping ethtool kmod procps util-linux)
-[ "$purpose" = test ] && packages+=(postgresql git)
+[ "$purpose" = test ] && packages+=(postgresql git chromium prometheus)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
