@@ -57,7 +57,7 @@ def test_a_restored_store_is_the_same_and_goes_on_counting(database_url: str, tm
     before = content(database_url)
     copy = tmp_path / "copy.carelane"
     report = back_up(database_url, copy)
-    assert report.rows == {"intents": 2, "slices": 1, "history": 3, "reservations": 1, "status": 2} | report.rows
+    assert report.rows.items() >= {"intents": 2, "slices": 1, "history": 3, "reservations": 1, "status": 2}.items()
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 
     with pytest.raises(ConflictError, match="not empty"):
