@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from carelane.cli._commands._app import app
-from carelane.cli._commands._options import Destinations, Files, Line, Name, Output, Sources, Timeout, Url, Wait
+from carelane.cli._commands._options import (
+    Availability,
+    Capacity,
+    Destinations,
+    Files,
+    Line,
+    Name,
+    Output,
+    Sources,
+    Timeout,
+    Url,
+    Wait,
+)
 
 __all__: list[str] = []
 
@@ -89,3 +101,48 @@ def delete(
     from carelane.cli._remote import run_delete
 
     raise typer.Exit(run_delete(url, name, wait=wait, timeout=timeout))
+
+
+@app.command()
+def explain(
+    what: Annotated[str, typer.Argument(metavar="NAME|LINE", help="A filed intent; with -t, an intent in one line.")],
+    topology: Annotated[
+        str | None, typer.Option("-t", "--topology", metavar="TOPOLOGY", help="Decide LINE here, without a server.")
+    ] = None,
+    source: Sources = None,
+    to: Destinations = None,
+    default_capacity: Capacity = None,
+    default_availability: Availability = None,
+    url: Url = None,
+    output: Output = "table",
+) -> None:
+    """Say in words why an intent was admitted or refused: reasons, offers, and what the decision rests on.
+
+    Exit 3 when it is refused.
+    """
+    if topology is None:
+        from carelane.cli._explain import run_explain_filed
+
+        raise typer.Exit(run_explain_filed(url, what, output=output))
+    from carelane.cli._explain import run_explain_offline
+    from carelane.cli._sources import load_network, read_intents
+
+    network = load_network(topology, default_capacity, default_availability)
+    intents = read_intents(what, [], source or [], to or [], None, network.endpoints, topology)
+    raise typer.Exit(run_explain_offline(network, intents, output=output))
+
+
+@app.command()
+def watch(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Intents; all without any.")] = None,
+    every: Annotated[str, typer.Option(metavar="DURATION", help="How often to look.")] = "1s",
+    duration: Annotated[
+        str | None, typer.Option("--for", metavar="DURATION", help="How long; until interrupted without it.")
+    ] = None,
+    url: Url = None,
+    output: Output = "table",
+) -> None:
+    """Show the states of intents as they change; `-o json` prints a line for each change."""
+    from carelane.cli._watch import run_watch
+
+    raise typer.Exit(run_watch(url, names or [], every=every, duration=duration, output=output))

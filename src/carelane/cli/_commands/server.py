@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -57,3 +58,30 @@ def up(
             insecure_no_auth=insecure_no_auth,
         )
     )
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="New file; only you will be able to read it.")],
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="The store; CARELANE_DATABASE if not given.")
+    ] = None,
+) -> None:
+    """Save the whole store to one file, one state of it, while the server runs. Works for SQLite and PostgreSQL."""
+    from carelane.cli._admin import run_backup
+
+    raise typer.Exit(run_backup(database, target))
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A file of `carelane backup`, of either database.")],
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="The store; CARELANE_DATABASE if not given.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what the database holds.")] = False,
+) -> None:
+    """Fill an empty database from a backup, all or nothing. Stop the server first."""
+    from carelane.cli._admin import run_restore
+
+    raise typer.Exit(run_restore(database, source, force=force))
