@@ -44,7 +44,7 @@ class Incidence:
 
     def load(self, rates: Floats) -> Floats:
         """What flows of these rates put on each link."""
-        return np.bincount(self.link, weights=rates[self.flow], minlength=self.links)
+        return np.bincount(self.link, weights=rates[self.flow], minlength=self.links).astype(np.float64)
 
 
 def fill(paths: Incidence, room: Floats, weights: Floats, wanted: Floats) -> Floats:

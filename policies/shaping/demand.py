@@ -2,8 +2,9 @@
 
 A demand is *held*: it changes only when the samples say so clearly, and everything computed from it stays exactly as
 it was in between. Up: at once, when one epoch exceeds the held demand by `jump`, or the mean of `window` epochs
-exceeds it at all. Down: when for `patience` epochs no window mean came within `slack` of it; then to the largest of
-them. Both add `margin`, so that noise around a steady rate stays below the held demand.
+exceeds it at all. Down: when for `patience` epochs no window mean came within `slack` of it, to the largest of them;
+or after `quick` epochs below half of it, for then others can use it and it comes back as fast as it went. Each adds
+`margin`, so that noise around a steady rate stays below the held demand.
 
 A source that fills the ceiling it was given (or whose queue drops) may want any amount: nobody can see what TCP would
 send. Elastic sources then count as wanting everything until they have used less than `content` of their ceiling for
@@ -21,13 +22,18 @@ __all__ = ["DemandPolicy", "HeldDemand", "Sample", "follow"]
 
 @dataclass(frozen=True, slots=True)
 class DemandPolicy:
-    """Figures of the estimate; all ratios. `window` and `patience` are epochs."""
+    """Figures of the estimate. `window`, `quick` and `patience` are epochs, the others ratios.
+
+    margin / slack bounds how much more than it uses a steady source is held to want.
+    """
 
     window: int = 4
+    quick: int = 2
     patience: int = 20
-    margin: float = 1.08
+    margin: float = 1.05
     jump: float = 1.25
-    slack: float = 0.8
+    slack: float = 0.92
+    half: float = 0.5
     content: float = 0.7
     hungry: float = 0.9
 
@@ -76,11 +82,16 @@ def follow(
     raised = max(_raised(held, sample, mean, policy), expected_bps)
     if math.isnan(held.bps) or raised > held.bps:
         return HeldDemand(raised, recent)
-    peak, calm = max(held.peak, mean), held.calm + 1
+    last = max(recent[-policy.quick :])
+    if len(recent) >= policy.quick and max(last * policy.margin, expected_bps) < held.bps * policy.half:
+        return HeldDemand(max(last * policy.margin, expected_bps), recent[-policy.quick :])
+    if mean >= held.bps * policy.slack:
+        return HeldDemand(held.bps, recent)
+    calm = held.calm + 1
+    peak = max(held.peak, mean) if calm >= policy.window else 0.0  # of windows that lie in the calm time altogether
     if calm < policy.patience:
         return HeldDemand(held.bps, recent, peak, calm)
-    lower = max(peak * policy.margin, expected_bps)
-    return HeldDemand(lower if peak < held.bps * policy.slack else held.bps, recent)
+    return HeldDemand(max(peak * policy.margin, expected_bps), recent)
 
 
 def _starved(sample: Sample, policy: DemandPolicy) -> bool:

@@ -10,9 +10,10 @@ Three kinds of flows, in the order in which they are served:
   exceeds the rate at which the queue is served, whoever wakes up.
 - **elastic**: no bound was proven for it, so it may have whatever the others do not use now, idle floors included.
 
-What no demand asks for is handed out too, as headroom by the same weights: a ceiling above the demand costs nobody
-anything, because the next epoch takes it back as soon as somebody wants it, and a site that jumps up to its fair
-share is served at once. Pure and deterministic: equal input gives equal shares.
+What no demand asks for is handed out too, as headroom by the same weights (to an adaptive source up to
+`HEADROOM` times its declaration): a ceiling above the demand costs nobody anything, because the next epoch takes it
+back as soon as somebody wants it, and a site that jumps up to its fair share is served at once. Pure and
+deterministic: equal input gives equal shares.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from carelane.errors import InputError
 from carelane.policies.shaping._fill import Floats, Incidence, fill
@@ -30,6 +32,8 @@ from carelane.policies.shaping._fill import Floats, Incidence, fill
 __all__ = ["Kind", "Layout", "Shares", "Source", "share"]
 
 Kind = Literal["contract", "adaptive", "elastic"]
+
+HEADROOM = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ class Layout:
 
     @cached_property
     def unreserved(self) -> Floats:
-        return self.capacity - np.array([self.reserved_bps.get(link, 0) for link in self.capacity_bps], dtype=float)
+        reserved: Floats = np.array([self.reserved_bps.get(link, 0) for link in self.capacity_bps], dtype=float)
+        return self.capacity - reserved
 
     @cached_property
     def declared(self) -> Floats:
@@ -90,7 +95,7 @@ class Layout:
     def weights(self) -> Floats:
         return np.array([source.weight for source in self.sources], dtype=float)
 
-    def of_kind(self, kind: Kind) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def of_kind(self, kind: Kind) -> npt.NDArray[np.bool_]:
         return np.array([source.kind == kind for source in self.sources], dtype=bool)
 
 
@@ -113,7 +118,8 @@ def share(layout: Layout, demands: Sequence[float] | Floats) -> Shares:
 
     granted = np.minimum(demand, declared)
     rise = fill(paths, layout.unreserved, weights, np.where(adaptive, above, 0.0))
-    headroom = fill(paths, layout.unreserved - paths.load(rise), weights, np.where(adaptive, np.inf, 0.0))
+    spare = np.where(adaptive, np.maximum(declared * (HEADROOM - 1) - rise, 0.0), 0.0)
+    headroom = fill(paths, layout.unreserved - paths.load(rise), weights, spare)
     granted = granted + rise
 
     used = paths.load(np.where(elastic, 0.0, granted))

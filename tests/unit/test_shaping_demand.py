@@ -38,10 +38,16 @@ def test_noise_around_a_steady_rate_moves_nothing() -> None:
 
 def test_a_fall_is_followed_slowly_and_once() -> None:
     before = held_after([4 * M] * 30)[-1]
-    states = held_after([1 * M] * 80, before)
-    assert all(state.bps == before.bps for state in states[:19]), "a pause between two sentences is no change"
-    assert math.isclose(states[-1].bps, 1.08 * M)
+    states = held_after([3 * M] * 80, before)
+    assert all(state.bps == before.bps for state in states[:19])
+    assert math.isclose(states[-1].bps, 3 * M * POLICY.margin)
     assert sum(a.bps != b.bps for a, b in pairwise(states)) <= 2
+
+
+def test_what_is_hardly_used_is_given_up_at_once() -> None:
+    before = held_after([4 * M] * 30)[-1]
+    assert held_after([1 * M], before)[-1].bps == before.bps, "one quiet epoch is a pause between two sentences"
+    assert math.isclose(held_after([1 * M] * 2, before)[-1].bps, 1 * M * POLICY.margin)
 
 
 def test_missing_and_nonsense_samples_change_nothing_until_the_demand_is_unknown() -> None:
