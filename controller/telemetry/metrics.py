@@ -9,24 +9,41 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-if TYPE_CHECKING:
-    from carelane.controller.telemetry.loop import TelemetryLoop
+from carelane.controller.telemetry.compliance import ComplianceBook
+from carelane.controller.telemetry.containment import Offence
+from carelane.controller.telemetry.poller import Poller
+from carelane.controller.telemetry.sharing import Outcome
+from carelane.policies.shaping import Layout
 
 __all__ = ["TelemetryMetrics"]
 
 _SITE = ("slice", "site", "direction")
 
 
+class Measured(Protocol):
+    """What is told about: the loop."""
+
+    @property
+    def outcome(self) -> Outcome | None: ...
+    @property
+    def poller(self) -> Poller: ...
+    @property
+    def compliance(self) -> ComplianceBook: ...
+    @property
+    def layout(self) -> Layout: ...
+    def offences(self) -> tuple[Offence, ...]: ...
+
+
 class TelemetryMetrics(Collector):
     """Register it with the registry that `/metrics` serves."""
 
-    def __init__(self, loop: TelemetryLoop) -> None:
+    def __init__(self, loop: Measured) -> None:
         self._loop = loop
         self.epochs = Counter("carelane_loop_epochs", "Epochs computed.", registry=None)
         self.failures = Counter("carelane_loop_failures", "Epochs that failed.", registry=None)
