@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from carelane.controller.pipeline.program import Meter
 from carelane.controller.reconcile.drift import DriftCheck
@@ -341,3 +342,18 @@ def test_a_switch_that_is_silent_or_talks_nonsense_freezes_its_sites_and_no_othe
     monkeypatch.undo()
     town.epoch(2)
     assert all(seen.fresh for seen in town.service.sources())
+
+
+def test_metrics_have_one_series_a_source_and_leave_out_what_is_not_known(town: Town) -> None:
+    carry(town, 1 * M)
+    town.epoch(3)
+    registry = CollectorRegistry()
+    registry.register(town.loop.metrics)
+    labels = {"slice": "rounds", "site": STATIONS[0], "direction": "forward"}
+    offered = registry.get_sample_value("carelane_source_offered_bits_per_second", labels)
+    assert offered is not None
+    assert abs(offered - 1 * M) < 0.05 * M
+    assert registry.get_sample_value("carelane_objective_unknown", {"slice": "surgery", "objective": "delay"}) == 1
+    assert registry.get_sample_value("carelane_objective_state", {"slice": "surgery", "objective": "delay"}) is None
+    assert registry.get_sample_value("carelane_objective_state", {"slice": "rounds", "objective": "bandwidth"}) == 1
+    assert registry.get_sample_value("carelane_port_capacity_bits_per_second", {"link": "island:1"}) == 40 * M
