@@ -64,9 +64,10 @@ def server(topology: str, folder: Path) -> Iterator[tuple[str, str]]:
         process = subprocess.Popen(
             [*command, "--openflow-port", "0"], stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder
         )
+    said = process.stdout
+    assert said is not None
     try:
-        assert process.stdout is not None
-        for line in process.stdout:
+        for line in said:
             found = re.search(r"REST (http://[^\s,]+)", line)
             if found:
                 file = folder / ".carelane" / "admin.key"
@@ -76,7 +77,7 @@ def server(topology: str, folder: Path) -> Iterator[tuple[str, str]]:
     finally:
         process.terminate()
         process.wait()
-        process.stdout.close()
+        said.close()
 
 
 def open_page(browser: Browser, url: str, key: str) -> Page:

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -231,7 +232,7 @@ def test_axe_finds_nothing_serious_on_any_view(visit: Open, zhoushan: Server, sc
     seen = visit(color_scheme=scheme)
     page = seen.page
     page.evaluate(AXE.read_text(encoding="utf-8"))
-    views = [lambda tab=tab: seen.go(tab) for tab in TABS]
+    views: list[Callable[[], object]] = [partial(seen.go, tab) for tab in TABS]
     views.append(lambda: page.goto(f"{seen.url}/#/intents/axe-surgery"))
     views.append(lambda: (seen.go("file"), page.fill("#line", SURGERY.replace("20 ms", "0.01 ms"))))
     views.append(lambda: page.click("#key"))
