@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf, log
 
 from carelane.controller.pipeline.requirement import Requirement
@@ -27,12 +28,18 @@ class Room:
     def __init__(self, graph: PathGraph, ledger: CapacityLedger, unlimited: bool = False) -> None:
         self._graph = graph
         self._unlimited = unlimited
-        self._reserved: Mapping[PortKey, int] = {port: sum(held.values()) for port, held in ledger.floors.items()}
-        self.arcs = [self._free(capacity, 0) for capacity in graph.capacity]
-        for port, reserved in self._reserved.items():
+        self._ledger = ledger
+
+    @cached_property
+    def arcs(self) -> list[int]:
+        """Room per arc; -1 where the capacity is not stated."""
+        graph = self._graph
+        free = [self._free(capacity, 0) for capacity in graph.capacity]
+        for port, reserved in self._ledger.reserved():
             arc = graph.arc_of.get(port)
             if arc is not None:
-                self.arcs[arc] = self._free(graph.capacity[arc], reserved)
+                free[arc] = self._free(graph.capacity[arc], reserved)
+        return free
 
     def _free(self, capacity_bps: int | None, reserved_bps: int) -> int:
         if capacity_bps is None:
@@ -40,7 +47,7 @@ class Room:
         return AMPLE_BPS if self._unlimited else capacity_bps - reserved_bps
 
     def _at(self, port: PortKey, capacity_bps: int | None) -> int:
-        return self._free(capacity_bps, self._reserved.get(port, 0))
+        return self._free(capacity_bps, self._ledger.reserved_bps(port))
 
     def delivery(self, endpoint: Endpoint) -> int:
         """Room towards the endpoint; -1 when its capacity is not stated."""
@@ -86,7 +93,10 @@ class Limits:
 
     def test(self, leaf: Endpoint) -> Callable[[Metrics], bool]:
         """The monotone test for paths from the root to `leaf`."""
-        return lambda metrics: metrics.loss <= self.max_loss + TOLERANCE and self.bounds(metrics, leaf) is not None
+        return lambda metrics: self.keeps_loss(metrics) and self.bounds(metrics, leaf) is not None
+
+    def keeps_loss(self, metrics: Metrics) -> bool:
+        return metrics.loss <= self.max_loss + TOLERANCE
 
     def bounds(self, metrics: Metrics, leaf: Endpoint) -> tuple[Bound, Bound] | None:
         """The least rates (down, up) that meet the objectives on a path with `metrics`, alone in its queues."""

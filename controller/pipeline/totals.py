@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from carelane.controller.pipeline.admit import embed
+from carelane.controller.pipeline.lane import embed
 from carelane.controller.pipeline.limits import Room
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision, Totals

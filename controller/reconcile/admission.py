@@ -24,7 +24,6 @@ from carelane.intents.lifecycle import Phase
 from carelane.intents.manifest import to_manifest
 from carelane.intents.model import ServiceIntent
 from carelane.store import Floors, Reader, StoredIntent
-from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Topology
 
 __all__ = ["Filing", "Outcome", "dry_run", "propose"]
@@ -62,7 +61,7 @@ def propose(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent]
             filings.append(Filing(intent, manifest, record, outcome, None, held.ids, held.floors))
             continue
         decision, ids = desk.decide(requirement)
-        floors = _floors(desk.decided, intent.name) if ids else {}
+        floors = desk.decided.slice_floors(intent.name) if ids else {}
         filings.append(Filing(intent, manifest, record, outcome, decision, ids, floors))
     return tuple(filings)
 
@@ -71,8 +70,7 @@ def dry_run(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent]
     """What the planner says to these intents now, each planned as if it held nothing. Raises InputError."""
     requirements = _requirements(topology, intents)
     ledger = Holdings.of(reader.slices()).ledger()
-    held = {name for at_port in ledger.floors.values() for name in at_port}
-    if optimize or held.isdisjoint(requirement.name for requirement in requirements):
+    if optimize or ledger.names.isdisjoint(requirement.name for requirement in requirements):
         for requirement in requirements:
             ledger = ledger.without_slice(requirement.name)
         return plan(topology, requirements, ledger, optimize=optimize)
@@ -97,7 +95,7 @@ class _Desk:
     def decide(self, requirement: Requirement) -> tuple[Decision, SliceIds | None]:
         """Plan as if the name held nothing. Admitted: it holds the new, and the old until switches let go of it."""
         name = requirement.name
-        before = _floors(self.ledger, name)
+        before = self.ledger.slice_floors(name)
         result = plan(self._topology, [requirement], self.ledger.without_slice(name))
         (decision,) = result.decisions
         totals = result.totals
@@ -112,7 +110,7 @@ class _Desk:
         if ids is None:
             return decision, None
         self.decided = result.ledger
-        floors = _floors(result.ledger, name)
+        floors = result.ledger.slice_floors(name)
         both = {port: max(floors.get(port, 0), before.get(port, 0)) for port in floors.keys() | before.keys()}
         self.ledger = result.ledger.with_slice(name, both.items())
         self._running[name] = (decision, ids)
@@ -167,7 +165,3 @@ def _refused(decision: Decision, conflict: ConflictError) -> Decision:
     """The planner found room, and the switches could not tell the slice's traffic from another's."""
     reason = Reason("policy", None, None, None, None, str(conflict))
     return Decision(decision.requirement, admitted=False, reasons=(reason,), assumptions=decision.assumptions)
-
-
-def _floors(ledger: CapacityLedger, name: str) -> dict[tuple[str, str], int]:
-    return {port: at_port[name] for port, at_port in ledger.floors.items() if name in at_port}

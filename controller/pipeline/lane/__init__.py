@@ -1,0 +1,8 @@
+"""The fast lane of the planner: single paths on flat arrays under link prices, equal to `admit` in what they promise."""
+
+from __future__ import annotations
+
+from carelane.controller.pipeline.lane._embedding import along, embed
+from carelane.controller.pipeline.lane._network import STEEPNESS, LaneGraph
+
+__all__ = ["STEEPNESS", "LaneGraph", "along", "embed"]

@@ -1,0 +1,133 @@
+"""The fast lane's view of a network: flat arrays with endpoints as nodes, and room and prices that follow a ledger.
+
+Every endpoint is a node behind a link of its own: the arc towards the network is its access line's sending side, the
+arc back its delivery port. A path between endpoints then meets every port that a slice reserves at.
+
+Prices. Beside its propagation, an arc costs scale * (exp(STEEPNESS * u) - 1), u the share of it that is reserved: the
+exponential link prices of online routing (Awerbuch, Azar and Plotkin, 1993). They are zero on an empty network, where
+the cheapest path is the fastest, and grow to `exp(STEEPNESS)` typical links when an arc is nearly full, so that load
+spreads before anything is full.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from math import exp
+from typing import Any
+
+from carelane.controller.pipeline.lane._kernels import Flat, Kernel, Numbers, Scratch, cheapest, compiled
+from carelane.controller.pipeline.limits import AMPLE_BPS
+from carelane.controller.pipeline.shape import access_port, delivery_port
+from carelane.topology.ledger import CapacityLedger, PortKey
+from carelane.topology.model import Endpoint, Topology
+from carelane.topology.paths import UNKNOWN_PS, PathGraph
+
+__all__ = ["STEEPNESS", "LaneGraph"]
+
+STEEPNESS = 12.0
+_COMPILE_FROM = 200_000
+"""Nodes times searches from which compiling pays."""
+
+
+class LaneGraph(PathGraph):
+    """A path graph for one planning run, in one thread: `follow` moves its room and prices to a ledger."""
+
+    def __init__(self, topology: Topology, searches: int = 1) -> None:
+        super().__init__(topology)
+        self.endpoint_node = {name: len(self.node_ids) + k for k, name in enumerate(sorted(topology.endpoints))}
+        ends = [topology.endpoints[name] for name in sorted(topology.endpoints)]
+        self.links_end = len(self.capacity)
+        self.port_of: list[PortKey] = [
+            *((self.node_ids[tail], self.link_ids[arc >> 1]) for arc, tail in enumerate(self.tail)),
+            *chain.from_iterable(_ports(end) for end in ends),
+        ]
+        self.lane_capacity = [
+            *self.capacity,
+            *chain.from_iterable((end.capacity_bps, end.capacity_bps) for end in ends),
+        ]
+        known = [delay for delay in self.propagation if delay < UNKNOWN_PS]
+        unknown = float(sum(known) + 1)
+        self.scale = max(sum(known) / len(known), 1.0) if known else 1.0
+        base = [unknown if delay >= UNKNOWN_PS else float(delay) for delay in self.propagation for _ in range(2)]
+        self.timed_fully = len(known) == len(self.propagation)
+        self.rated_fully = all(
+            item.availability is not None for item in chain(topology.nodes.values(), topology.links.values())
+        )
+        self._array: Any = list
+        self.kernel: Kernel = cheapest
+        if searches * len(self.node_ids) >= _COMPILE_FROM:
+            import numpy
+
+            self._array, self.kernel = numpy.array, compiled()
+        self._lay_out(ends, [*base, *[0.0] * (2 * len(ends))])
+        self._ledger = CapacityLedger()
+
+    def _lay_out(self, ends: list[Endpoint], base: list[float]) -> None:
+        leaving = [*([*arcs] for arcs in self.leaving), *([] for _ in ends)]
+        for k, end in enumerate(ends):
+            node, access = self.node_index[end.node], self.links_end + 2 * k
+            leaving[self.endpoint_node[end.id]].append((node, access))
+            leaving[node].append((self.endpoint_node[end.id], access + 1))
+        first = [0]
+        for arcs in leaving:
+            first.append(first[-1] + len(arcs))
+        nodes, arcs_count = len(leaving), len(base)
+        array = self._array
+        self.flat = Flat(
+            array(first),
+            array([arc for arcs in leaving for _, arc in arcs]),
+            array([head for arcs in leaving for head, _ in arcs]),
+        )
+        self.scratch = Scratch(
+            *(array([0] * size) for size in (1, nodes, nodes)),
+            array([0.0] * nodes),
+            array([0] * nodes),
+            array([0.0] * (arcs_count + 1)),
+            *(array([0] * (arcs_count + 1)) for _ in range(2)),
+            array([0] * nodes),
+        )
+        self.base = array(base)
+        self.price: Numbers = array([0.0] * arcs_count)
+        self.room: Numbers = array([-1 if capacity is None else capacity for capacity in self.lane_capacity])
+        self.ample: Numbers = array([-1 if capacity is None else AMPLE_BPS for capacity in self.lane_capacity])
+        self.lane_arc = {port: arc for arc, port in enumerate(self.port_of)}
+
+    def follow(self, ledger: CapacityLedger) -> None:
+        """Room and prices as `ledger` leaves them."""
+        if ledger is self._ledger:
+            return
+        for port, reserved in self._ledger.changes(ledger):
+            arc = self.lane_arc.get(port)
+            capacity = None if arc is None else self.lane_capacity[arc]
+            if arc is None or capacity is None:
+                continue
+            self.room[arc] = capacity - reserved
+            # end ports carry no price: whoever is attached there has no other way
+            if arc < self.links_end and capacity:
+                self.price[arc] = self.scale * (exp(STEEPNESS * min(reserved / capacity, 1.0)) - 1.0)
+        self._ledger = ledger
+
+    def search(
+        self, source: Endpoint, target: Endpoint, rates: tuple[int, int], *, priced: bool, unlimited: bool
+    ) -> list[int] | None:
+        """Arcs of the cheapest path between endpoints with room for `rates` (there, back); None: there is none."""
+        down, up = rates
+        share = down / (down + up) if priced else 0.0
+        length = self.kernel(
+            self.flat,
+            self.scratch,
+            self.base,
+            self.price,
+            self.ample if unlimited else self.room,
+            share,
+            1.0 - share if priced else 0.0,
+            down,
+            up,
+            self.endpoint_node[source.id],
+            self.endpoint_node[target.id],
+        )
+        return None if length < 0 else [int(arc) for arc in self.scratch.path[:length]]
+
+
+def _ports(endpoint: Endpoint) -> tuple[PortKey, PortKey]:
+    return access_port(endpoint), delivery_port(endpoint)
