@@ -18,7 +18,7 @@ def plan_batch(graph: LaneGraph, requirements: Sequence[Requirement], start: Cap
     given = list(range(len(requirements)))
     small = sorted(given, key=lambda index: demand_bps(requirements[index]))
     best = None
-    for order in ([given, sorted(given, key=lambda index: -requirements[index].priority), small, small[::-1]]):
+    for order in [given, sorted(given, key=lambda index: -requirements[index].priority), small, small[::-1]]:
         held, found = start, {}
         for index in order:
             found[index], held = decide(graph, requirements[index], held)
