@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 __all__ = [
@@ -93,7 +94,7 @@ class ArrivalCurve:
 
     def corners(self) -> list[Fraction]:
         """0 and where the slope changes, falling."""
-        return [*(_meet(low, high) for low, high in zip(self.buckets, self.buckets[1:], strict=False)), ZERO]
+        return [*(_meet(low, high) for low, high in pairwise(self.buckets)), ZERO]
 
     def limited(self, line: Fraction) -> ArrivalCurve:
         """The same traffic after a link that carries `line` at most (fluid: no packet is ahead of the line)."""
@@ -139,8 +140,7 @@ class ServiceCurve:
 
     def corners(self) -> list[Fraction]:
         """Where the slope changes, rising; the latency first."""
-        pairs = zip(self.lines, self.lines[1:], strict=False)
-        return [self.latency, *(_overtakes(low, high) for low, high in pairs)]
+        return [self.latency, *(_overtakes(low, high) for low, high in pairwise(self.lines))]
 
 
 def _overtakes(low: RateLatency, high: RateLatency) -> Fraction:
@@ -268,5 +268,5 @@ def convolve(first: ServiceCurve, second: ServiceCurve) -> ServiceCurve:
 def _segments(service: ServiceCurve) -> list[tuple[Fraction, Fraction | None]]:
     """(rate, length) of the pieces after the latency; the last one has no end."""
     corners = service.corners()
-    lengths: list[Fraction | None] = [after - before for before, after in zip(corners, corners[1:], strict=False)]
+    lengths: list[Fraction | None] = [after - before for before, after in pairwise(corners)]
     return list(zip((line.rate for line in service.lines), [*lengths, None], strict=True))

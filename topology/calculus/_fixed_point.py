@@ -3,7 +3,8 @@
 F is monotone and concave: bursts grow linearly with the delays, lines cap them, and a delay is a maximum over time of
 something jointly concave. Its tangents at any D therefore lie above it, so solving D = tangent(D) from far above steps
 down towards the fixed point (Newton). What comes out is taken only when F(D) < D holds in exact fractions, which makes
-it a bound: if real delays up to some moment exceeded D, by a factor k > 1 at most, they would be F(k D) <= k F(D) < k D.
+it a bound: if real delays up to some moment exceeded D, by a factor k > 1 at most, they would still be at most
+F(k D) <= k F(D) < k D.
 """
 
 from __future__ import annotations

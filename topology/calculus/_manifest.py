@@ -6,8 +6,10 @@ microsecond, and bounds come out in microseconds. A number is taken as the decim
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
+from math import isfinite
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
@@ -29,8 +31,8 @@ def _number(value: object) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, int | float):
         shown = "nothing" if value is None else repr(str(value)[:40])
         raise InputError(f"{shown} is not a plain number", expected="a number without unit, such as 20 or 0.5")
-    exact = Fraction(repr(value))
-    if exact and not Fraction(1, LARGEST) <= abs(exact) <= LARGEST:
+    exact = Fraction(repr(value)) if isfinite(value) else None
+    if exact is None or (exact and not Fraction(1, LARGEST) <= abs(exact) <= LARGEST):
         raise InputError(f"{value!r} is out of all proportion", expected="a number from 1e-24 to 1e24")
     return exact
 
@@ -114,19 +116,25 @@ def _from_documents(documents: Sequence[Document], file: str) -> Network:
 def _network(document: Document) -> Network:
     spec = validate(document, NetworkManifest).spec
     servers: dict[str, Server] = {}
-    flows: dict[str, Flow] = {}
-    section, index = "servers", 0
-    try:
-        for index, item in enumerate(spec.servers):
-            server = Server(item.id, item.rate, item.latency, item.peak)
+    for index, item in enumerate(spec.servers):
+        server = Server(item.id, item.rate, item.latency, item.peak)
+        with _placed(document, "servers", index):
             check_server(server, servers)
-            servers[server.id] = server
-        section = "flows"
-        for index, entry in enumerate(spec.flows):
-            flow = Flow(entry.id, tuple(entry.path), entry.rate, entry.burst)
+        servers[server.id] = server
+    flows: dict[str, Flow] = {}
+    for index, entry in enumerate(spec.flows):
+        flow = Flow(entry.id, tuple(entry.path), entry.rate, entry.burst)
+        with _placed(document, "flows", index):
             check_flow(flow, servers, flows)
-            flows[flow.id] = flow
+        flows[flow.id] = flow
+    return Network.of(servers.values(), flows.values())
+
+
+@contextmanager
+def _placed(document: Document, section: str, index: int) -> Iterator[None]:
+    """Faults of one item, at its line."""
+    try:
+        yield
     except InputError as error:
         place = ("spec", section, index, error.field or "id")
         raise document.error(error.message, place, expected=error.expected, remedy=error.remedy) from error
-    return Network.of(servers.values(), flows.values())

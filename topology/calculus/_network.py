@@ -148,10 +148,11 @@ def check_flow(flow: Flow, servers: Mapping[str, Server], known: Mapping[str, Fl
     seen = set()
     for server in flow.path:
         if server not in servers:
-            raise InputError(f"flow {flow.id} crosses unknown server {server}", field="path", expected="a listed server")
+            raise InputError(
+                f"flow {flow.id} crosses unknown server {server}", field="path", expected="a listed server"
+            )
         if server in seen:
             raise InputError(
                 f"flow {flow.id} crosses {server} twice", field="path", expected="a path that repeats no server"
             )
         seen.add(server)
-

@@ -60,7 +60,9 @@ def deficit_round_robin(
         raise InputError("a quantum and a longest packet for each class are needed", field="quanta")
     for quantum, packet in zip(quanta, longest, strict=True):
         if quantum <= packet:
-            raise InputError(f"quantum {quantum} does not let a packet pass", field="quanta", expected=f"above {packet}")
+            raise InputError(
+                f"quantum {quantum} does not let a packet pass", field="quanta", expected=f"above {packet}"
+            )
     everybody, mine = sum(quanta, Fraction(0)), quanta[own]
     others = sum(longest, Fraction(0)) - longest[own]
     latency = ((everybody - mine) * (1 + longest[own] / mine) + others) / capacity
