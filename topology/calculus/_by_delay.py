@@ -35,8 +35,10 @@ class ByDelay:
         for component in network.components:
             if len(component) > 1:
                 self._circle(component)
-            elif network.crossing[component[0]]:
-                self._alone(component[0])
+                continue
+            for server in component:
+                if network.crossing[server]:
+                    self._alone(server)
 
     def delay(self, flow: str) -> Fraction | None:
         """The sum of the delays over the whole path of `flow`."""

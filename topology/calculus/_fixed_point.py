@@ -142,7 +142,7 @@ class _System:
         offset, slopes = self._tangents(point)
         lifted = offset * (1 + margin) + margin * float(offset.max())
         try:
-            found: Floats = np.linalg.solve(np.eye(len(offset)) - slopes, lifted)
+            found: Floats = np.linalg.solve(np.eye(len(offset)) - slopes, lifted).astype(np.float64)
         except np.linalg.LinAlgError:
             return None
         return found if bool(np.all(np.isfinite(found)) and np.all(found >= 0)) else None

@@ -11,18 +11,18 @@ from carelane.topology.calculus import Flow, Multiplexing, Network, Server, dela
 from carelane.topology.calculus._left_over import LeftOver
 
 
-def network(paths: dict[str, str], rate: str = "2", burst: str = "1", **peaks: int) -> Network:
-    """Servers of rate 10 and latency 1, one a letter; flows by name."""
+def network(paths: dict[str, str], rate: str = "2", peaks: str = "") -> Network:
+    """Servers of rate 10 and latency 1, one a letter, those in `peaks` with a line of 10; flows of burst 1 by name."""
     names = sorted({server for path in paths.values() for server in path})
     return Network.of(
-        [Server(name, Fraction(10), Fraction(1), Fraction(peaks[name]) if name in peaks else None) for name in names],
-        [Flow(name, tuple(path), Fraction(rate), Fraction(burst)) for name, path in paths.items()],
+        [Server(name, Fraction(10), Fraction(1), Fraction(10) if name in peaks else None) for name in names],
+        [Flow(name, tuple(path), Fraction(rate), Fraction(1)) for name, path in paths.items()],
     )
 
 
-def ring(rate: str, **peaks: int) -> Network:
+def ring(rate: str) -> Network:
     """Four servers in a circle, each flow crosses three of them: each server carries three."""
-    return network({"w": "abc", "x": "bcd", "y": "cda", "z": "dab"}, rate, **peaks)
+    return network({"w": "abc", "x": "bcd", "y": "cda", "z": "dab"}, rate)
 
 
 @pytest.mark.parametrize("analysis", ["tfa", "sfa"])
@@ -79,7 +79,7 @@ def test_a_circle_whose_bursts_feed_themselves_has_no_bound_and_line_shaping_giv
     plain = delay_bounds(network(long_way, "1.2"), "tfa", "fifo").flows
     assert all(bound.delay is None for bound in plain.values())
     assert plain["v"].reason == "bursts grow without end in the circle through a, b, c, d, e"
-    shaped = delay_bounds(network(long_way, "1.2", a=10, b=10, c=10, d=10, e=10), "tfa", "fifo", line_shaping=True)
+    shaped = delay_bounds(network(long_way, "1.2", "abcde"), "tfa", "fifo", line_shaping=True)
     slope = Fraction("1.2") / (10 - Fraction("4.8")) / 10
     exact = (1 + Fraction(1, 10) + 4 * slope) / (1 - 12 * slope)
     for bound in shaped.flows.values():
