@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     drift_interval_s: float = Field(default=10.0, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
+    traces: Literal["none", "console", "otlp"] = Field(default="none", description="where OpenTelemetry spans go")
 
 
 def load_settings(overrides: Mapping[str, object]) -> Settings:
