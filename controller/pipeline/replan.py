@@ -5,8 +5,8 @@ a fate for every decision, in the order given, and the ledger after it. Decision
 
 - Only slices that lose a path are planned again; the others keep the very decision they have.
 - Most important first: priority, then the availability promised, then the order given.
-- A slice that has a path left holds the floors of that path until it is moved, so nobody is given room under running
-  traffic. Floors on dead paths are free at once. Hence no port is ever over-booked, in whatever order moves happen.
+- Floors on dead paths are free at once. Those of paths that still carry traffic are held until everything is planned,
+  beside the new ones, so that slices may move in any order (new before old) and no port is ever over-booked.
 - A slice that cannot have its whole promise back keeps what works: its surviving paths, or, where there is none, any
   path that keeps delay, jitter, loss and bandwidth. What it lost is said by the reasons of a refusal.
 - Nothing is taken from slices that the failure did not touch.
@@ -91,11 +91,12 @@ def replan(
     if struck:
         network = graph or LaneGraph(left, len(struck))
         struck.sort(key=lambda index: _importance(held[index], index))
+        room = ledger
         for index in struck:
-            found[index], ledger = _decided_again(network, held[index], survivors[index], ledger, nodes)
+            found[index], ledger, room = _decided_again(network, held[index], survivors[index], (ledger, room), nodes)
         for index in struck:
             if found[index].outcome == "broken":
-                found[index], ledger = _carried_anyhow(network, found[index], ledger)
+                found[index], ledger, room = _carried_anyhow(network, found[index], (ledger, room))
     fates = tuple(found.get(index) or Fate(decision, "kept", True, decision) for index, decision in enumerate(held))
     return Replanned(fates, ledger, left)
 
@@ -165,40 +166,51 @@ def _what_is_left(requirement: Requirement, nodes: Collection[str]) -> tuple[Req
     return (replace(requirement, pairs=pairs) if pairs else None), tuple(gone.values())
 
 
+Ledgers = tuple[CapacityLedger, CapacityLedger]
+"""What is held in the end, and what is held while slices move: beside the new floors, those of running traffic."""
+
+
 def _decided_again(
     graph: LaneGraph,
     before: Decision,
     surviving: tuple[PlannedPath, ...],
-    ledger: CapacityLedger,
+    ledgers: Ledgers,
     nodes: Collection[str],
-) -> tuple[Fate, CapacityLedger]:
+) -> tuple[Fate, *Ledgers]:
     """The whole promise anew if possible, else what is left of it."""
     requirement, lost = _what_is_left(before.requirement, nodes)
     carried = _covers(surviving, before.requirement)
     if requirement is None:
         refused = Decision(before.requirement, admitted=False, reasons=lost)
-        return Fate(before, "broken", False, refused, lost), ledger.without_slice(before.name)
-    now, after = decide(graph, requirement, ledger)
+        return Fate(before, "broken", False, refused, lost), *ledgers
+    now, moved = decide(graph, requirement, ledgers[1])
     if now.admitted:
-        return Fate(before, "weakened" if lost else "restored", carried, now, lost), after
+        return Fate(before, "weakened" if lost else "restored", carried, now, lost), *_held(ledgers, moved, before.name)
     reasons = (*lost, *now.reasons)
     if _covers(surviving, requirement):
         availability = _availability(graph.topology, before, surviving)
         kept = replace(before, requirement=requirement, paths=surviving, availability=availability)
-        return Fate(before, "weakened", carried, kept, reasons), ledger
-    return Fate(before, "broken", carried, now, reasons), ledger
+        return Fate(before, "weakened", carried, kept, reasons), *ledgers
+    return Fate(before, "broken", carried, now, reasons), *ledgers
 
 
-def _carried_anyhow(graph: LaneGraph, fate: Fate, ledger: CapacityLedger) -> tuple[Fate, CapacityLedger]:
+def _held(ledgers: Ledgers, moved: CapacityLedger, name: str) -> Ledgers:
+    """The ledgers once `name` holds its new floors."""
+    new, old = moved.slice_floors(name), ledgers[1].slice_floors(name)
+    both = {port: max(new.get(port, 0), old.get(port, 0)) for port in (*new, *old)}
+    return ledgers[0].with_slice(name, new.items()), moved.with_slice(name, both.items())
+
+
+def _carried_anyhow(graph: LaneGraph, fate: Fate, ledgers: Ledgers) -> tuple[Fate, *Ledgers]:
     """For a promise that cannot be kept whole: one path within its delay, jitter, loss and bandwidth, if there is."""
     requirement = fate.now.requirement
     relaxed = replace(requirement, protection="none", objectives=replace(requirement.objectives, availability=None))
     if relaxed != requirement and not any(end.node not in graph.node_index for end in _ends(relaxed)):
-        now, after = decide(graph, relaxed, ledger)
+        now, moved = decide(graph, relaxed, ledgers[1])
         if now.admitted:
             now = replace(now, availability=_availability(graph.topology, fate.before, now.paths))
-            return replace(fate, outcome="weakened", now=now), after
-    return fate, ledger.without_slice(fate.name)
+            return replace(fate, outcome="weakened", now=now), *_held(ledgers, moved, fate.name)
+    return fate, ledgers[0].without_slice(fate.name), ledgers[1]
 
 
 def _availability(topology: Topology, before: Decision, paths: Sequence[PlannedPath]) -> float | None:
