@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from carelane.controller.pipeline.lane._embedding import along, embed
+from carelane.controller.pipeline.lane._kernels import Jobs, Numbers, State
 from carelane.controller.pipeline.lane._network import STEEPNESS, LaneGraph
 
-__all__ = ["STEEPNESS", "LaneGraph", "along", "embed"]
+__all__ = ["STEEPNESS", "Jobs", "LaneGraph", "Numbers", "State", "along", "embed"]
