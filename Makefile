@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 REPORTS ?= reports
 
-.PHONY: help demo test check format bench lab-shell lock clean
+.PHONY: help demo test check docs format bench lab-shell lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,12 +18,16 @@ test: ## set-up, all checks, all tests
 	@$(MAKE) --no-print-directory check
 	@$(PY) -m pytest
 
-check: ## format, lint, types, import contracts
+check: ## format, lint, types, import contracts, documentation
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/ruff check --quiet .
 	@MYPYPATH=src .venv/bin/mypy --no-error-summary
 	@.venv/bin/pyright --warnings
 	@.venv/bin/lint-imports --no-cache > $(or $(TMPDIR),/tmp)/carelane-imports.$$$$ || { cat $(or $(TMPDIR),/tmp)/carelane-imports.$$$$; exit 1; }; rm -f $(or $(TMPDIR),/tmp)/carelane-imports.*
+	@$(MAKE) --no-print-directory docs
+
+docs: ## the documentation site, warnings as errors: reports/docs/index.html
+	@.venv/bin/python -m sphinx -b html -W --keep-going -q -d $(REPORTS)/docs/.doctrees docs $(REPORTS)/docs
 
 format: ## write the code in the house's form
 	@.venv/bin/ruff check --fix --quiet .
@@ -37,9 +41,11 @@ lab-shell: ## a shell inside a running lab
 	@scripts/setup.sh demo
 	@$(PY) -m carelane lab shell
 
-lock: ## resolve requirements.lock again (needs uv)
+lock: ## resolve requirements.lock, and deploy/requirements.lock within it, again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 	  --extra dev --extra lab --extra cluster pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements.lock \
+	  pyproject.toml -o deploy/requirements.lock
 
 clean: ## remove what builds and tests left
 	rm -rf build dist reports .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info src/*.egg-info

@@ -19,12 +19,19 @@ from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.metrics import ReconcileMetrics
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.southbound.protocol import DiscoveredLink
+from carelane.controller.telemetry.compliance import IntentCompliance
+from carelane.controller.telemetry.containment import Offence
+from carelane.controller.telemetry.loop import TelemetryLoop
+from carelane.controller.telemetry.metrics import TelemetryMetrics
+from carelane.controller.telemetry.probes import ProbeReport
+from carelane.controller.telemetry.sharing import Observation
 from carelane.controller.views import ApplyResult, Health, IntentDetail, IntentSummary, LinkMismatch, SwitchView
 from carelane.errors import StoreUnavailable, SwitchUnreachable
 from carelane.intents.lifecycle import SETTLED, Phase
 from carelane.intents.model import ServiceIntent
 from carelane.store import Reader
 from carelane.topology.model import Topology
+from carelane.tracing import traced
 
 __all__ = ["IntentService"]
 
@@ -44,6 +51,7 @@ class IntentService:
         drift: DriftCheck,
         *,
         faults: Callable[[], Sequence[str]] = tuple,
+        telemetry: TelemetryLoop | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.topology = topology
@@ -52,6 +60,7 @@ class IntentService:
         self._southbound = reconciler.southbound
         self._drift = drift
         self._faults = faults
+        self._telemetry = telemetry
         self._now = now
 
     @property
@@ -59,6 +68,37 @@ class IntentService:
         """A Prometheus collector of what the loop does; register it with the registry that `/metrics` serves."""
         return self._reconciler.metrics
 
+    @property
+    def telemetry_metrics(self) -> TelemetryMetrics | None:
+        """A Prometheus collector of what the closed loop measures and does; None where nothing is measured."""
+        return self._telemetry.metrics if self._telemetry else None
+
+    def compliance(self, name: str) -> IntentCompliance | None:
+        """Promised and measured, objective by objective; None while the intent holds no slice or nothing is measured.
+
+        Raises NotFoundError.
+        """
+        with self._store.read() as read:
+            read.intent(name)
+        return self._telemetry.compliance_of(name) if self._telemetry else None
+
+    def sources(self) -> tuple[Observation, ...]:
+        """What each site of each slice sent in the last epoch, wants, and may send."""
+        outcome = self._telemetry.outcome if self._telemetry else None
+        return outcome.observations if outcome else ()
+
+    def offences(self) -> tuple[Offence, ...]:
+        """Sources that are held at their own port now, and why."""
+        return self._telemetry.offences() if self._telemetry else ()
+
+    def report_probe(self, report: ProbeReport) -> None:
+        """Take what a probe at a site measured. Raises NotFoundError for a slice that is not there."""
+        with self._store.read() as read:
+            read.intent(report.slice)
+        if self._telemetry is not None:
+            self._telemetry.report(report)
+
+    @traced("intents.apply")
     def apply(self, intents: Sequence[ServiceIntent]) -> tuple[ApplyResult, ...]:
         """File intents, decided in order in one transaction; refusals are results.
 
@@ -71,11 +111,13 @@ class IntentService:
         self._reconciler.queue.add([result.name for result in results])
         return results
 
+    @traced("intents.plan")
     def plan(self, intents: Sequence[ServiceIntent], *, optimize: bool = False) -> Mapping[str, Any]:
         """Dry run against what is admitted now; the contract's plan JSON. Stores nothing. Raises InputError."""
         with self._store.read() as read:
             return plan_json(self.topology, dry_run(self.topology, read, intents, optimize=optimize))
 
+    @traced("intents.diff")
     def diff(self, intents: Sequence[ServiceIntent] = ()) -> tuple[SwitchChanges, ...]:
         """What `apply` would send to each switch (without intents: what a repair would send). Sends nothing.
 
@@ -85,8 +127,10 @@ class IntentService:
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             holdings = Holdings.of(read.slices())
             proposed = self._proposed(read, holdings, intents)
-        before = desired_program(self.topology, holdings, failed).program
-        after = desired_program(self.topology, proposed, failed - {intent.name for intent in intents}).program
+        ceilings = self._reconciler.ceilings
+        before = desired_program(self.topology, holdings, failed, ceilings).program
+        filed = {intent.name for intent in intents}
+        after = desired_program(self.topology, proposed, failed - filed, ceilings).program
         changes: list[SwitchChanges] = []
         for node in self.topology.nodes:
             try:
@@ -108,6 +152,7 @@ class IntentService:
             intent, holdings, history = read.intent(name), Holdings.of(read.slices(name)), read.history(name)
         return detail_of(self.topology, intent, holdings.in_force(name), history)
 
+    @traced("intents.delete")
     def delete(self, name: str) -> IntentSummary:
         """Withdraw; doing it again changes nothing. Raises NotFoundError."""
         with self._store.write() as write:

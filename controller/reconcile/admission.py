@@ -25,6 +25,7 @@ from carelane.intents.manifest import to_manifest
 from carelane.intents.model import ServiceIntent
 from carelane.store import Floors, Reader, StoredIntent
 from carelane.topology.model import Topology
+from carelane.tracing import traced
 
 __all__ = ["Filing", "Outcome", "dry_run", "propose"]
 
@@ -44,6 +45,7 @@ class Filing:
     floors: Floors
 
 
+@traced("planner.propose")
 def propose(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent]) -> tuple[Filing, ...]:
     """Decide every intent in file order against what is held. Stores nothing. Raises InputError, ConflictError."""
     requirements = _requirements(topology, intents)
@@ -66,6 +68,7 @@ def propose(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent]
     return tuple(filings)
 
 
+@traced("planner.dry_run")
 def dry_run(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent], *, optimize: bool) -> PlanResult:
     """What the planner says to these intents now, each planned as if it held nothing. Raises InputError."""
     requirements = _requirements(topology, intents)
