@@ -92,6 +92,9 @@ class CapacityLedger:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CapacityLedger) and self.floors == other.floors
 
+    def __hash__(self) -> int:
+        return hash(frozenset(self.reserved()))
+
     def __repr__(self) -> str:
         return f"CapacityLedger({len(self._slices)} slices at {len(self._reserved)} ports)"
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, fsum, inf
+from math import floor, fsum, inf
 
 from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.requirement import Requirement
@@ -35,7 +35,7 @@ class Certificate:
 
     @property
     def bound_bps(self) -> int:
-        return ceil(self.bound)
+        return floor(self.bound)  # what is admitted is whole
 
 
 def certify(
@@ -64,7 +64,7 @@ def certify(
 
 
 def _best_factor(rent: float, worth: Sequence[tuple[float, float]]) -> float:
-    """The factor for which the bound is least: it is convex and bends where a requirement stops being worth its cost."""
+    """The factor of least bound, which is convex and bends where a requirement stops being worth its cost."""
     breaks = sorted((value / cost, cost) for value, cost in worth if cost > 0.0)
     slope = rent - fsum(cost for _, cost in breaks)
     factor = 0.0

@@ -26,9 +26,7 @@ def effort_for(requirement: Requirement) -> Effort:
     return Effort(EFFORT + SITE_EFFORT * len(requirement.pairs))
 
 
-def decide(
-    graph: PathGraph, requirement: Requirement, ledger: CapacityLedger
-) -> tuple[Decision, CapacityLedger]:
+def decide(graph: PathGraph, requirement: Requirement, ledger: CapacityLedger) -> tuple[Decision, CapacityLedger]:
     """The decision, and the ledger after it: with the slice, or unchanged after a refusal."""
     effort = effort_for(requirement)
     embedding = embed(graph, requirement, ledger, effort, priced=True)

@@ -120,7 +120,9 @@ class Batch:
         found: dict[int, Column] = {}
         for job, choice in enumerate(self.state.chosen):
             if choice >= 0:
-                found[job] = self.path_of(job, int(choice)) if self.free[job] else self.columns[job][choice - offsets[job]]
+                found[job] = (
+                    self.path_of(job, int(choice)) if self.free[job] else self.columns[job][choice - offsets[job]]
+                )
         return found
 
     def path_of(self, job: int, length: int) -> Column:

@@ -89,6 +89,13 @@ def _undominated(columns: Sequence[Column], row_of: Mapping[int, int]) -> list[t
     return [(column, tuple(sorted(use.items()))) for column, use in kept]
 
 
+class _Quiet(highspy.Highs):
+    """HiGHS greets on standard output when callbacks are set, before any option can be: none are wanted here."""
+
+    def enableCallbacks(self) -> None:
+        self.silent()
+
+
 def _solve(
     worth: NDArray[np.float64],
     limits: NDArray[np.float64],
@@ -97,8 +104,7 @@ def _solve(
     value: list[float],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Shares, duals of the rows and the value."""
-    solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
+    solver = _Quiet()
     solver.setOptionValue("threads", 1)
     problem = highspy.HighsLp()
     problem.num_col_, problem.num_row_ = len(worth), len(limits)

@@ -22,6 +22,9 @@ _ROUNDS = 12
 _GAP = 5e-4
 """Where column generation stops: the packing is within this share of the bound."""
 
+_NAUGHT = 1e-9
+"""Prices below are none: they would fill the certificate and prove nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Packing:
@@ -40,7 +43,8 @@ def pack(
     seed(batch)
     anneal(batch)
     best = list(batch.chosen().values())
-    certificate = certify(graph, requirements, batch.state.price, worth, scale=True)
+    prices = graph.array([float(price) if price > _NAUGHT else 0.0 for price in batch.state.price])
+    certificate = certify(graph, requirements, prices, worth, scale=True)
     center = graph.array([certificate.prices.get(port, 0.0) for port in graph.port_of])
     for _ in range(_ROUNDS):
         solution = solve_master(batch)
@@ -50,7 +54,7 @@ def pack(
         added = 0
         for share in (0.5, 0.0):
             prices = share * np.asarray(center) + (1.0 - share) * solution.prices
-            prices = graph.array([float(price) for price in prices])
+            prices = graph.array([float(price) if price > _NAUGHT else 0.0 for price in prices])
             found = certify(graph, requirements, prices, worth, scale=True)
             if found.bound < certificate.bound:
                 certificate = found

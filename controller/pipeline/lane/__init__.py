@@ -1,4 +1,4 @@
-"""The fast lane of the planner: single paths on flat arrays under link prices, equal to `admit` in what they promise."""
+"""The fast lane: single paths on flat arrays under link prices, equal to `admit` in what they promise."""
 
 from __future__ import annotations
 

@@ -108,9 +108,7 @@ def cheapest(
             if room[arc] < down or room[arc ^ 1] < up or settled[before] == now:
                 continue
             reach = far + (base[arc] + (down_weight * price[arc] + up_weight * price[arc ^ 1]))
-            if seen[before] == now and (
-                reach > cost[before] or (reach == cost[before] and steps + 1 >= hops[before])
-            ):
+            if seen[before] == now and (reach > cost[before] or (reach == cost[before] and steps + 1 >= hops[before])):
                 continue
             seen[before] = now
             cost[before] = reach
