@@ -64,6 +64,10 @@ class PersistentMap(Mapping[K, V], Generic[K, V]):
     def __iter__(self) -> Iterator[K]:
         return (key for key, _ in _items(self._root))
 
+    def pairs(self) -> Iterator[tuple[K, V]]:
+        """Keys with their values: what `items` gives, without looking each key up."""
+        return cast("Iterator[tuple[K, V]]", _items(self._root))
+
     def set(self, key: K, value: V) -> PersistentMap[K, V]:
         """A map in which `key` has `value`."""
         grown = self._size + (key not in self)

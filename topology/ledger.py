@@ -42,8 +42,8 @@ class CapacityLedger:
         """Everything, by port and then by slice, sorted. Collected at first use: it costs what the ledger holds."""
         if self._floors is None:
             found: dict[PortKey, dict[str, int]] = {}
-            for name in sorted(self._slices):
-                for port, rate_bps in self._slices[name]:
+            for name, held in sorted(self._slices.pairs()):
+                for port, rate_bps in held:
                     found.setdefault(port, {})[name] = rate_bps
             self._floors = MappingProxyType({port: MappingProxyType(found[port]) for port in sorted(found)})
         return self._floors
@@ -63,7 +63,7 @@ class CapacityLedger:
 
     def reserved(self) -> Iterator[tuple[PortKey, int]]:
         """Every port that holds floors, and their sum, in no particular order."""
-        return iter(self._reserved.items())
+        return self._reserved.pairs()
 
     def changes(self, later: CapacityLedger) -> Iterator[tuple[PortKey, int]]:
         """Ports whose sum differs in `later`, with the sum there. Costs what differs, when one came from the other."""
@@ -91,6 +91,9 @@ class CapacityLedger:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CapacityLedger) and self.floors == other.floors
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.reserved()))
 
     def __repr__(self) -> str:
         return f"CapacityLedger({len(self._slices)} slices at {len(self._reserved)} ports)"

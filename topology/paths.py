@@ -19,7 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from heapq import heappop, heappush
+from itertools import chain
 from math import inf, log
 from typing import NamedTuple
 
@@ -120,6 +122,30 @@ class PathGraph:
         """Risk groups with an availability of their own that stepping over `link` to `node` touches."""
         first, second = self._link_paying[link], self._node_paying[node]
         return first | second if first and second else first or second
+
+    @cached_property
+    def unstated(self) -> frozenset[str]:
+        """The figures that some link, or for availability some node, does not state: capacity, delay, availability."""
+        links, nodes = self.topology.links.values(), self.topology.nodes.values()
+        missing = {
+            "capacity": any(link.capacity_bps is None for link in links),
+            "delay": any(link.delay_s is None for link in links),
+            "availability": any(item.availability is None for item in chain(links, nodes)),
+        }
+        return frozenset(figure for figure, found in missing.items() if found)
+
+    @cached_property
+    def part_of(self) -> list[int]:
+        """A number per node, equal for nodes that links join, directly or not."""
+        parts = [-1] * len(self.node_ids)
+        for start in range(len(parts)):
+            stack = [start] if parts[start] < 0 else []
+            while stack:
+                node = stack.pop()
+                if parts[node] < 0:
+                    parts[node] = start
+                    stack.extend(following for following, _ in self.leaving[node])
+        return parts
 
     def route(self, source: int, arcs: Sequence[int]) -> Route:
         nodes = [source, *(self.tail[arc ^ 1] for arc in arcs)]

@@ -64,7 +64,7 @@ class Room:
             return self.access(endpoints[name])
         if name in endpoints and endpoints[name].node == node:
             return self.delivery(endpoints[name])
-        return self.arcs[self._graph.arc_of[port]]
+        return self._at(port, self._graph.capacity[self._graph.arc_of[port]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def plan(
     for requirement in requirements:
         decision, held = decide(graph, requirement, held)
         decisions.append(decision)
-    return PlanResult(tuple(decisions), held, totals(graph, decisions, start))
+    return PlanResult(tuple(decisions), held, totals(graph, decisions, start, held))
 
 
 def _check_names(requirements: Sequence[Requirement]) -> None:

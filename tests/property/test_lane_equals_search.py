@@ -73,7 +73,8 @@ def requirements(draw: st.DrawFn, topology: Topology, name: str) -> Requirement:
     pair = Pair(topology.endpoints[a], topology.endpoints[b])
     protection = draw(st.sampled_from(["auto", "none", "required"]))
     return Requirement(
-        name, "t", "s", "standard", 1, "point-to-point", (pair,), forward * MBPS, reverse * MBPS, 3000, 1500, objectives, protection
+        name, "t", "s", "standard", 1, "point-to-point", (pair,), forward * MBPS, reverse * MBPS, 3000,
+        1500, objectives, protection
     )  # fmt: skip
 
 

@@ -58,8 +58,8 @@ def _plain(graph: LaneGraph, requirement: Requirement) -> bool:
         len(requirement.pairs) == 1
         and requirement.connectivity != "hub"
         and requirement.protection != "required"
-        and (graph.timed_fully or not timed)
-        and (graph.rated_fully or objectives.availability is None)
+        and not (timed and "delay" in graph.unstated)
+        and (objectives.availability is None or "availability" not in graph.unstated)
         and all(known.get(end.id) == end for pair in requirement.pairs for end in (pair.source, pair.destination))
     )
 
@@ -83,7 +83,7 @@ def along(
         return None
     route = graph.route(graph.node_index[shape.root.node], arcs)
     target = requirement.objectives.availability
-    known = graph.rated_fully or not unstated_availability(graph.topology, [route])
+    known = "availability" not in graph.unstated or not unstated_availability(graph.topology, [route])
     availability = exact_availability(graph.topology, [route]) if known else None
     if target is not None and (availability is None or availability < exact_ratio(target)):
         return None

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from math import exp
 from typing import Any, NamedTuple
 
-__all__ = ["Flat", "Kernel", "Scratch", "cheapest", "compiled"]
+__all__ = ["Flat", "Jobs", "Kernel", "Scratch", "State", "cheapest", "compiled", "improve"]
 
 Numbers = Any
 """A list or a NumPy array of numbers: numba takes only the latter, and neither has a type that covers both."""
@@ -146,10 +147,110 @@ def cheapest(
     return length
 
 
+class Jobs(NamedTuple):
+    """Requirements of a batch, by number. A requirement without candidates may take any path between its ends.
+
+    Candidates of requirement i are numbered `candidates[i]` up to `candidates[i + 1]`, and candidate c asks
+    `rate[...]` at `arc[...]` for the places `entries[c]` up to `entries[c + 1]`.
+    """
+
+    source: Numbers
+    target: Numbers
+    down: Numbers
+    up: Numbers
+    worth: Numbers
+    candidates: Numbers
+    entries: Numbers
+    arc: Numbers
+    rate: Numbers
+
+
+class State(NamedTuple):
+    """What is chosen: per requirement -1 for nothing, a candidate, or the length of its path at `paths[i * width]`."""
+
+    chosen: Numbers
+    moved: Numbers
+    paths: Numbers
+    room: Numbers
+    price: Numbers
+
+
+def improve(
+    flat: Flat, scratch: Scratch, jobs: Jobs, state: State, base: Numbers, free: Numbers, sharpness: float, width: int
+) -> int:
+    """Each requirement in turn gives up its place and takes the cheapest, if that is worth it; number of changes.
+
+    The price of an arc is exp(-sharpness * room / free): next to nothing while there is room, 1 per bit/s when full.
+    """
+    source, target, down, up, worth, candidates, entries, entry_arc, entry_rate = jobs
+    chosen, moved, paths, room, price = state
+    changes = 0
+    for arc in range(len(room)):
+        price[arc] = exp(-sharpness * room[arc] / free[arc]) if free[arc] > 0 else 1.0
+    for job in range(len(source)):
+        before = chosen[job]
+        start = job * width
+        first, last = candidates[job], candidates[job + 1]
+        listed = last > first
+        if before >= 0 and listed:
+            for place in range(entries[before], entries[before + 1]):
+                arc = entry_arc[place]
+                room[arc] += entry_rate[place]
+                price[arc] = exp(-sharpness * room[arc] / free[arc])
+        elif before >= 0:
+            for place in range(start, start + before):
+                arc = paths[place]
+                room[arc] += down[job]
+                price[arc] = exp(-sharpness * room[arc] / free[arc]) if free[arc] > 0 else 1.0
+                room[arc ^ 1] += up[job]
+                price[arc ^ 1] = exp(-sharpness * room[arc ^ 1] / free[arc ^ 1]) if free[arc ^ 1] > 0 else 1.0
+        after = -1
+        same = False
+        if listed:
+            least = worth[job]
+            for candidate in range(first, last):
+                cost = 0.0
+                for place in range(entries[candidate], entries[candidate + 1]):
+                    if room[entry_arc[place]] < entry_rate[place]:
+                        cost = least
+                        break
+                    cost += price[entry_arc[place]] * entry_rate[place]
+                if cost < least:
+                    least = cost
+                    after = candidate
+            same = after == before
+            if after >= 0:
+                for place in range(entries[after], entries[after + 1]):
+                    arc = entry_arc[place]
+                    room[arc] -= entry_rate[place]
+                    price[arc] = exp(-sharpness * room[arc] / free[arc])
+        else:
+            length = cheapest(
+                flat, scratch, base, price, room, 1.0 * down[job], 1.0 * up[job], down[job], up[job], source[job],
+                target[job],
+            )  # fmt: skip
+            if 0 <= length <= width and scratch.cost[source[job]] < worth[job]:
+                after = length
+            same = after == before
+            for place in range(max(after, 0)):
+                arc = scratch.path[place]
+                same = same and paths[start + place] == arc
+                paths[start + place] = arc
+                room[arc] -= down[job]
+                price[arc] = exp(-sharpness * room[arc] / free[arc]) if free[arc] > 0 else 1.0
+                room[arc ^ 1] -= up[job]
+                price[arc ^ 1] = exp(-sharpness * room[arc ^ 1] / free[arc ^ 1]) if free[arc ^ 1] > 0 else 1.0
+        chosen[job] = after
+        moved[job] = 0 if same else 1
+        if not same:
+            changes += 1
+    return changes
+
+
 @cache
-def compiled() -> Kernel:
-    """`cheapest` compiled by numba: the first call ever takes seconds, later ones load it from numba's cache."""
+def compiled() -> tuple[Any, Any]:
+    """`cheapest` and `improve` compiled by numba: the first call ever takes seconds, later ones load from its cache."""
     import numba
 
-    kernel: Kernel = numba.njit(cache=True)(cheapest)
-    return kernel
+    numba.extending.register_jitable(cheapest)
+    return numba.njit(cache=True)(cheapest), numba.njit(cache=True)(improve)

@@ -12,11 +12,12 @@ spreads before anything is full.
 from __future__ import annotations
 
 from itertools import chain
-from math import exp
+from math import exp, inf
 from typing import Any
 
-from carelane.controller.pipeline.lane._kernels import Flat, Kernel, Numbers, Scratch, cheapest, compiled
+from carelane.controller.pipeline.lane._kernels import Flat, Kernel, Numbers, Scratch, cheapest, compiled, improve
 from carelane.controller.pipeline.limits import AMPLE_BPS
+from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.shape import access_port, delivery_port
 from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Endpoint, Topology
@@ -49,18 +50,18 @@ class LaneGraph(PathGraph):
         unknown = float(sum(known) + 1)
         self.scale = max(sum(known) / len(known), 1.0) if known else 1.0
         base = [unknown if delay >= UNKNOWN_PS else float(delay) for delay in self.propagation for _ in range(2)]
-        self.timed_fully = len(known) == len(self.propagation)
-        self.rated_fully = all(
-            item.availability is not None for item in chain(topology.nodes.values(), topology.links.values())
-        )
         self._array: Any = list
         self.kernel: Kernel = cheapest
+        self.improve: Any = improve
         if searches * len(self.node_ids) >= _COMPILE_FROM:
             import numpy
 
-            self._array, self.kernel = numpy.array, compiled()
+            self._array = numpy.array
+            self.kernel, self.improve = compiled()
         self._lay_out(ends, [*base, *[0.0] * (2 * len(ends))])
         self._ledger = CapacityLedger()
+        self.last_cost = inf
+        self._length = -1
 
     def _lay_out(self, ends: list[Endpoint], base: list[float]) -> None:
         leaving = [*([*arcs] for arcs in self.leaving), *([] for _ in ends)]
@@ -87,6 +88,7 @@ class LaneGraph(PathGraph):
             array([0] * nodes),
         )
         self.base = array(base)
+        self.nothing = array([0.0] * arcs_count)
         self.price: Numbers = array([0.0] * arcs_count)
         self.room: Numbers = array([-1 if capacity is None else capacity for capacity in self.lane_capacity])
         self.ample: Numbers = array([-1 if capacity is None else AMPLE_BPS for capacity in self.lane_capacity])
@@ -127,6 +129,32 @@ class LaneGraph(PathGraph):
             self.endpoint_node[target.id],
         )
         return None if length < 0 else [int(arc) for arc in self.scratch.path[:length]]
+
+    def load(self) -> list[float]:
+        """The share of each arc that is reserved; 0 where the capacity is not stated."""
+        return [
+            1.0 - int(room) / capacity if capacity else 0.0
+            for room, capacity in zip(self.room, self.lane_capacity, strict=True)
+        ]
+
+    def array(self, values: list[Any]) -> Numbers:
+        """Numbers as the searches take them."""
+        return self._array(values)
+
+    def cheapest(self, requirement: Requirement, prices: Numbers) -> list[int] | None:
+        """The cheapest path for a requirement's first pair under `prices` per bit/s; `last_cost` is what it costs."""
+        pair, rates = requirement.pairs[0], (requirement.forward_bps, requirement.reverse_bps)
+        self.last_cost = self.cost(pair.source, pair.destination, rates, prices)
+        return None if self.last_cost == inf else [int(arc) for arc in self.scratch.path[: self._length]]
+
+    def cost(self, source: Endpoint, target: Endpoint, rates: tuple[int, int], prices: Numbers) -> float:
+        """The least that a path with room for `rates` costs under `prices` per bit/s; infinite without any."""
+        nodes = self.endpoint_node[source.id], self.endpoint_node[target.id]
+        down, up = rates
+        self._length = self.kernel(
+            self.flat, self.scratch, self.nothing, prices, self.room, float(down), float(up), down, up, *nodes
+        )
+        return inf if self._length < 0 else float(self.scratch.cost[nodes[0]])
 
 
 def _ports(endpoint: Endpoint) -> tuple[PortKey, PortKey]:
