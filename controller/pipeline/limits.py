@@ -9,12 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf, log
 
+import numpy as np
+import numpy.typing as npt
+
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.shape import Slice, access_port, delivery_port
 from carelane.topology.delay import budget_ps, port_latency_ps, rate_for_bps, round_trip_rates_bps, transmission_ps
 from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Endpoint
-from carelane.topology.paths import TOLERANCE, Metrics, PathGraph
+from carelane.topology.paths import TOLERANCE, Metrics, PathGraph, PathLimits
 
 __all__ = ["AMPLE_BPS", "Bound", "Limits", "Room"]
 
@@ -28,11 +31,19 @@ class Room:
         self._graph = graph
         self._unlimited = unlimited
         self._reserved: Mapping[PortKey, int] = {port: sum(held.values()) for port, held in ledger.floors.items()}
-        self.arcs = [self._free(capacity, 0) for capacity in graph.capacity]
+        self.arcs = self._free_arcs()
+
+    def _free_arcs(self) -> npt.NDArray[np.int64]:
+        """Room per arc; -1 where the capacity is not stated."""
+        graph, capacities = self._graph, self._graph.capacities
+        if self._unlimited:
+            return np.where(capacities < 0, -1, AMPLE_BPS)
+        free = capacities.copy()
         for port, reserved in self._reserved.items():
             arc = graph.arc_of.get(port)
-            if arc is not None:
-                self.arcs[arc] = self._free(graph.capacity[arc], reserved)
+            if arc is not None and capacities[arc] >= 0:
+                free[arc] -= reserved
+        return free
 
     def _free(self, capacity_bps: int | None, reserved_bps: int) -> int:
         if capacity_bps is None:
@@ -57,7 +68,7 @@ class Room:
             return self.access(endpoints[name])
         if name in endpoints and endpoints[name].node == node:
             return self.delivery(endpoints[name])
-        return self.arcs[self._graph.arc_of[port]]
+        return int(self.arcs[self._graph.arc_of[port]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,25 @@ class Limits:
     def test(self, leaf: Endpoint) -> Callable[[Metrics], bool]:
         """The monotone test for paths from the root to `leaf`."""
         return lambda metrics: metrics.loss <= self.max_loss + TOLERANCE and self.bounds(metrics, leaf) is not None
+
+    def numbers(self, leaf: Endpoint) -> PathLimits:
+        """The same test as numbers, for the inner loops of the search."""
+        down, up = self.shape.down, self.shape.up
+        return PathLimits(
+            down_bps=float(down.floor_bps),
+            up_bps=float(up.floor_bps),
+            down_bits=8.0 * down.burst_bytes,
+            up_bits=8.0 * up.burst_bytes,
+            packet_bits=8.0 * self.packet_bytes,
+            down_latency_ps=float(_latency_ps(leaf)),
+            up_latency_ps=float(self.root_latency),
+            down_room_bps=float(self.room.delivery(leaf)),
+            up_room_bps=float(self.root_room),
+            delay_ps=inf if self.delay_ps is None else float(self.delay_ps),
+            jitter_ps=inf if self.jitter_ps is None else float(self.jitter_ps),
+            round_trip=self.round_trip,
+            max_loss=self.max_loss,
+        )
 
     def bounds(self, metrics: Metrics, leaf: Endpoint) -> tuple[Bound, Bound] | None:
         """The least rates (down, up) that meet the objectives on a path with `metrics`, alone in its queues."""
