@@ -69,13 +69,17 @@ def exact_availability(topology: Topology, paths: Sequence[Route]) -> Fraction:
         kind, name = missing[0]
         raise InputError(f"{kind} {name} states no availability", remedy="state it in the topology, or give a default")
     sets = [_components(topology, path) for path in paths]
-    total = Fraction(0)
+    ratios = {part: exact_ratio(_stated(topology, part) or 0.0) for part in frozenset[Component]().union(*sets)}
+    # over one common denominator, in whole numbers: reducing every product on the way would take most of the time
+    total = 0
     for size in range(1, len(sets) + 1):
         sign = 1 if size % 2 else -1
         for chosen in combinations(sets, size):
             union = frozenset[Component]().union(*chosen)
-            total += sign * prod((exact_ratio(_stated(topology, part) or 0.0) for part in union), start=Fraction(1))
-    return total
+            total += sign * prod(
+                ratio.numerator if part in union else ratio.denominator for part, ratio in ratios.items()
+            )
+    return Fraction(total, prod(ratio.denominator for ratio in ratios.values()))
 
 
 def service_availability(topology: Topology, paths: Sequence[Route]) -> float:

@@ -120,14 +120,18 @@ class _Search:
         if alike and (found := self._all_good(queries[0], ways, budget, chosen)):
             return found
         best = 0.0 if budget is None else min(_least_unavailability(query, avoid) for query in queries)
-        first = replace(queries[0], max_wear=_wear_within(_share(budget, best ** (len(queries) - 1))))
+        within = _wear_within(_share(budget, best ** (len(queries) - 1)))
+        first = replace(queries[0], max_wear=min(queries[0].max_wear, within))
         return self._by_first_path(_Level(first, depth, avoid, budget, best, chosen, least), below, alike)
 
     def _last(
         self, query: Query, avoid: Avoid, budget: float | None, chosen: tuple[Route, ...], below: Cost
     ) -> _Found | None:
-        query = replace(query, max_wear=_wear_within(budget), accept=lambda route: self.accept((*chosen, route)))
-        route = best_route(query, self.effort, *avoid, below=below)
+        def accept(route: Route) -> bool:
+            return query.accept(route) and self.accept((*chosen, route))
+
+        bound = replace(query, max_wear=min(query.max_wear, _wear_within(budget)), accept=accept)
+        route = best_route(bound, self.effort, *avoid, below=below)
         return _Found((*chosen, route), query.metrics(self.graph.arcs(route)).cost) if route else None
 
     def _all_good(
@@ -246,7 +250,7 @@ def _any_of(queries: Sequence[Query]) -> Query:
         return queries[0]
     import numpy as np
 
-    return replace(queries[-1], usable=np.logical_or.reduce([query.usable for query in queries]))
+    return replace(queries[-1], usable=np.logical_or.reduce([np.asarray(query.usable) for query in queries]))
 
 
 def _plain(excluded: frozenset[Element]) -> Avoid:

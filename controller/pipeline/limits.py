@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf, log
 
 import numpy as np
@@ -30,28 +31,32 @@ class Room:
     def __init__(self, graph: PathGraph, ledger: CapacityLedger, unlimited: bool = False) -> None:
         self._graph = graph
         self._unlimited = unlimited
-        self._reserved: Mapping[PortKey, int] = {port: sum(held.values()) for port, held in ledger.floors.items()}
-        self.arcs = self._free_arcs()
+        self._ledger = ledger
 
-    def _free_arcs(self) -> npt.NDArray[np.int64]:
-        """Room per arc; -1 where the capacity is not stated."""
-        graph, capacities = self._graph, self._graph.capacities
+    @cached_property
+    def arcs(self) -> npt.NDArray[np.int64]:
+        """Room per arc; -1 where the capacity is not stated. Not to be written to."""
+        capacities = self._graph.capacities
         if self._unlimited:
             return np.where(capacities < 0, -1, AMPLE_BPS)
+        kept = self._graph.kept_room
+        if kept is None or kept[0] is not self._ledger:  # a refusal is explained with many plans on one ledger
+            kept = self._graph.kept_room = (self._ledger, self._free_arcs())
+        return kept[1]
+
+    def _free_arcs(self) -> npt.NDArray[np.int64]:
+        arc_of, capacities = self._graph.arc_of, self._graph.capacities
         free = capacities.copy()
-        for port, reserved in self._reserved.items():
-            arc = graph.arc_of.get(port)
+        for port, reserved in self._ledger.reserved():
+            arc = arc_of.get(port)
             if arc is not None and capacities[arc] >= 0:
                 free[arc] -= reserved
         return free
 
-    def _free(self, capacity_bps: int | None, reserved_bps: int) -> int:
+    def _at(self, port: PortKey, capacity_bps: int | None) -> int:
         if capacity_bps is None:
             return -1
-        return AMPLE_BPS if self._unlimited else capacity_bps - reserved_bps
-
-    def _at(self, port: PortKey, capacity_bps: int | None) -> int:
-        return self._free(capacity_bps, self._reserved.get(port, 0))
+        return AMPLE_BPS if self._unlimited else capacity_bps - self._ledger.reserved_bps(port)
 
     def delivery(self, endpoint: Endpoint) -> int:
         """Room towards the endpoint; -1 when its capacity is not stated."""

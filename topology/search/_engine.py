@@ -8,7 +8,7 @@ NUMBA_DISABLE_JIT set, it always does.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from types import FunctionType
 from typing import Any
@@ -30,15 +30,15 @@ class Engine:
     next_candidate: Callable[..., int]
     disjoint_ways: Callable[..., int]
 
-    def flags(self, values: Sequence[bool]) -> Any:
+    def flags(self, values: Any) -> Any:
         """A working copy of truth values."""
         raise NotImplementedError
 
-    def integers(self, values: Sequence[int]) -> Any:
+    def integers(self, values: Any) -> Any:
         """A working copy of whole numbers."""
         raise NotImplementedError
 
-    def reals(self, values: Sequence[float]) -> Any:
+    def reals(self, values: Any) -> Any:
         """A working copy of real numbers."""
         raise NotImplementedError
 
@@ -58,13 +58,13 @@ class Plain(Engine):
         for name in _kernels.KERNELS:
             setattr(self, name, getattr(_kernels, name))
 
-    def flags(self, values: Sequence[bool]) -> Any:
+    def flags(self, values: Any) -> Any:
         return _listed(values)
 
-    def integers(self, values: Sequence[int]) -> Any:
+    def integers(self, values: Any) -> Any:
         return _listed(values)
 
-    def reals(self, values: Sequence[float]) -> Any:
+    def reals(self, values: Any) -> Any:
         return _listed(values)
 
     def blank(self, size: int, real: bool = False) -> Any:
@@ -91,13 +91,13 @@ class Compiled(Engine):
         for name in _kernels.KERNELS:
             setattr(self, name, namespace[name])
 
-    def flags(self, values: Sequence[bool]) -> Any:
+    def flags(self, values: Any) -> Any:
         return self._numpy.array(values, dtype=self._numpy.bool_)
 
-    def integers(self, values: Sequence[int]) -> Any:
+    def integers(self, values: Any) -> Any:
         return self._numpy.array(values, dtype=self._numpy.int64)
 
-    def reals(self, values: Sequence[float]) -> Any:
+    def reals(self, values: Any) -> Any:
         return self._numpy.array(values, dtype=self._numpy.float64)
 
     def blank(self, size: int, real: bool = False) -> Any:

@@ -80,7 +80,17 @@ class PathGraph:
         self._node_paying = [node.risk_groups & self.group_wear.keys() for node in nodes]
         self.group_bits = {name: divmod(place, WORD_BITS) for place, name in enumerate(sorted(self.group_wear))}
         """Word and bit of each risk group with an availability of its own."""
+        self.kept_room: tuple[object, npt.NDArray[np.int64]] | None = None
+        """Room per arc beside a ledger, the last one asked for; for `carelane.controller.pipeline.limits`."""
         self._flat: dict[Engine, tuple[Flat, Arcs]] = {}
+
+    @classmethod
+    def of(cls, topology: Topology) -> PathGraph:
+        """The graph of a snapshot, built once and kept with it."""
+        kept: PathGraph | None = vars(topology).get("_path_graph")
+        if kept is None:
+            kept = vars(topology)["_path_graph"] = PathGraph(topology)
+        return kept
 
     @property
     def words(self) -> int:
@@ -133,7 +143,7 @@ class PathGraph:
     @cached_property
     def delay_stated(self) -> npt.NDArray[np.bool_]:
         """Per arc, whether its link states a delay."""
-        return np.repeat([delay != UNKNOWN_PS for delay in self.propagation], 2)
+        return np.repeat(np.array([delay != UNKNOWN_PS for delay in self.propagation], dtype=np.bool_), 2)
 
     @cached_property
     def availability_stated(self) -> npt.NDArray[np.bool_]:
