@@ -24,10 +24,13 @@ Answer = tuple[Route | None, tuple[Route, ...] | None, int, bool]
 def network(dice: random.Random, nodes: int, links: int, groups: int) -> Topology:
     """Random, with ties, parallel links and many risk groups that state an availability."""
     names = [f"d{place}" for place in range(groups)]
-    made = [
-        Link(
+    made = []
+    for place in range(links):
+        a, b = dice.sample(range(nodes), 2)
+        link = Link(
             f"l{place}",
-            *(f"n{end}" for end in dice.sample(range(nodes), 2)),
+            f"n{a}",
+            f"n{b}",
             1,
             1,
             dice.choice([10, 50, 100]) * 10**6,
@@ -36,8 +39,7 @@ def network(dice: random.Random, nodes: int, links: int, groups: int) -> Topolog
             dice.choice([None, 0.001, 0.01]),
             risk_groups=frozenset(dice.sample(names, min(groups, dice.choice([0, 0, 1, 2])))),
         )
-        for place in range(links)
-    ]
+        made.append(link)
     return Topology(
         "random",
         MappingProxyType({f"n{place}": Node(f"n{place}", place + 1, 0.9999) for place in range(nodes)}),
