@@ -7,16 +7,16 @@ for each line that ends at a server. The analysis is told so; nothing else is al
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from queue_simulation import Choice, Queue, Source, by_rank, first_come, greedy, newest_flow, simulate
+from queue_simulation import Choice, Queue, Source, by_class, by_rank, first_come, greedy, newest_flow, simulate
 
-from carelane.topology.calculus import Flow, Network, Server, delay_bounds
+from carelane.topology.calculus import ClassFlow, Flow, Network, Server, SharedPort, class_delays, delay_bounds
 
 LONGEST = 2
 PACKETS = 60
@@ -158,6 +158,24 @@ def test_where_servers_feed_each_other_in_circles(drawn: Drawn) -> None:
             for flow, taken in worst.items():
                 delay = bounds[flow].delay
                 assert delay is None or taken <= float(delay) + 1e-9
+
+
+@given(networks(circles=True), st.lists(st.integers(0, 2), min_size=6, max_size=6))
+@settings(deadline=None, max_examples=60)
+def test_in_queues_that_classes_share(drawn: Drawn, classes: list[int]) -> None:
+    """Ports without rest, strict priority between classes, order of arrival within; `class_delays` knows packets."""
+    ports = [SharedPort(f"s{n}", rate, Fraction(LONGEST)) for n, (_, rate) in enumerate(drawn.servers)]
+    flows = [
+        ClassFlow(f"f{n}", classes[n], tuple(f"s{s}" for s in path), Fraction(rate), Fraction(burst))
+        for n, (path, rate, burst) in enumerate(drawn.flows)
+    ]
+    bounds, dice = class_delays(ports, flows), Random(drawn.seed)
+    restless = replace(drawn, servers=tuple((0, rate) for _, rate in drawn.servers))
+    of = {flow.id: flow.priority for flow in flows}
+    for order in _orders(drawn, dice):
+        for flow, taken in restless.worst(dice, by_class(of, order), lines=True).items():
+            delay = bounds[flow]
+            assert delay is None or taken <= float(delay) + 1e-9
 
 
 def test_the_simulation_reaches_the_bound_of_one_server() -> None:

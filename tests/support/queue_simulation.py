@@ -13,7 +13,18 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
 
-__all__ = ["Choice", "Packet", "Queue", "Source", "by_rank", "first_come", "greedy", "newest_flow", "simulate"]
+__all__ = [
+    "Choice",
+    "Packet",
+    "Queue",
+    "Source",
+    "by_class",
+    "by_rank",
+    "first_come",
+    "greedy",
+    "newest_flow",
+    "simulate",
+]
 
 
 @dataclass(slots=True)
@@ -57,6 +68,12 @@ def by_rank(order: Sequence[str]) -> Choice:
     """Strict priority between flows."""
     rank = {flow: number for number, flow in enumerate(order)}
     return lambda waiting: min(waiting, key=rank.__getitem__)
+
+
+def by_class(classes: Mapping[str, int], last: Sequence[str]) -> Choice:
+    """Strict priority between classes, in order of arrival within one."""
+    rank = {flow: number for number, flow in enumerate(last)}
+    return lambda waiting: min(waiting, key=lambda flow: (classes[flow], waiting[flow][0].arrived, rank[flow]))
 
 
 def newest_flow(last: Sequence[str]) -> Choice:
