@@ -11,7 +11,7 @@ queues a port", and to what one more slice would do to those already there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -24,7 +24,7 @@ from carelane.topology.delay import FRAME_BYTES, PS, cost_ps
 from carelane.topology.ledger import PortKey
 from carelane.topology.model import Hop, Topology
 
-__all__ = ["Broken", "SharedBound", "broken_by", "shared_bounds"]
+__all__ = ["SharedBound", "broken_by", "shared_bounds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,6 @@ class SharedBound:
     jitter_s: Fraction | None
     keeps: bool
     """Whether the slice's delay and jitter objectives hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A slice whose objectives one more slice would break, and the worst of its bounds with that one there."""
-
-    name: str
-    delay_s: Fraction | None
-    required_s: float | None
 
 
 def shared_bounds(topology: Topology, decisions: Sequence[Decision]) -> tuple[SharedBound, ...]:
@@ -77,24 +68,14 @@ def shared_bounds(topology: Topology, decisions: Sequence[Decision]) -> tuple[Sh
     return tuple(_bound(way, delays[str(number)]) for number, way in enumerate(ways))
 
 
-def broken_by(topology: Topology, admitted: Sequence[Decision], further: Decision) -> tuple[Broken, ...]:
-    """Which of the `admitted` slices keep their objectives now and would not with `further` beside them."""
-    fine = {name for name, rows in _by_name(shared_bounds(topology, admitted)).items() if all(r.keeps for r in rows)}
-    required = {decision.name: decision.requirement.objectives.delay_s for decision in admitted}
-    broken = []
-    for name, rows in _by_name(shared_bounds(topology, [*admitted, further])).items():
-        if name in fine and not all(row.keeps for row in rows):
-            delays = [row.delay_s for row in rows]
-            worst = None if None in delays else max(delay for delay in delays if delay is not None)
-            broken.append(Broken(name, worst, required[name]))
-    return tuple(broken)
+def broken_by(topology: Topology, admitted: Sequence[Decision], further: Sequence[Decision]) -> tuple[SharedBound, ...]:
+    """Whose objectives hold now among the `admitted`, and would not with the `further` ones beside them: those rows.
 
-
-def _by_name(rows: Sequence[SharedBound]) -> Mapping[str, list[SharedBound]]:
-    found: dict[str, list[SharedBound]] = {}
-    for row in rows:
-        found.setdefault(row.name, []).append(row)
-    return found
+    Raises InputError as `shared_bounds`.
+    """
+    rows = shared_bounds(topology, admitted)
+    fine = {row.name for row in rows} - {row.name for row in rows if not row.keeps}
+    return tuple(row for row in shared_bounds(topology, [*admitted, *further]) if row.name in fine and not row.keeps)
 
 
 @dataclass(frozen=True, slots=True)
