@@ -53,9 +53,9 @@ def class_delays(ports: Iterable[SharedPort], flows: Sequence[ClassFlow]) -> dic
     Raises InputError for unknown ports and impossible figures, as `Network.of`.
     """
     known = {port.id: port for port in ports}
-    for port in known.values():
-        if port.capacity <= 0:
-            raise InputError(f"port {port.id} has no capacity", field="capacity", expected="more than 0")
+    for shared in known.values():
+        if shared.capacity <= 0:
+            raise InputError(f"port {shared.id} has no capacity", field="capacity", expected="more than 0")
     above: dict[str, list[ArrivalCurve | None]] = {}
     delays: dict[str, Fraction | None] = {}
     for priority in sorted({flow.priority for flow in flows}):
