@@ -7,11 +7,12 @@ from carelane.lab.scenarios.consultation import Script, Speech
 from carelane.lab.scenarios.kernel_check import KernelCheck
 from carelane.lab.scenarios.sharing import SharingScenario
 from carelane.lab.scenarios.zhoushan import ZhoushanConsultation
+from carelane.lab.traffic.models import TcpTransfer
 
 __all__: list[str] = []
 
 _SPEAKER_BPS = 3_200_000
-_ALL = tuple(range(1, 11))
+_TURNS = ((4.0, 7.0), (7.0, 10.0), (10.0, 18.0))
 
 register(KernelCheck())
 register(ZhoushanConsultation())
@@ -19,10 +20,10 @@ register(
     SharingScenario(
         "consultation-hub",
         "ten stations join on the hour, I-frames aligned, speakers switching",
-        Script(18.0, 10, tuple(Speech(n, 2.0 + 4 * n, 6.0 + 4 * n, _SPEAKER_BPS) for n in (1, 2, 3))),
-        changes_s=(6.0, 10.0, 14.0),
+        Script(18.0, 10, tuple(Speech(n, *at, _SPEAKER_BPS) for n, at in enumerate(_TURNS, 1))),
+        changes_s=tuple(begin for begin, _ in _TURNS),
         equal=tuple(range(4, 11)),
-        steady_s=(3.5, 6.0),
+        steady_s=(12.5, 18.0),
     )
 )
 register(
@@ -44,6 +45,17 @@ register(
         changes_s=(6.0,),
         equal=tuple(range(2, 7)),
         steady_s=(8.0, 16.0),
+        stations=6,
+    )
+)
+register(
+    SharingScenario(
+        "genome-overnight",
+        "a genome transfer takes what is idle, gives way to a consultation, and finishes no later for it",
+        Script(18.0, 6, tuple(Speech(n, 6.0, 11.0, 2_000_000) for n in range(1, 4)), bulk=TcpTransfer(16_000_000)),
+        changes_s=(6.0, 11.0),
+        equal=tuple(range(4, 7)),
+        steady_s=(12.5, 18.0),
         stations=6,
     )
 )

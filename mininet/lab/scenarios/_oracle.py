@@ -78,4 +78,5 @@ def clairvoyant(
             np.inf if key.partition(">")[0] in greedy else by_key[key][epoch] if key in by_key else 0.0 for key in keys
         ]
         granted[:, epoch] = share(layout, wanted).granted
-    return {key.partition(">")[0]: granted[i] for i, key in enumerate(keys) if key in by_key or key in greedy}
+    named = enumerate(key.partition(">")[0] for key in keys)
+    return {site: granted[i] for i, site in named if keys[i] in by_key or site in greedy}

@@ -14,6 +14,8 @@ from carelane.lab.traffic.plan import Bucket, Flow, TrafficPlan
 from carelane.topology import Topology, parse_topology
 
 __all__ = [
+    "BULK",
+    "HUB",
     "MEAN_BPS",
     "PEAK_BPS",
     "SURGERY",
@@ -31,8 +33,9 @@ _BULK_FLOOR_BPS = 1_000_000
 _LISTEN_BPS = 700_000
 _BURST_BYTES = 6_700
 SURGERY = ("surgery: patient to surgeon", "surgery: surgeon to patient")
-_PATIENT, _SURGEON, _HUB = "island-a/or", "city/console", "city/hub"
+_PATIENT, _SURGEON, HUB = "island-a/or", "city/console", "city/hub"
 _SCAN, _ARCHIVE, _MONITOR, _WARD = "island-b/scan", "city/archive", "island-a/monitor", "city/ward"
+BULK = (_SCAN, _ARCHIVE)
 STATIONS = 10
 
 
@@ -43,7 +46,7 @@ def station(number: int) -> str:
 
 def region() -> Topology:
     """Wires of 200 km (1 ms), every link 20 Mbit/s; the cable from harbour to city is where all meet."""
-    ends = [_PATIENT, _MONITOR, _SCAN, *map(station, range(1, STATIONS + 1)), _SURGEON, _HUB, _ARCHIVE, _WARD]
+    ends = [_PATIENT, _MONITOR, _SCAN, *map(station, range(1, STATIONS + 1)), _SURGEON, HUB, _ARCHIVE, _WARD]
     lines = [
         "apiVersion: carelane/v1\nkind: Topology\nmetadata: {name: two-islands}\nspec:\n  nodes:",
         *(f"    - {{id: {node}, kind: switch}}" for node in ("island-a", "island-b", "harbour", "city")),
@@ -55,7 +58,7 @@ def region() -> Topology:
         "  endpoints:",
         *(
             f"    - {{id: {end}, node: {end.split('/')[0]}, address: 10.7.0.{n}/32, "
-            f'mac: "02:00:00:00:07:{n:02}", capacity: {"100Mbps" if end == _HUB else "50Mbps"}}}'
+            f'mac: "02:00:00:00:07:{n:02}", capacity: {"100Mbps" if end == HUB else "50Mbps"}}}'
             for n, end in enumerate(ends, 11)
         ),
     ]
@@ -85,12 +88,13 @@ class Declared:
                 f"consult-{number:02}",
                 "video-conference",
                 station(number),
-                _HUB,
+                HUB,
                 f"bandwidth: {self.station_bps // 1000}kbps, delay: 150ms, jitter: none, loss: 1%",
                 f"direction: forward\n  burst: {burst}B",
             )
-        bulk = f"bandwidth: {_BULK_FLOOR_BPS // 1_000_000}Mbps"
-        return text + _intent("genome", "genome-transfer", _SCAN, _ARCHIVE, bulk, "direction: forward")
+        # The way back carries TCP's acknowledgements.
+        bulk = f"bandwidth: {{forward: {_BULK_FLOOR_BPS // 1_000_000}Mbps, reverse: 200kbps}}"
+        return text + _intent("genome", "genome-transfer", _SCAN, _ARCHIVE, bulk)
 
 
 def _intent(name: str, service: str, source: str, to: str, objectives: str, more: str = "protection: none") -> str:
@@ -134,14 +138,14 @@ def traffic(script: Script, seed: int) -> TrafficPlan:
     ]
     for number in range(1, script.stations + 1):
         lasting = end - script.join_s
-        common = {"source": station(number), "target": _HUB, "start_s": script.join_s, "duration_s": lasting}
+        common = {"source": station(number), "target": HUB, "start_s": script.join_s, "duration_s": lasting}
         measured.append(Flow(f"{station(number)}/screen", model=_screen(_LISTEN_BPS), dscp=34, **common))  # type: ignore[arg-type]
         measured.append(Flow(f"{station(number)}/audio", model=AUDIO, dscp=34, **common))  # type: ignore[arg-type]
     for index, speech in enumerate(script.speeches):
         model = _screen(speech.rate_bps) if speech.video else flood(speech.rate_bps, 1100)
         name = f"{station(speech.number)}/speech-{index}"
         lasting = speech.end_s - speech.start_s
-        measured.append(Flow(name, station(speech.number), _HUB, model, 34, speech.start_s, lasting))
+        measured.append(Flow(name, station(speech.number), HUB, model, 34, speech.start_s, lasting))
     monitor = Periodic(period_s=300 * 8 / script.monitor_bps, ip_bytes=300)
     measured.append(Flow("monitor", _MONITOR, _WARD, monitor, 18, 1.0, end - 1.0))
     rest = []
