@@ -39,6 +39,19 @@ register(
 )
 register(
     SharingScenario(
+        "controller-killed",
+        "burst-vs-surgery once more; in the middle of the burst the controller is killed, and comes back",
+        Script(20.0, 6, tuple(Speech(n, 6.0, 20.0, 2_000_000) for n in range(1, 7))),
+        changes_s=(6.0,),
+        equal=tuple(range(1, 7)),
+        steady_s=(16.0, 20.0),
+        modes=("carelane",),
+        stations=6,
+        kill_s=9.0,
+    )
+)
+register(
+    SharingScenario(
         "noisy-neighbour",
         "one station floods its slice, a monitor sends ten times its contract; nobody else notices",
         Script(16.0, 6, (Speech(1, 6.0, 16.0, 12_000_000, video=False),), monitor_bps=5_000_000),

@@ -13,7 +13,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,13 +62,17 @@ _DELAY_S, _JITTER_S = 0.020, 0.010
 _SETTLE = 2
 _GOODPUT, _JAIN, _RESERVED = 0.95, 0.98, 1.15
 _STEP_EPOCHS = 3
+_DEAD_S = 2.0
 _GENOME = 0.85
 """Of the wire's share: TCP's headers and acknowledgements take 5%, its probing for the rate some more."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharingScenario:
-    """`changes_s` are the moments at which demand steps; `equal` the stations whose figures should be alike."""
+    """`changes_s` are the moments at which demand steps; `equal` the stations whose figures should be alike.
+
+    `kill_s`: then the controller dies (SIGKILL), and comes back two seconds later.
+    """
 
     name: str
     summary: str
@@ -75,6 +82,7 @@ class SharingScenario:
     steady_s: tuple[float, float]
     modes: tuple[str, ...] = ("plain", "carelane", "aimd", "static-mean", "static-peak")
     stations: int = field(default=10)
+    kill_s: float | None = None
 
     def run(self, context: ScenarioContext) -> Report:
         """Raises LabError when the lab or the product fails to do its part; a missed figure is a result."""
@@ -109,7 +117,7 @@ class SharingScenario:
             out = server.check_cli("apply", "-f", intents, allowed=(0, 3) if mode == "static-peak" else (0,))
             context.say(f"{mode}: {out.count('Active')} of {len(declared.names)} intents active")
             watch = LoopWatch(server, 0.5)
-            with watch:
+            with watch, _reaper(server, self.kill_s, len(network.switches), context):
                 run = self._measure(lab, context, mode)
             if mode != self.modes[-1]:
                 server.withdraw(declared.names)
@@ -234,6 +242,26 @@ class SharingScenario:
             rate = ours["steady_changes_per_20_epochs"]
             detail = f"{rate} changes of one ceiling in 20 epochs of steady demand"
             report.checks.append(Check("no oscillation", rate <= 1.0, detail))
+
+
+@contextmanager
+def _reaper(server: CarelaneServer, kill_s: float | None, switches: int, context: ScenarioContext) -> Iterator[None]:
+    """Kill the controller in the middle of what happens meanwhile, and start it again."""
+    if kill_s is None:
+        yield
+        return
+
+    def die() -> None:
+        server.kill()
+        context.say("controller killed")
+        time.sleep(_DEAD_S)
+        context.say(f"controller back after {server.start(switches=switches):.1f} s")
+
+    # Traffic starts a second after it was asked for.
+    timer = threading.Timer(kill_s + 1.0, die)
+    timer.start()
+    yield
+    timer.join()
 
 
 def _genome(script: Script, layout: Layout, demands: Mapping[tuple[str, str], Floats]) -> dict[str, float]:
