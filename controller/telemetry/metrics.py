@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from carelane.controller.southbound.protocol import DiscoveredLink
 from carelane.controller.telemetry.compliance import ComplianceBook
 from carelane.controller.telemetry.containment import Offence
 from carelane.controller.telemetry.poller import Poller
@@ -38,6 +39,7 @@ class Measured(Protocol):
     @property
     def layout(self) -> Layout: ...
     def offences(self) -> tuple[Offence, ...]: ...
+    def link_delays(self) -> Mapping[DiscoveredLink, float]: ...
 
 
 class TelemetryMetrics(Collector):
@@ -107,7 +109,12 @@ class TelemetryMetrics(Collector):
             took.add_metric([node], reading.took_s)
         for node, (count, _) in self._loop.poller.errors().items():
             errors.add_metric([node], count)
-        yield from (age, took, errors)
+        delay = GaugeMetricFamily(
+            "carelane_link_delay_seconds", "One-way delay of a link direction, as measured.", labels=["link"]
+        )
+        for link, seconds in self._loop.link_delays().items():
+            delay.add_metric([f"{link.node}:{link.port}"], seconds)
+        yield from (age, took, errors, delay)
 
     def _ports(self) -> Iterator[Metric]:
         capacity = GaugeMetricFamily("carelane_port_capacity_bits_per_second", "Rate of the port.", labels=["link"])

@@ -180,7 +180,7 @@ class SharingScenario:
         report.add_plot("surgery", "Surgery, patient to surgeon", curves, _DELAY_S)
 
     def _step_epochs(self, run: RunSamples, plan: TrafficPlan, layout: Layout) -> int:
-        """Controller epochs after the slowest step until 90% of what the oracle would serve gets through."""
+        """Whole controller epochs that pass after the slowest step before 90% of the oracle's share gets through."""
         demands = offered(plan, INTERVAL_S)
         sites = [station(number) for number in range(1, self.script.stations + 1)]
         granted = clairvoyant(layout, demands, frozenset())
@@ -191,7 +191,7 @@ class SharingScenario:
         for change in self.changes_s:
             first = round(change / INTERVAL_S)
             served = np.flatnonzero(got[first:] >= 0.9 * due[first:])
-            slowest = max(slowest, int(served[0]) + 1 if len(served) else epochs)
+            slowest = max(slowest, int(served[0]) if len(served) else epochs)
         return slowest
 
     def _beyond(self) -> bool:
