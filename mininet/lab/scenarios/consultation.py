@@ -27,7 +27,7 @@ __all__ = [
     "traffic",
 ]
 
-MEAN_BPS = 900_000
+MEAN_BPS = 850_000
 PEAK_BPS = 4_400_000
 _BULK_FLOOR_BPS = 1_000_000
 _LISTEN_BPS = 700_000
