@@ -40,7 +40,7 @@ log = structlog.get_logger("carelane.telemetry")
 CONFORMING = "Conforming"
 """Condition: every source of the slice keeps to its contract."""
 
-_SPREAD = 0.8
+_SPREAD = 0.6
 _REFRESH_S = 1.0
 _EMPTY = Wiring((), Layout((), {}, {}), ())
 
