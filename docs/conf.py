@@ -26,6 +26,7 @@ version = release = __version__
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
+suppress_warnings = ["misc.highlighting_failure"]  # examples with dots in them are still examples
 myst_heading_anchors = 3
 myst_enable_extensions = ["deflist"]
 html_theme = "alabaster"

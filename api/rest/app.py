@@ -21,6 +21,7 @@ from carelane.api.rest.guard import Guard
 from carelane.api.rest.intents import add_intents, add_plans
 from carelane.api.rest.metrics import RequestMetrics, create_registry
 from carelane.api.rest.network import add_network
+from carelane.api.rest.static import add_page
 from carelane.api.rest.views import Views
 from carelane.controller.service import IntentService
 
@@ -64,6 +65,7 @@ def create_app(
     add_admin(app, service.store, authenticator.keys)
     add_events(app, service.store)
     _add_health(app, service)
+    add_page(app)
 
     @app.get("/metrics", tags=["operation"], summary="Prometheus metrics")
     def metrics(request: Request) -> Response:

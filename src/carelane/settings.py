@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     oidc_role_claim: str = Field(default="carelane_role", description="claim with the role, or a list of them")
     oidc_tenant_claim: str = Field(default="carelane_tenant", description="claim with the tenant")
     oidc_role_map: str = Field(default="", description="what the issuer calls roles: their-admin=admin,nurse=viewer")
+    telemetry_interval_s: float = Field(default=1.0, ge=0.1, le=60, description="an epoch of the closed loop")
+    sharing: Literal["fair", "aimd", "off"] = Field(
+        default="fair", description="fair shares by demand; off: floors only; aimd: a yardstick to compare with"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
 

@@ -34,7 +34,7 @@ from itertools import pairwise
 from carelane.controller.pipeline.compile._draft import Draft
 from carelane.controller.pipeline.compile._layout import CLASSIFY, CORE, PORTS, ground_rules
 from carelane.controller.pipeline.compile._policing import Bucket, forward_bucket, reverse_bucket
-from carelane.controller.pipeline.compile._resolved import Slice, resolve_slice
+from carelane.controller.pipeline.compile._resolved import Slice, Way, resolve_slice
 from carelane.controller.pipeline.compile._tree import program_tree
 from carelane.controller.pipeline.compile._unicast import program_way
 from carelane.controller.pipeline.program import Program, SliceIds
@@ -47,9 +47,12 @@ __all__ = [
     "CORE",
     "PORTS",
     "Bucket",
+    "Slice",
+    "Way",
     "check_slice",
     "compile_program",
     "forward_bucket",
+    "resolve_slice",
     "reverse_bucket",
 ]
 
