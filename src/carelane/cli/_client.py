@@ -46,12 +46,13 @@ class Client:
         base = (url or DEFAULT_URL).rstrip("/")
         try:
             parts = urlsplit(base)
-            valid = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port)
+            valid = parts.scheme in ("http", "https") and (parts.port is None or parts.port)
+            host = (parts.hostname or "") if valid else ""
         except ValueError:
-            valid = False
-        if not valid or "?" in base or "#" in base:
+            host = ""
+        if not host or "?" in base or "#" in base:
             raise InputError(f"{base[:100]!r} is not a server's address", field="--url", expected=DEFAULT_URL)
-        return cls(base, _credential(parts.hostname or ""))
+        return cls(base, _credential(host))
 
     def get(self, *path: str, **query: str) -> Any:
         return self._call("GET", path, query)
