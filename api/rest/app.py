@@ -13,6 +13,8 @@ from prometheus_client.exposition import choose_encoder
 
 from carelane import __version__
 from carelane.api.auth import Authenticator
+from carelane.api.camara.apps import mount_camara
+from carelane.api.camara.sinks import SinkRules
 from carelane.api.rest import models, problems
 from carelane.api.rest.admin import add_admin
 from carelane.api.rest.caller import RequestIds, assert_closed
@@ -38,6 +40,7 @@ def create_app(
     *,
     allowed_hosts: Iterable[str] = (),
     any_address: bool = False,
+    sinks: SinkRules | None = None,
 ) -> FastAPI:
     """The application over `service`.
 
@@ -67,6 +70,7 @@ def create_app(
     add_admin(app, service.store, authenticator.keys)
     add_events(app, service.store)
     _add_health(app, service)
+    mount_camara(app, service, views, sinks)
     add_page(app)
 
     @app.get("/metrics", tags=["operation"], summary="Prometheus metrics")
