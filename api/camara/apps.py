@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, FastAPI, Path, Response
 from fastapi.responses import JSONResponse
@@ -114,10 +114,9 @@ def _body(model: type[Model], body: Body) -> Model:
 
 def _uuid(text: str) -> str:
     try:
-        return str(uuid.UUID(text)) if len(text) == 36 else _no_uuid()
-    except ValueError:
-        return _no_uuid()
-
-
-def _no_uuid() -> Any:
-    raise invalid("sessionId: not a UUID")
+        parsed = uuid.UUID(text)
+    except ValueError as error:
+        raise invalid("sessionId: not a UUID") from error
+    if len(text) != 36:
+        raise invalid("sessionId: not a UUID as RFC 9562 writes one")
+    return str(parsed)
