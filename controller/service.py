@@ -39,6 +39,7 @@ from carelane.intents.lifecycle import SETTLED, Phase
 from carelane.intents.model import ServiceIntent
 from carelane.store import Reader, Store, StoredIntent, Writer
 from carelane.topology.model import Topology
+from carelane.tracing import traced
 
 __all__ = ["AlsoFiled", "AlsoWithdrawn", "IntentService", "owned"]
 
@@ -120,6 +121,7 @@ class IntentService:
         """For what is not an intent: keys, audit, kept answers, sessions."""
         return self._store
 
+    @traced("intents.apply")
     def apply(self, intents: Sequence[ServiceIntent], *, also: AlsoFiled | None = None) -> tuple[ApplyResult, ...]:
         """File intents, decided in order in one transaction; refusals are results.
 
@@ -155,11 +157,13 @@ class IntentService:
         filings = propose(self.topology, write, intents)
         return tuple(record(write, filing, self._now()) for filing in filings), before
 
+    @traced("intents.plan")
     def plan(self, intents: Sequence[ServiceIntent], *, optimize: bool = False) -> Mapping[str, Any]:
         """Dry run against what is admitted now; the contract's plan JSON. Stores nothing. Raises InputError."""
         with self._store.read() as read:
             return plan_json(self.topology, dry_run(self.topology, read, intents, optimize=optimize))
 
+    @traced("intents.diff")
     def diff(self, intents: Sequence[ServiceIntent] = ()) -> tuple[SwitchChanges, ...]:
         """What `apply` would send to each switch (without intents: what a repair would send). Sends nothing.
 
@@ -223,6 +227,7 @@ class IntentService:
         with self._store.read() as read:
             return Holdings.of(read.slices())
 
+    @traced("intents.delete")
     def delete(
         self, name: str, *, check: Callable[[StoredIntent], None] | None = None, also: AlsoWithdrawn | None = None
     ) -> IntentSummary:

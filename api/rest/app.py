@@ -25,6 +25,7 @@ from carelane.api.rest.measured import add_measured
 from carelane.api.rest.metrics import RequestMetrics, create_registry
 from carelane.api.rest.network import add_network
 from carelane.api.rest.static import add_page
+from carelane.api.rest.tracing import Tracing
 from carelane.api.rest.views import Views
 from carelane.controller.service import IntentService
 
@@ -61,6 +62,7 @@ def create_app(
     registry = create_registry(service)
     app.add_middleware(Guard, allowed_hosts=tuple(allowed_hosts), any_address=any_address)
     app.add_middleware(RequestMetrics, registry=registry)
+    app.add_middleware(Tracing)
     app.add_middleware(RequestIds)
     views = Views(service.topology)
     add_intents(app, service, views)
