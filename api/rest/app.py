@@ -75,7 +75,13 @@ def create_app(
     mount_camara(app, service, views, sinks)
     add_page(app)
 
-    @app.get("/metrics", tags=["operation"], summary="Prometheus metrics")
+    @app.get(
+        "/metrics",
+        tags=["operation"],
+        summary="Prometheus metrics",
+        response_class=Response,
+        responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in _EXPOSITIONS}}},
+    )
     def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), media_type=content_type)
@@ -84,6 +90,7 @@ def create_app(
     return app
 
 
+_EXPOSITIONS = ("text/plain", "application/openmetrics-text")
 _PROBLEM: dict[str, Any] = {
     "description": "Problem details (RFC 9457); input errors carry `line`, `field`, `expected` and `remedy`.",
     "content": {problems.MEDIA_TYPE: {"schema": models.Problem.model_json_schema()}},
