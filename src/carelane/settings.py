@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     openflow_port: int = Field(default=6653, ge=0, le=65535)
     ovsdb: str | None = Field(default=None, description="OVSDB remote, such as tcp:127.0.0.1:6640 or unix:/run/...")
     drift_interval_s: float = Field(default=10.0, gt=0)
+    access: str | None = Field(default=None, description="file of kind AccessPolicy")
     key_file: str | None = Field(default=None, description="where the first admin key is written and looked for")
     sink_hosts: str = Field(
         default="", description="hosts that may be notified, by commas; any but this machine if empty"

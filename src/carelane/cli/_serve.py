@@ -26,6 +26,7 @@ from carelane.controller.southbound.protocol import Southbound
 from carelane.controller.southbound.simulator import Simulator
 from carelane.errors import InputError
 from carelane.logs import configure_logs
+from carelane.policies.access import read_policy
 from carelane.settings import Settings
 from carelane.topology import Topology
 from carelane.tracing import configure_traces
@@ -141,6 +142,7 @@ def _controller(
         drift_interval_s=settings.drift_interval_s,
         telemetry_interval_s=settings.telemetry_interval_s,
         sharing=settings.sharing,
+        access=read_policy(settings.access) if settings.access else None,
     )
     try:
         controller.start()
