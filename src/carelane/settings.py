@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     database: str = Field(default=DEFAULT_DATABASE, description="SQLAlchemy URL")
     rest_host: str = "127.0.0.1"
     rest_port: int = Field(default=8642, ge=0, le=65535)
+    grpc_port: int | None = Field(default=None, ge=0, le=65535, description="gRPC too, at the address of REST")
     allowed_hosts: str = Field(default="", description="further Host names REST answers to, separated by commas")
     openflow_host: str = "127.0.0.1"
     openflow_port: int = Field(default=6653, ge=0, le=65535)

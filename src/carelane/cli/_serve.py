@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from fastapi import FastAPI
 
+from carelane.api.auth import Authenticator
 from carelane.api.auth.setup import first_key, make_authenticator
 from carelane.api.camara.keeper import SessionKeeper
 from carelane.api.camara.sinks import SinkRules
@@ -68,8 +69,9 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
                 sinks=SinkRules(frozenset(_names(settings.sink_hosts))),
             )
             resources.enter_context(_sessions(controller.service))
+            grpc = resources.enter_context(_grpc(settings, controller.service, authenticator))
             where = make.address if isinstance(make, _RealSwitches) else "SIMULATED switches"
-            ready = f"carelane ready: REST {_url(door)}, {where}, topology {topology.name}"
+            ready = f"carelane ready: REST {_url(door)}, {grpc}{where}, topology {topology.name}"
             _serve(app, door, stop, lambda: emit_text(ready))
         except _Stopped:
             tell("carelane: stopped before it was ready")
@@ -90,6 +92,22 @@ def _sessions(service: IntentService) -> Iterator[None]:
         yield
     finally:
         keeper.stop()
+
+
+@contextmanager
+def _grpc(settings: Settings, service: IntentService, authenticator: Authenticator) -> Iterator[str]:
+    """gRPC when it is asked for; what the ready line says of it. Raises InputError."""
+    if settings.grpc_port is None:
+        yield ""
+        return
+    from carelane.api.grpc.server import GrpcServer
+
+    server = GrpcServer(service, authenticator, settings.rest_host, settings.grpc_port)
+    server.start()
+    try:
+        yield f"gRPC {settings.rest_host} port {server.port}, "
+    finally:
+        server.stop()
 
 
 @contextmanager
