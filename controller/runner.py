@@ -32,6 +32,9 @@ log = structlog.get_logger("carelane.controller")
 
 _WATCH_INTERVAL_S = 0.5
 _STOP_TIMEOUT_S = 30.0
+_PILE_UP_S = 1.0
+"""How long at most a pass is put off while filings come in."""
+
 _CONNECT_GRACE_S = 5.0
 """How long a fresh controller waits for its switches to connect before it calls any of them unreachable."""
 
@@ -172,6 +175,7 @@ class Controller:
         self._await_switches()
         self._adopt()
         while not self._stopping.is_set():
+            self.service.await_calm(_PILE_UP_S)
             self._reconciler.work(timeout_s=1.0)
 
     def _adopt(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,6 +86,8 @@ class IntentService:
         self._telemetry = telemetry
         self._now = now
         self.access = access or AccessControl(topology, None, now)
+        self._underway = 0
+        self._calm = threading.Condition()
 
     @property
     def metrics(self) -> ReconcileMetrics:
@@ -133,7 +137,7 @@ class IntentService:
         what it writes is there exactly when the filing is. Raises InputError (nothing of the file is taken),
         ConflictError (a name of another tenant), StoreUnavailable.
         """
-        with self._store.write() as write:
+        with self._transaction() as write:
             results, before = self._file(write, intents)
             if also is not None:
                 also(write, results, before)
@@ -147,12 +151,34 @@ class IntentService:
 
         `make` may raise, which changes nothing. Raises NotFoundError, and what `apply` raises.
         """
-        with self._store.write() as write:
+        with self._transaction() as write:
             results, before = self._file(write, [make(write.intent(name))])
             if also is not None:
                 also(write, results, before)
         self._reconciler.queue.add([name])
         return results[0]
+
+    def await_calm(self, timeout_s: float) -> None:
+        """Return once no filing is under way, or after `timeout_s`.
+
+        A pass of the loop costs nearly the same for one name as for many and shares a processor with the planner, so
+        that under load it is better to let filings pile up for a moment.
+        """
+        with self._calm:
+            self._calm.wait_for(lambda: self._underway == 0, timeout_s)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Writer]:
+        """The store's, counted as under way from the moment somebody waits for it."""
+        with self._calm:
+            self._underway += 1
+        try:
+            with self._store.write() as write:
+                yield write
+        finally:
+            with self._calm:
+                self._underway -= 1
+                self._calm.notify_all()
 
     def _file(
         self, write: Writer, intents: Sequence[ServiceIntent]
