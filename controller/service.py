@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from carelane.controller._describe import detail_of, summary_of
+from carelane.controller._describe import detail_of, step_of, summary_of
 from carelane.controller.pipeline import plan_json
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
@@ -25,17 +25,35 @@ from carelane.controller.telemetry.loop import TelemetryLoop
 from carelane.controller.telemetry.metrics import TelemetryMetrics
 from carelane.controller.telemetry.probes import ProbeReport
 from carelane.controller.telemetry.sharing import Observation
-from carelane.controller.views import ApplyResult, Health, IntentDetail, IntentSummary, LinkMismatch, SwitchView
-from carelane.errors import StoreUnavailable, SwitchUnreachable
+from carelane.controller.views import (
+    ApplyResult,
+    Health,
+    HistoryEntry,
+    IntentDetail,
+    IntentSummary,
+    LinkMismatch,
+    SwitchView,
+)
+from carelane.errors import NotFoundError, StoreUnavailable, SwitchUnreachable
 from carelane.intents.lifecycle import SETTLED, Phase
 from carelane.intents.model import ServiceIntent
-from carelane.store import Reader
+from carelane.store import Reader, Store, StoredIntent, Writer
 from carelane.topology.model import Topology
 from carelane.tracing import traced
 
-__all__ = ["IntentService"]
+__all__ = ["AlsoFiled", "AlsoWithdrawn", "IntentService", "owned"]
 
 _POLL_S = 0.05
+AlsoFiled = Callable[[Writer, tuple[ApplyResult, ...], Mapping[str, StoredIntent]], None]
+"""Runs with a filing: the transaction, what came of it, and the intents of these names as they were before."""
+AlsoWithdrawn = Callable[[Writer, IntentSummary, StoredIntent], None]
+
+
+def owned(intent: StoredIntent, tenant: str | None) -> StoredIntent:
+    """`intent` if it is `tenant`'s (None: anybody's). Raises NotFoundError otherwise, as if there were none."""
+    if tenant is not None and intent.tenant != tenant:
+        raise NotFoundError(f"there is no intent named {intent.name!r}")
+    return intent
 
 
 class IntentService:
@@ -98,18 +116,47 @@ class IntentService:
         if self._telemetry is not None:
             self._telemetry.report(report)
 
+    @property
+    def store(self) -> Store:
+        """For what is not an intent: keys, audit, kept answers, sessions."""
+        return self._store
+
     @traced("intents.apply")
-    def apply(self, intents: Sequence[ServiceIntent]) -> tuple[ApplyResult, ...]:
+    def apply(self, intents: Sequence[ServiceIntent], *, also: AlsoFiled | None = None) -> tuple[ApplyResult, ...]:
         """File intents, decided in order in one transaction; refusals are results.
 
-        An intent that is filed already, word for word, stays as it is. Raises InputError (nothing of the file is
-        taken), ConflictError (a name of another tenant), StoreUnavailable.
+        An intent that is filed already, word for word, stays as it is. `also` runs in the same transaction, so that
+        what it writes is there exactly when the filing is. Raises InputError (nothing of the file is taken),
+        ConflictError (a name of another tenant), StoreUnavailable.
         """
         with self._store.write() as write:
-            filings = propose(self.topology, write, intents)
-            results = tuple(record(write, filing, self._now()) for filing in filings)
+            results, before = self._file(write, intents)
+            if also is not None:
+                also(write, results, before)
         self._reconciler.queue.add([result.name for result in results])
         return results
+
+    @traced("intents.apply")
+    def change(
+        self, name: str, make: Callable[[StoredIntent], ServiceIntent], *, also: AlsoFiled | None = None
+    ) -> ApplyResult:
+        """File what `make` makes of the intent as it is now, in one transaction: no update between is lost.
+
+        `make` may raise, which changes nothing. Raises NotFoundError, and what `apply` raises.
+        """
+        with self._store.write() as write:
+            results, before = self._file(write, [make(write.intent(name))])
+            if also is not None:
+                also(write, results, before)
+        self._reconciler.queue.add([name])
+        return results[0]
+
+    def _file(
+        self, write: Writer, intents: Sequence[ServiceIntent]
+    ) -> tuple[tuple[ApplyResult, ...], Mapping[str, StoredIntent]]:
+        before = {intent.name: found for intent in intents if (found := write.find(intent.name)) is not None}
+        filings = propose(self.topology, write, intents)
+        return tuple(record(write, filing, self._now()) for filing in filings), before
 
     @traced("intents.plan")
     def plan(self, intents: Sequence[ServiceIntent], *, optimize: bool = False) -> Mapping[str, Any]:
@@ -140,23 +187,59 @@ class IntentService:
                     raise
         return tuple(item for item in changes if item)
 
-    def list(self, *, tenant: str | None = None, withdrawn: bool = False) -> tuple[IntentSummary, ...]:
-        """All intents by name, withdrawn ones only on request."""
+    def list(
+        self,
+        *,
+        tenant: str | None = None,
+        withdrawn: bool = False,
+        phases: Collection[Phase] | None = None,
+        service: str | None = None,
+        prefix: str = "",
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> tuple[IntentSummary, ...]:
+        """Intents by name, withdrawn ones only on request; `after` and `limit` page through them."""
+        if phases is None and not withdrawn:
+            phases = [phase for phase in Phase if phase is not Phase.WITHDRAWN]
         with self._store.read() as read:
-            intents = read.intents(tenant=tenant)
-        return tuple(summary_of(item) for item in intents if withdrawn or item.phase is not Phase.WITHDRAWN)
+            intents = read.intents(
+                tenant=tenant, phases=phases, service=service, prefix=prefix, after=after, limit=limit
+            )
+        return tuple(map(summary_of, intents))
 
-    def describe(self, name: str) -> IntentDetail:
-        """Raises NotFoundError."""
+    def describe(self, name: str, *, tenant: str | None = None) -> IntentDetail:
+        """Everything about one intent; with `tenant`, only if it is that tenant's. Raises NotFoundError."""
         with self._store.read() as read:
-            intent, holdings, history = read.intent(name), Holdings.of(read.slices(name)), read.history(name)
+            intent = owned(read.intent(name), tenant)
+            holdings, history = Holdings.of(read.slices(name)), read.history(name, tenant=intent.tenant)
         return detail_of(self.topology, intent, holdings.in_force(name), history)
 
+    def history(
+        self, name: str, *, tenant: str | None = None, before_id: int | None = None, limit: int = 100
+    ) -> tuple[HistoryEntry, ...]:
+        """Steps of an intent, newest first, since it is its present tenant's. Raises NotFoundError."""
+        with self._store.read() as read:
+            intent = owned(read.intent(name), tenant)
+            found = read.history(name, limit, tenant=intent.tenant, before_id=before_id)
+        return tuple(step_of(event) for event in reversed(found))
+
+    def holdings(self) -> Holdings:
+        """Everything that is held now, retiring slices included."""
+        with self._store.read() as read:
+            return Holdings.of(read.slices())
+
     @traced("intents.delete")
-    def delete(self, name: str) -> IntentSummary:
-        """Withdraw; doing it again changes nothing. Raises NotFoundError."""
+    def delete(
+        self, name: str, *, check: Callable[[StoredIntent], None] | None = None, also: AlsoWithdrawn | None = None
+    ) -> IntentSummary:
+        """Withdraw; doing it again changes nothing. `check` may raise. Raises NotFoundError."""
         with self._store.write() as write:
+            before = write.intent(name)
+            if check is not None:
+                check(before)
             intent = withdraw(write, name, self._now())
+            if also is not None:
+                also(write, summary_of(intent), before)
         self._reconciler.queue.add([name])
         return summary_of(intent)
 

@@ -1,5 +1,4 @@
-"""What stands in for authentication until there is some: a server that only this machine can reach, and only on
-purpose.
+"""Which requests are looked at at all, before anybody is asked for a credential.
 
 A page in the operator's browser can reach loopback too. Two things stop it: the Host check (DNS rebinding makes the
 browser send the attacker's name) and, on calls that change something, media types that a browser does not send to
@@ -21,7 +20,15 @@ from carelane.api.rest.problems import problem
 __all__ = ["MEDIA_TYPES", "Guard"]
 
 MEDIA_TYPES = frozenset(
-    {"application/json", "application/yaml", "application/x-yaml", "application/vnd.yaml", "text/yaml", "text/x-yaml"}
+    {
+        "application/json",
+        "application/merge-patch+json",
+        "application/yaml",
+        "application/x-yaml",
+        "application/vnd.yaml",
+        "text/yaml",
+        "text/x-yaml",
+    }
 )
 _CHANGING = frozenset({"POST", "PUT", "PATCH"})
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[^\s:\[\]@/]+))(?::[0-9]{0,5})?")
@@ -72,7 +79,8 @@ def _host_name(value: str) -> str:
 
 
 def _media_fault(method: str, headers: Headers) -> tuple[int, str] | None:
-    if method not in _CHANGING:
+    empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+    if method not in _CHANGING or (empty and "content-type" not in headers):
         return None
     given = headers.get("content-type", "").partition(";")[0].strip().lower()
     if given in MEDIA_TYPES:

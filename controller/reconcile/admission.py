@@ -153,9 +153,8 @@ def _requirements(topology: Topology, intents: Sequence[ServiceIntent]) -> list[
 def _check_owner(intent: ServiceIntent, record: StoredIntent | None) -> None:
     if record is None or record.tenant == intent.tenant or record.phase is Phase.WITHDRAWN:
         return
-    raise ConflictError(
-        f"the name {intent.name} belongs to tenant {record.tenant}, not {intent.tenant}; choose another name"
-    )
+    # Whose it is stays untold: the caller may be no more than another tenant.
+    raise ConflictError(f"the name {intent.name} is taken by another tenant; choose another name")
 
 
 def _same_paths(old: Decision, new: Decision) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import yaml
 
@@ -26,6 +26,7 @@ __all__ = ["CarelaneServer"]
 _READY_TIMEOUT_S = 60.0
 _REST = "http://127.0.0.1:8642"
 _FOLDER = f"{WORK}/product"
+_KEY = f"{_FOLDER}/admin.key"
 
 
 class CarelaneServer:
@@ -40,6 +41,7 @@ class CarelaneServer:
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("CARELANE_")},
             "CARELANE_URL": _REST,
+            "CARELANE_KEY_FILE": _KEY,
             "PYTHONUNBUFFERED": "1",
         }
         lab.cell.path(_FOLDER).mkdir()
@@ -109,10 +111,14 @@ class CarelaneServer:
         return done.stdout
 
     def get(self, path: str) -> Any:
-        """A GET of the REST face from inside the cell. Raises OSError."""
+        """A GET of the REST face from inside the cell, with the first admin key. Raises OSError."""
+
+        key = self.lab.cell.path(_KEY).read_text(encoding="utf-8").strip()
 
         def fetch() -> Any:
-            with urlopen(f"{_REST}{path}", timeout=10.0) as answer:  # noqa: S310 - a constant local address
+            headers = {"Authorization": f"Bearer {key}"}
+            request = Request(f"{_REST}{path}", headers=headers)  # noqa: S310 - a constant local address
+            with urlopen(request, timeout=10.0) as answer:  # noqa: S310
                 return json.load(answer)
 
         return self.lab.inside(fetch)

@@ -21,7 +21,7 @@ Server = Any
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[httpx.Client]:
     """Talks to the module's server."""
-    with httpx.Client(base_url=server.url, timeout=30, trust_env=False) as opened:
+    with httpx.Client(base_url=server.url, headers=server.headers, timeout=30, trust_env=False) as opened:
         yield opened
 
 
@@ -265,7 +265,7 @@ def test_many_at_once_keep_the_capacity_promise(start_server: Any, topology_text
         f"    - {{id: site-{n}, node: county, address: 10.1.1.{n}/32, capacity: 1Gbps}}\n" for n in range(40)
     )
     server = start_server(topology=topology_text + sites)
-    client = httpx.Client(base_url=server.url, timeout=60, trust_env=False)
+    client = httpx.Client(base_url=server.url, headers=server.headers, timeout=60, trust_env=False)
 
     def file(number: int) -> bool:
         changes = {"40Mbps": "100Mbps", "99.99%": "99.9%", "county/or-1": f"site-{number}"}

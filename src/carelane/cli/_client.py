@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -20,6 +21,7 @@ from carelane.errors import (
     ServerUnavailable,
     TransientError,
 )
+from carelane.key_files import DEFAULT_DATABASE, key_file
 
 __all__ = ["Client"]
 
@@ -30,9 +32,13 @@ _REMEDY = "start one with `carelane up`, or name it with --url or CARELANE_URL"
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A carelane server at `url`. Every call raises an error of carelane.errors, never one of the HTTP client."""
+    """A carelane server at `url`. Every call raises an error of carelane.errors, never one of the HTTP client.
+
+    `credential` is an API key or a token.
+    """
 
     url: str
+    credential: str | None = field(default=None, repr=False)
 
     @classmethod
     def at(cls, url: str | None) -> Client:
@@ -45,7 +51,7 @@ class Client:
             valid = False
         if not valid or "?" in base or "#" in base:
             raise InputError(f"{base[:100]!r} is not a server's address", field="--url", expected=DEFAULT_URL)
-        return cls(base)
+        return cls(base, _credential(parts.hostname or ""))
 
     def get(self, *path: str, **query: str) -> Any:
         return self._call("GET", path, query)
@@ -71,6 +77,8 @@ class Client:
         request.add_header("Accept", "application/json, application/problem+json")
         if media_type:
             request.add_header("Content-Type", media_type)
+        if self.credential:
+            request.add_unredirected_header("Authorization", f"Bearer {self.credential}")
         try:
             with self._opener().open(request, timeout=TIMEOUT_S) as response:
                 return _decode(response.read(), self.url)
@@ -87,6 +95,18 @@ class Client:
         """A proxy set for the outside world is of no use for a server on this machine."""
         handlers = [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(self.url).hostname or "") else []
         return urllib.request.build_opener(*handlers)
+
+
+def _credential(host: str) -> str | None:
+    """CARELANE_API_KEY, else the file of the first admin key, which goes to a server on this machine only."""
+    given = os.environ.get("CARELANE_API_KEY", "").strip()
+    if given or not is_loopback(host):
+        return given or None
+    file = key_file(os.environ.get("CARELANE_KEY_FILE"), os.environ.get("CARELANE_DATABASE") or DEFAULT_DATABASE)
+    try:
+        return file.read_text(encoding="utf-8").strip()[:4096] or None
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _decode(data: bytes, url: str) -> Any:
@@ -108,8 +128,12 @@ def _from_problem(status: int, data: bytes, url: str) -> CarelaneError:
         return InputError(str(body.get("message", detail)), **parts)
     if kind == "not-found":
         return NotFoundError(detail)
-    if kind == "conflict":
+    if kind in ("conflict", "precondition"):
         return ConflictError(detail)
+    if kind in ("unauthenticated", "forbidden"):
+        return PermanentError(f"{detail}; give another key with CARELANE_API_KEY or CARELANE_KEY_FILE")
+    if status == 429:
+        return TransientError(detail)
     if status == 503:
         return TransientError(detail)
     instance = f" (instance {body['instance']})" if "instance" in body else ""

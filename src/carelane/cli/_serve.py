@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from fastapi import FastAPI
 
+from carelane.api.auth.setup import first_key, make_authenticator
 from carelane.api.hosts import is_loopback
 from carelane.api.rest import create_app
 from carelane.cli._exit import Exit, tell, warn
@@ -51,8 +52,13 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
             door = resources.enter_context(_listen(settings.rest_host, settings.rest_port))
             make = Simulator if simulate else _RealSwitches(settings)
             controller = resources.enter_context(_controller(settings, topology, make))
+            authenticator = make_authenticator(settings, controller.service.store)
+            made = first_key(settings, authenticator.keys)
+            if made is not None:
+                tell(f"carelane: wrote a first admin key to {made}; the command line finds it there by itself")
             app = create_app(
                 controller.service,
+                authenticator,
                 allowed_hosts=[name.strip() for name in settings.allowed_hosts.split(",") if name.strip()],
                 any_address=not is_loopback(settings.rest_host),
             )

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from carelane.errors import ConflictError
 from carelane.intents.lifecycle import IntentStatus, Phase, requested, route
+from carelane.store._access import AccessWriter
 from carelane.store._queries import Reader
 from carelane.store._tables import HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
 from carelane.store.records import Floors
@@ -18,7 +19,7 @@ from carelane.store.records import Floors
 __all__ = ["Writer"]
 
 
-class Writer(Reader):
+class Writer(Reader, AccessWriter):
     """A transaction that holds the one writer's turn; made by `Store.write`."""
 
     def __init__(self, session: Session, now: Callable[[], datetime]) -> None:
@@ -144,6 +145,7 @@ class Writer(Reader):
                 phase_to=after.value,
                 reason=reason,
                 message=message,
+                tenant=self._row(name).tenant,
             )
         )
 
