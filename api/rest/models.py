@@ -12,6 +12,8 @@ __all__ = [
     "AppliedList",
     "AuditPage",
     "Capacity",
+    "Compliance",
+    "ComplianceList",
     "Detail",
     "HistoryPage",
     "KeyList",
@@ -19,6 +21,7 @@ __all__ = [
     "NewKey",
     "Plan",
     "Problem",
+    "Shaping",
     "ShownKey",
     "Summary",
     "SummaryPage",
@@ -127,6 +130,59 @@ class LinkCapacity(BaseModel):
 
 class Capacity(BaseModel):
     links: list[LinkCapacity]
+
+
+class Objective(_Open):
+    """One objective, in `unit`; `measured` is null and `state` unknown without a fresh measurement."""
+
+    objective: Literal["bandwidth", "loss", "delay", "jitter", "availability"]
+    state: Literal["met", "broken", "unknown"]
+    promised: float
+    measured: float | None
+    unit: str
+    margin: float | None
+    samples: int
+    confidence: float | None
+    where: str
+    cause: str
+
+
+class Compliance(_Open):
+    name: str = Field(examples=["or1-surgery"])
+    state: Literal["met", "broken", "unknown"]
+    objectives: list[Objective]
+    burn_rates: dict[str, float]
+    budget_left: float | None
+
+
+class ComplianceList(BaseModel):
+    intents: list[Compliance]
+
+
+class Site(BaseModel):
+    """One source in the last epoch. Null: not known, or no limit."""
+
+    site: str
+    to: list[str]
+    direction: Literal["forward", "reverse"]
+    fresh: bool
+    offered_mbps: float | None
+    used_mbps: float | None
+    demand_mbps: float | None
+    allowed_mbps: float | None
+    floor_mbps: float | None
+
+
+class ShapedSlice(BaseModel):
+    name: str
+    tenant: str
+    service: str
+    kind: Literal["contract", "adaptive", "elastic"]
+    sites: list[Site]
+
+
+class Shaping(BaseModel):
+    slices: list[ShapedSlice]
 
 
 class Who(BaseModel):

@@ -22,6 +22,8 @@ export const words = {
   loading: ["Loading…", "加载中…"],
   counts: ["{nodes} switches, {links} links, {intents} intents", "{nodes} 台交换机，{links} 条链路，{intents} 个意图"],
   trouble: ["{switches} switches away, {links} links down", "{switches} 台交换机离线，{links} 条链路中断"],
+  needsKey: ["An API key is needed", "需要 API 密钥"],
+  chart: ["{name} over the last minutes: now offered {offered}, allowed {allowed}, used {used}", "{name} 最近几分钟：当前请求 {offered}，允许 {allowed}，使用 {used}"],
   noServer: ["The server does not answer: {why}", "服务器没有应答：{why}"],
   notThere: ["This server does not offer it, or your key does not allow it.", "此服务器不提供该功能，或您的密钥无权使用。"],
   close: ["Close", "关闭"],
@@ -152,7 +154,7 @@ export const words = {
   linksHelp: ["The fullest first. Choosing one shows it on the map.", "最满的在前。选择后在地图上显示。"],
 
   keyTitle: ["API key", "API 密钥"],
-  keyHelp: ["This server wants to know who asks. `carelane up` prints a key at its first start; others come from your administrator. It stays in this tab and is forgotten when you close it.", "此服务器需要验证身份。`carelane up` 首次启动时会打印一个密钥，其他密钥请向管理员索取。密钥只保存在此标签页，关闭即忘。"],
+  keyHelp: ["This server wants to know who asks. The first `carelane up` writes an administrator's key to .carelane/admin.key; others come from your administrator. It stays in this tab and is forgotten when you close it.", "此服务器需要验证身份。首次运行 `carelane up` 时管理员密钥写入 .carelane/admin.key，其他密钥请向管理员索取。密钥只保存在此标签页，关闭即忘。"],
   keyUse: ["Use it", "使用"],
   keyForget: ["Forget it", "清除"],
   keyWrong: ["The server did not accept it: {why}", "服务器未接受：{why}"],
