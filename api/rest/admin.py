@@ -7,14 +7,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Path, Query
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 
 from carelane.api.auth import KeyRing, Role
 from carelane.api.present import plain
 from carelane.api.rest import models
 from carelane.api.rest.bodies import REQUEST, Body, bounded_body, decode_json
 from carelane.api.rest.caller import Caller, caller, changer
-from carelane.errors import ForbiddenError, InputError
+from carelane.errors import ForbiddenError
 from carelane.store import ApiKey, Store, Writer
 
 __all__ = ["add_admin"]
@@ -88,7 +87,8 @@ def _add_keys(app: FastAPI, store: Store, keys: KeyRing) -> None:
     )
     def create_key(who: Administering, body: Annotated[Body, Depends(bounded_body)]) -> JSONResponse:
         """Not kept for an Idempotency-Key: that would store the secret."""
-        wanted = _wanted(body)
+        _, value = decode_json(body.data)
+        wanted = models.checked(models.KeyRequest, value, REQUEST)
         expires_at = wanted.expires_at
         if expires_at is not None and expires_at.tzinfo is None:
             expires_at = expires_at.replace(tzinfo=UTC)
@@ -107,16 +107,6 @@ def _add_keys(app: FastAPI, store: Store, keys: KeyRing) -> None:
             _audit(write, who, "key.revoke", key, {**_shown(key), "revoked_at": None}, _shown(key))
 
         return JSONResponse(_shown(keys.revoke(key_id, also=also)))
-
-
-def _wanted(body: Body) -> models.KeyRequest:
-    _, value = decode_json(body.data)
-    try:
-        return models.KeyRequest.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or None
-        raise InputError(first["msg"], REQUEST, field=field) from error
 
 
 def _audit(

@@ -19,7 +19,7 @@ from carelane.api.rest.caller import RequestIds, assert_closed
 from carelane.api.rest.events import add_events
 from carelane.api.rest.guard import Guard
 from carelane.api.rest.intents import add_intents, add_plans
-from carelane.api.rest.live import add_live
+from carelane.api.rest.measured import add_measured
 from carelane.api.rest.metrics import RequestMetrics, create_registry
 from carelane.api.rest.network import add_network
 from carelane.api.rest.static import add_page
@@ -65,7 +65,7 @@ def create_app(
     add_intents(app, service, views)
     add_plans(app, service, views)
     add_network(app, service, views)
-    add_live(app, service)
+    add_measured(app, service)
     add_admin(app, service.store, authenticator.keys)
     add_events(app, service.store)
     _add_health(app, service)

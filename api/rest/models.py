@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from carelane.errors import InputError
 
 __all__ = [
     "Applied",
@@ -14,19 +16,34 @@ __all__ = [
     "Capacity",
     "Compliance",
     "ComplianceList",
+    "Consultations",
     "Detail",
     "HistoryPage",
     "KeyList",
     "KeyRequest",
     "NewKey",
     "Plan",
+    "Probe",
     "Problem",
-    "Shaping",
     "ShownKey",
     "Summary",
     "SummaryPage",
     "Who",
+    "checked",
 ]
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def checked(model: type[Model], value: Any, source: str) -> Model:
+    """`value` as `model`. Raises InputError with the first field that does not fit."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or None
+        raise InputError(first["msg"], source, field=field) from error
 
 
 class _Open(BaseModel):
@@ -132,59 +149,6 @@ class Capacity(BaseModel):
     links: list[LinkCapacity]
 
 
-class Objective(_Open):
-    """One objective, in `unit`; `measured` is null and `state` unknown without a fresh measurement."""
-
-    objective: Literal["bandwidth", "loss", "delay", "jitter", "availability"]
-    state: Literal["met", "broken", "unknown"]
-    promised: float
-    measured: float | None
-    unit: str
-    margin: float | None
-    samples: int
-    confidence: float | None
-    where: str
-    cause: str
-
-
-class Compliance(_Open):
-    name: str = Field(examples=["or1-surgery"])
-    state: Literal["met", "broken", "unknown"]
-    objectives: list[Objective]
-    burn_rates: dict[str, float]
-    budget_left: float | None
-
-
-class ComplianceList(BaseModel):
-    intents: list[Compliance]
-
-
-class Site(BaseModel):
-    """One source in the last epoch. Null: not known, or no limit."""
-
-    site: str
-    to: list[str]
-    direction: Literal["forward", "reverse"]
-    fresh: bool
-    offered_mbps: float | None
-    used_mbps: float | None
-    demand_mbps: float | None
-    allowed_mbps: float | None
-    floor_mbps: float | None
-
-
-class ShapedSlice(BaseModel):
-    name: str
-    tenant: str
-    service: str
-    kind: Literal["contract", "adaptive", "elastic"]
-    sites: list[Site]
-
-
-class Shaping(BaseModel):
-    slices: list[ShapedSlice]
-
-
 class Who(BaseModel):
     subject: str = Field(examples=["key:k3v9x0q2m7ab"])
     kind: Literal["api-key", "oidc"]
@@ -237,3 +201,60 @@ class AuditEntry(BaseModel):
 class AuditPage(BaseModel):
     entries: list[AuditEntry]
     next_cursor: str | None
+
+
+class Objective(_Open):
+    objective: str = Field(examples=["delay"])
+    state: Literal["met", "broken", "unknown"]
+    promised: float
+    measured: float | None
+    unit: str
+    margin: float | None
+    samples: int
+    confidence: float | None
+
+
+class Compliance(_Open):
+    name: str
+    state: Literal["met", "broken", "unknown"]
+    objectives: list[Objective]
+    burn_rates: dict[str, float | None]
+    budget_left: float | None
+
+
+class ComplianceList(BaseModel):
+    intents: list[Compliance]
+
+
+class Site(_Open):
+    site: str
+    offered_mbps: float | None
+    allowed_mbps: float | None
+    used_mbps: float | None
+    floor_mbps: float | None
+
+
+class Consultation(BaseModel):
+    name: str
+    sites: list[Site]
+
+
+class Consultations(BaseModel):
+    consultations: list[Consultation]
+
+
+class Probe(BaseModel):
+    """One interval of one probe (RFC 8762); times in seconds."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    slice: str
+    source: str
+    target: str
+    sent: int
+    received: int
+    delay_min_s: float
+    delay_max_s: float
+    jitter_s: float
+    round_trip_min_s: float
+    clock_error_s: float = 0.0

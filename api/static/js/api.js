@@ -69,7 +69,7 @@ export const api = {
   file: (line, id) => call("POST", "/v1/intents", { body: id ? { line, name: id } : { line } }),
   accept: (id, offer) => call("POST", `/v1/intents/${name(id)}/offers/${offer}`, { body: {} }),
   whatIf: (links, nodes) => optional("POST", "/v1/what-if", { body: { links, nodes } }),
-  shaping: () => optional("GET", "/v1/shaping"),
+  consultations: () => optional("GET", "/v1/consultations"),
   audit: () => optional("GET", "/v1/audit", { query: { limit: 100 } }),
 };
 

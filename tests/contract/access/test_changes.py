@@ -118,7 +118,7 @@ def test_lists_are_paged_and_filtered(door: Door) -> None:
     for number in range(5):
         door.file("it@alpha", f"page-{number}", "alpha", 1)
     seen: list[str] = []
-    cursor = ""
+    cursor, page = "", {}
     for _ in range(3):
         page = door.call("it@alpha", "GET", f"/v1/intents?prefix=page-&limit=2{cursor}").json()
         seen += [row["name"] for row in page["intents"]]
