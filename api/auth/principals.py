@@ -40,13 +40,16 @@ def check_binding(role: Role, tenant: str | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The one who asks. `tenant` None: not bound to one. `scopes` None: not limited by scopes (API keys)."""
+    """The one who asks. `tenant` None: not bound to one. `scopes` None: not limited by scopes (API keys).
+    `device` is the address of the one device that a three-legged token speaks for (CAMARA).
+    """
 
     subject: str
     kind: Literal["api-key", "oidc"]
     role: Role
     tenant: str | None = None
     scopes: frozenset[str] | None = None
+    device: str | None = None
 
     def require(self, role: Role, *, unbound: bool = False) -> None:
         """Raises ForbiddenError unless the role is covered, and with `unbound` when bound to a tenant."""
@@ -54,6 +57,11 @@ class Principal:
             raise ForbiddenError(f"this needs the role {role}; yours is {self.role}")
         if unbound and self.tenant is not None:
             raise ForbiddenError("this shows or changes the whole network; you are bound to a tenant")
+
+    def require_scope(self, scope: str) -> None:
+        """Raises ForbiddenError when the token has scopes and this is none of them."""
+        if self.scopes is not None and scope not in self.scopes:
+            raise ForbiddenError(f"the token lacks the scope {scope}")
 
     def acts_for(self, tenant: str) -> None:
         """Raises ForbiddenError when bound to another tenant."""

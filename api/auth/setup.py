@@ -49,6 +49,7 @@ def token_rules(settings: Settings) -> TokenRules | None:
         leeway_s=settings.oidc_leeway_s,
         role_claim=settings.oidc_role_claim,
         tenant_claim=settings.oidc_tenant_claim,
+        device_claim=settings.oidc_device_claim,
         roles=dict(_role(pair) for pair in _parts(settings.oidc_role_map)),
         jwks_url=settings.oidc_jwks_url,
     )

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,6 +42,7 @@ class TokenRules:
     leeway_s: float = 30.0
     role_claim: str = "carelane_role"
     tenant_claim: str = "carelane_tenant"
+    device_claim: str = "carelane_device"
     roles: Mapping[str, Role] = field(default_factory=dict)
     jwks_url: str | None = None
 
@@ -119,6 +121,7 @@ class TokenVerifier:
             role,
             tenant or None,
             frozenset(map(str, scopes)) if scopes is not None else None,
+            _device(claims.get(self._rules.device_claim)),
         )
 
     def _key(self, key_id: str) -> jwt.PyJWK:
@@ -144,6 +147,16 @@ class TokenVerifier:
         except (httpx.HTTPError, jwt.PyJWTError, ValueError, KeyError, TypeError) as error:
             raise TransientError(f"the issuer's keys cannot be had: {error}") from error
         return {key.key_id: key for key in keys if key.key_id is not None and key.public_key_use in (None, "sig")}
+
+
+def _device(stated: object) -> str | None:
+    """The address of the device a token speaks for. Raises ForbiddenError when it is none."""
+    if stated is None:
+        return None
+    try:
+        return str(ip_address(str(stated)))
+    except ValueError as error:
+        raise ForbiddenError("the token's device is not an IP address") from error
 
 
 def _fetch_json(url: str) -> Any:

@@ -13,6 +13,8 @@ from prometheus_client.exposition import choose_encoder
 
 from carelane import __version__
 from carelane.api.auth import Authenticator
+from carelane.api.camara.apps import mount_camara
+from carelane.api.camara.sinks import SinkRules
 from carelane.api.rest import models, problems
 from carelane.api.rest.admin import add_admin
 from carelane.api.rest.caller import RequestIds, assert_closed
@@ -39,6 +41,7 @@ def create_app(
     *,
     allowed_hosts: Iterable[str] = (),
     any_address: bool = False,
+    sinks: SinkRules | None = None,
 ) -> FastAPI:
     """The application over `service`.
 
@@ -69,9 +72,16 @@ def create_app(
     add_admin(app, service.store, authenticator.keys)
     add_events(app, service.store)
     _add_health(app, service)
+    mount_camara(app, service, views, sinks)
     add_page(app)
 
-    @app.get("/metrics", tags=["operation"], summary="Prometheus metrics")
+    @app.get(
+        "/metrics",
+        tags=["operation"],
+        summary="Prometheus metrics",
+        response_class=Response,
+        responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in _EXPOSITIONS}}},
+    )
     def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), media_type=content_type)
@@ -80,6 +90,7 @@ def create_app(
     return app
 
 
+_EXPOSITIONS = ("text/plain", "application/openmetrics-text")
 _PROBLEM: dict[str, Any] = {
     "description": "Problem details (RFC 9457); input errors carry `line`, `field`, `expected` and `remedy`.",
     "content": {problems.MEDIA_TYPE: {"schema": models.Problem.model_json_schema()}},

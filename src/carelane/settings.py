@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     ovsdb: str | None = Field(default=None, description="OVSDB remote, such as tcp:127.0.0.1:6640 or unix:/run/...")
     drift_interval_s: float = Field(default=10.0, gt=0)
     key_file: str | None = Field(default=None, description="where the first admin key is written and looked for")
+    sink_hosts: str = Field(
+        default="", description="hosts that may be notified, by commas; any but this machine if empty"
+    )
     rate_per_s: float = Field(default=100.0, gt=0, description="calls a second that each caller may make")
     rate_burst: int = Field(default=200, gt=0, description="calls that each caller may make at once")
     oidc_issuer: str | None = Field(default=None, description="`iss` of accepted tokens; OIDC is off without it")
@@ -42,6 +45,7 @@ class Settings(BaseSettings):
     oidc_leeway_s: float = Field(default=30.0, ge=0, le=300, description="clock skew that is forgiven")
     oidc_role_claim: str = Field(default="carelane_role", description="claim with the role, or a list of them")
     oidc_tenant_claim: str = Field(default="carelane_tenant", description="claim with the tenant")
+    oidc_device_claim: str = Field(default="carelane_device", description="claim with the address of a device")
     oidc_role_map: str = Field(default="", description="what the issuer calls roles: their-admin=admin,nurse=viewer")
     telemetry_interval_s: float = Field(default=1.0, ge=0.1, le=60, description="an epoch of the closed loop")
     sharing: Literal["fair", "aimd", "off"] = Field(

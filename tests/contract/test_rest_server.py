@@ -286,3 +286,12 @@ def test_many_at_once_keep_the_capacity_promise(start_server: Any, topology_text
 def test_the_openapi_document_names_every_path(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/v1/intents", "/v1/intents/{name}", "/v1/plans", "/v1/diff", "/v1/topology", "/readyz"} <= set(paths)
+
+
+def test_the_documentation_is_served_from_here(client: httpx.Client) -> None:
+    page = client.get("/docs", headers={"authorization": ""})
+    assert page.status_code == 200
+    assert "http" not in page.text.replace("http-equiv", "")
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "start.js"):
+        assert f"/static/swagger/{name}" in page.text
+        assert client.get(f"/static/swagger/{name}").status_code == 200

@@ -14,11 +14,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from carelane.api.auth.setup import first_key, make_authenticator
+from carelane.api.camara.keeper import SessionKeeper
+from carelane.api.camara.sinks import SinkRules
 from carelane.api.hosts import is_loopback
 from carelane.api.rest import create_app
 from carelane.cli._exit import Exit, tell, warn
 from carelane.cli._output import emit_text
 from carelane.controller.runner import Controller
+from carelane.controller.service import IntentService
 from carelane.controller.southbound.protocol import Southbound
 from carelane.controller.southbound.simulator import Simulator
 from carelane.errors import InputError
@@ -59,9 +62,11 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
             app = create_app(
                 controller.service,
                 authenticator,
-                allowed_hosts=[name.strip() for name in settings.allowed_hosts.split(",") if name.strip()],
+                allowed_hosts=_names(settings.allowed_hosts),
                 any_address=not is_loopback(settings.rest_host),
+                sinks=SinkRules(frozenset(_names(settings.sink_hosts))),
             )
+            resources.enter_context(_sessions(controller.service))
             where = make.address if isinstance(make, _RealSwitches) else "SIMULATED switches"
             ready = f"carelane ready: REST {_url(door)}, {where}, topology {topology.name}"
             _serve(app, door, stop, lambda: emit_text(ready))
@@ -69,6 +74,21 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
             tell("carelane: stopped before it was ready")
     tell("carelane: stopped")
     return Exit.DONE
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip().lower() for name in text.split(",") if name.strip()]
+
+
+@contextmanager
+def _sessions(service: IntentService) -> Iterator[None]:
+    """CAMARA sessions move along while the server runs."""
+    keeper = SessionKeeper(service)
+    keeper.start()
+    try:
+        yield
+    finally:
+        keeper.stop()
 
 
 @contextmanager

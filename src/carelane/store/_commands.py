@@ -13,13 +13,14 @@ from carelane.errors import ConflictError
 from carelane.intents.lifecycle import IntentStatus, Phase, requested, route
 from carelane.store._access import AccessWriter
 from carelane.store._queries import Reader
+from carelane.store._sessions import SessionWriter
 from carelane.store._tables import HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
 from carelane.store.records import Floors
 
 __all__ = ["Writer"]
 
 
-class Writer(Reader, AccessWriter):
+class Writer(Reader, AccessWriter, SessionWriter):
     """A transaction that holds the one writer's turn; made by `Store.write`."""
 
     def __init__(self, session: Session, now: Callable[[], datetime]) -> None:

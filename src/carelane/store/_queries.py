@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 from carelane.errors import NotFoundError
 from carelane.intents.lifecycle import Condition, IntentStatus, Phase
 from carelane.store._access import AccessReader, event_of
+from carelane.store._sessions import SessionReader
 from carelane.store._tables import HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
 from carelane.store.records import StoredEvent, StoredIntent, StoredSlice, StoredStatus
 
 __all__ = ["Reader"]
 
 
-class Reader(AccessReader):
+class Reader(AccessReader, SessionReader):
     """Queries within one transaction; made by `Store.read` and `Store.write`."""
 
     def __init__(self, session: Session) -> None:

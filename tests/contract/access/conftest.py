@@ -18,6 +18,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 
 from carelane.api.auth import Authenticator, Buckets, KeyRing, Role
+from carelane.api.camara.sinks import SinkRules
 from carelane.api.rest import create_app
 from carelane.controller.runner import Controller
 from carelane.controller.southbound.simulator import Simulator
@@ -110,7 +111,11 @@ def opened(url: str, rate_per_s: float = 1e6, burst: int = 10**6) -> Iterator[Do
     with Controller(parse_topology(TOPOLOGY), url, Simulator) as controller:
         ring = KeyRing(controller.service.store, hasher=PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
         keys = {name: ring.create(label=name, role=role, tenant=tenant)[1] for name, (role, tenant) in ROLES.items()}
-        app = create_app(controller.service, Authenticator(ring, None, Buckets(rate_per_s, burst)))
+        app = create_app(
+            controller.service,
+            Authenticator(ring, None, Buckets(rate_per_s, burst)),
+            sinks=SinkRules(frozenset({"localhost"})),
+        )
         with _served(app) as address, httpx.Client(base_url=address, timeout=30, trust_env=False) as client:
             yield Door(app, client, ring, keys, controller)
 
