@@ -88,7 +88,7 @@ export const words = {
   verdict: ["Kept", "履行"],
   met: ["kept", "履行"],
   broken: ["broken", "违约"],
-  notMeasured: ["This server does not measure: promises are proven, not yet compared with packets.", "此服务器不做测量：承诺已被证明，但尚未与实际报文比较。"],
+  notMeasured: ["Nothing is measured of it now: the promise is proven, and not yet compared with packets.", "当前没有测量：承诺已被证明，但尚未与实际报文比较。"],
   noMeasurement: ["no fresh measurement", "无最新测量"],
   assumptions: ["What it rests on", "前提"],
   history: ["History", "历史"],

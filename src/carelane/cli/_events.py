@@ -31,7 +31,8 @@ def run_events(url: str | None, *, after: int | None, duration: str | None, outp
         raise InputError("a stream has no YAML form", field="-o", expected="json or table")
     ends = None if duration is None else time.monotonic() + seconds(duration, "--for")
     inbox: queue.Queue[Event | Exception] = queue.Queue()
-    reader = threading.Thread(target=_read, args=(Client.at(url), None if after is None else str(after), inbox))
+    over = threading.Event()
+    reader = threading.Thread(target=_read, args=(Client.at(url), None if after is None else str(after), inbox, over))
     reader.daemon = True  # it waits in a read that nothing but the server ends
     reader.start()
     while (left := None if ends is None else ends - time.monotonic()) is None or left > 0:
@@ -43,13 +44,14 @@ def run_events(url: str | None, *, after: int | None, duration: str | None, outp
             raise item
         emit_text(json.dumps(item[1], ensure_ascii=False) if output == "json" else _line(item[1]))
         sys.stdout.flush()
+    over.set()
     return Exit.DONE
 
 
-def _read(client: Client, last: str | None, inbox: queue.Queue[Event | Exception]) -> None:
+def _read(client: Client, last: str | None, inbox: queue.Queue[Event | Exception], over: threading.Event) -> None:
     """Into the inbox, with the error that ends it; after a first good answer a lost server is waited for."""
     answered = False
-    while True:
+    while not over.is_set():
         try:
             for number, event in _events(client, last):
                 answered = True
@@ -60,11 +62,12 @@ def _read(client: Client, last: str | None, inbox: queue.Queue[Event | Exception
             if not answered:
                 inbox.put(error)
                 return
-            tell(f"carelane: {error}; trying again")
+            if not over.is_set():
+                tell(f"carelane: {error}; trying again")
         except Exception as error:  # noqa: BLE001 - handed to the main thread, which reports it
             inbox.put(error)
             return
-        time.sleep(AGAIN_S)
+        over.wait(AGAIN_S)
 
 
 def _events(client: Client, last: str | None) -> Iterator[tuple[str | None, dict[str, Any] | None]]:
