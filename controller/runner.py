@@ -11,6 +11,7 @@ from typing import Protocol, Self, runtime_checkable
 
 import structlog
 
+from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.drift import DriftCheck
 from carelane.controller.reconcile.queue import Backoff, WorkQueue
 from carelane.controller.reconcile.reconciler import Reconciler
@@ -20,6 +21,7 @@ from carelane.controller.southbound.protocol import Southbound, SwitchStatus
 from carelane.controller.telemetry.loop import TelemetryLoop
 from carelane.controller.telemetry.sharing import Mode
 from carelane.errors import CarelaneError
+from carelane.policies.access import AccessPolicy
 from carelane.policies.shaping import SharePolicy
 from carelane.store import Store
 from carelane.topology.model import Topology
@@ -59,8 +61,10 @@ class Controller:
         telemetry_interval_s: float = 1.0,
         sharing: Mode = "fair",
         weights: SharePolicy | None = None,
+        access: AccessPolicy | None = None,
     ) -> None:
         self.topology = topology
+        self._access = access
         self._url = database_url
         self._make_southbound = make_southbound
         self._drift_interval_s = drift_interval_s
@@ -114,7 +118,12 @@ class Controller:
                 self._reconciler, southbound, self._telemetry_interval_s, self._sharing, self._weights
             )
         self._service = IntentService(
-            self.topology, self._reconciler, self._drift, faults=self._faults, telemetry=self._loop
+            self.topology,
+            self._reconciler,
+            self._drift,
+            faults=self._faults,
+            telemetry=self._loop,
+            access=AccessControl(self.topology, self._access),
         )
         self._reconciler.enqueue_all()
         loops = [("reconcile", self._reconcile), ("watch", self._watch), ("drift", self._check)]
@@ -228,6 +237,7 @@ class Controller:
             if self._stopping.is_set():
                 return
             try:
+                self.service.enforce_access()
                 self._drift.run(nodes if asked and nodes else None)
             except CarelaneError as error:
                 log.warning("drift check failed", error=str(error), kind=type(error).__name__)

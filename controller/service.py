@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from carelane.controller._describe import detail_of, step_of, summary_of
-from carelane.controller.pipeline import plan_json
+from carelane.controller.pipeline import plan_json, resolve
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
+from carelane.controller.reconcile.access import AccessControl, close, refused_for_access
 from carelane.controller.reconcile.admission import dry_run, propose
 from carelane.controller.reconcile.desired import desired_program
 from carelane.controller.reconcile.drift import DriftCheck
@@ -36,6 +37,7 @@ from carelane.controller.views import (
 )
 from carelane.errors import NotFoundError, StoreUnavailable, SwitchUnreachable
 from carelane.intents.lifecycle import SETTLED, Phase
+from carelane.intents.manifest import from_manifest
 from carelane.intents.model import ServiceIntent
 from carelane.store import Reader, Store, StoredIntent, Writer
 from carelane.topology.model import Topology
@@ -70,6 +72,7 @@ class IntentService:
         *,
         faults: Callable[[], Sequence[str]] = tuple,
         telemetry: TelemetryLoop | None = None,
+        access: AccessControl | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.topology = topology
@@ -80,6 +83,7 @@ class IntentService:
         self._faults = faults
         self._telemetry = telemetry
         self._now = now
+        self.access = access or AccessControl(topology, None, now)
 
     @property
     def metrics(self) -> ReconcileMetrics:
@@ -155,14 +159,16 @@ class IntentService:
         self, write: Writer, intents: Sequence[ServiceIntent]
     ) -> tuple[tuple[ApplyResult, ...], Mapping[str, StoredIntent]]:
         before = {intent.name: found for intent in intents if (found := write.find(intent.name)) is not None}
-        filings = propose(self.topology, write, intents)
+        filings = propose(self.topology, write, intents, self.access)
         return tuple(record(write, filing, self._now()) for filing in filings), before
 
     @traced("intents.plan")
     def plan(self, intents: Sequence[ServiceIntent], *, optimize: bool = False) -> Mapping[str, Any]:
         """Dry run against what is admitted now; the contract's plan JSON. Stores nothing. Raises InputError."""
         with self._store.read() as read:
-            return plan_json(self.topology, dry_run(self.topology, read, intents, optimize=optimize))
+            return plan_json(
+                self.topology, dry_run(self.topology, read, intents, optimize=optimize, access=self.access)
+            )
 
     @traced("intents.diff")
     def diff(self, intents: Sequence[ServiceIntent] = ()) -> tuple[SwitchChanges, ...]:
@@ -213,6 +219,24 @@ class IntentService:
             intent = owned(read.intent(name), tenant)
             holdings, history = Holdings.of(read.slices(name)), read.history(name, tenant=intent.tenant)
         return detail_of(self.topology, intent, holdings.in_force(name), history)
+
+    def enforce_access(self) -> tuple[str, ...]:
+        """Names whose access the policy closed or opened since: closed slices go, refused intents are decided anew."""
+        if self.access.policy is None:
+            return ()
+        with self._store.write() as write:
+            held = [item for item in Holdings.of(write.slices()).slices if not item.retiring]
+            closing = [(item, why) for item in held if (why := self.access.violation(item.decision.requirement))]
+            refused = [item for item in write.intents(phases=(Phase.REFUSED,)) if refused_for_access(item)]
+            wanted = [from_manifest(item.manifest) for item in refused]
+            opening = [item for item in wanted if self.access.violation(resolve(item, self.topology)) is None]
+            for item, why in closing:
+                close(write, item, why, self._now())
+            if opening:
+                self._file(write, opening)
+        names = (*(item.name for item, _ in closing), *(item.name for item in opening))
+        self._reconciler.queue.add(names)
+        return names
 
     def history(
         self, name: str, *, tenant: str | None = None, before_id: int | None = None, limit: int = 100
@@ -303,7 +327,7 @@ class IntentService:
     def _proposed(self, read: Reader, holdings: Holdings, intents: Sequence[ServiceIntent]) -> Holdings:
         """What would be held if these intents were filed now."""
         slices = {held.name: held for held in holdings.slices if not held.retiring}
-        for filing in propose(self.topology, read, intents):
+        for filing in propose(self.topology, read, intents, self.access):
             if filing.decision is not None and filing.ids is not None:
                 name = filing.intent.name
                 slices[name] = Held(0, name, 0, False, filing.ids, filing.decision, filing.floors)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal
 
 from carelane.errors import ForbiddenError, InputError
-from carelane.topology.model import Topology
+from carelane.topology.model import Endpoint, Topology
 
 __all__ = ["Principal", "Role", "check_binding", "visible"]
 
@@ -69,10 +69,7 @@ class Principal:
             raise ForbiddenError(f"you act for tenant {self.tenant!r} only")
 
 
-def visible(topology: Topology, principal: Principal) -> Topology:
-    """The topology as `principal` knows it: with its own tenant's endpoints and those of none."""
-    tenant = principal.tenant
-    if tenant is None:
-        return topology
-    ends = {end.id: end for end in topology.endpoints.values() if end.tenant in (None, tenant)}
+def visible(topology: Topology, tenant: str, knows: Callable[[str, Endpoint], bool]) -> Topology:
+    """The topology as `tenant` knows it: with the endpoints that `knows` says it may know."""
+    ends = {end.id: end for end in topology.endpoints.values() if knows(tenant, end)}
     return replace(topology, endpoints=MappingProxyType(ends))

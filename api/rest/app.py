@@ -64,7 +64,7 @@ def create_app(
     app.add_middleware(RequestMetrics, registry=registry)
     app.add_middleware(Tracing)
     app.add_middleware(RequestIds)
-    views = Views(service.topology)
+    views = Views(service.topology, service.access.knows)
     add_intents(app, service, views)
     add_plans(app, service, views)
     add_network(app, service, views)

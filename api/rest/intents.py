@@ -24,7 +24,7 @@ from carelane.intents import ServiceIntent
 from carelane.intents.lifecycle import Phase
 from carelane.store import StoredIntent, Writer
 
-__all__ = ["add_intents", "add_plans"]
+__all__ = ["add_intents", "add_plans", "claimed", "filed", "withdrawn"]
 
 Incoming = Annotated[Body, Depends(bounded_body)]
 DryRun = Annotated[bool, Query(alias="dryRun", description="Decide, but file nothing.")]
@@ -77,6 +77,39 @@ def add_intents(app: FastAPI, service: IntentService, views: Views) -> None:
     _add_reading(app, service)
 
 
+def filed(service: IntentService, who: Caller, intents: Sequence[ServiceIntent], body: bytes) -> JSONResponse:
+    """File intents, once for an Idempotency-Key, on the record; the answer of REST and of gRPC."""
+
+    def change(keep: Keep) -> JSONResponse:
+        answer: dict[str, Any] = {}
+
+        def also(write: Writer, results: Sequence[ApplyResult], before: Mapping[str, StoredIntent]) -> None:
+            audit_filings(write, who, results, before)
+            answer["intents"] = [_applied(result) for result in results]
+            keep(write, 200, answer)
+
+        service.apply(intents, also=also)
+        return JSONResponse(answer)
+
+    return once(service.store, who, body, change)
+
+
+def withdrawn(service: IntentService, who: Caller, name: str) -> JSONResponse:
+    """Withdraw an intent of the caller's, once for an Idempotency-Key, on the record."""
+
+    def change(keep: Keep) -> JSONResponse:
+        def check(found: StoredIntent) -> None:
+            own(found, who)
+
+        def also(write: Writer, summary: IntentSummary, before: StoredIntent) -> None:
+            audit_withdrawal(write, who, summary, before)
+            keep(write, 202, plain(summary))
+
+        return JSONResponse(plain(service.delete(name, check=check, also=also)), 202)
+
+    return once(service.store, who, b"", change)
+
+
 def _add_filing(app: FastAPI, service: IntentService, views: Views) -> None:
     @app.post(
         "/v1/intents",
@@ -86,7 +119,7 @@ def _add_filing(app: FastAPI, service: IntentService, views: Views) -> None:
         response_model=models.AppliedList | models.Plan,
     )
     def file_intents(who: Filing, body: Incoming, dry_run: DryRun = False, optimize: Optimize = False) -> JSONResponse:
-        intents = _claimed(parse_intents(body, views.topology(who.principal)), who.principal)
+        intents = claimed(parse_intents(body, views.topology(who.principal)), who.principal)
         if dry_run:
             return JSONResponse(plain(service.plan(intents, optimize=optimize)))
         if optimize:
@@ -94,18 +127,7 @@ def _add_filing(app: FastAPI, service: IntentService, views: Views) -> None:
                 "only a dry run can be optimized", field="query.optimize", remedy="add dryRun=true, or leave it out"
             )
 
-        def change(keep: Keep) -> JSONResponse:
-            answer: dict[str, Any] = {}
-
-            def also(write: Writer, results: Sequence[ApplyResult], before: Mapping[str, StoredIntent]) -> None:
-                audit_filings(write, who, results, before)
-                answer["intents"] = [_applied(result) for result in results]
-                keep(write, 200, answer)
-
-            service.apply(intents, also=also)
-            return JSONResponse(answer)
-
-        return once(service.store, who, body.data, change)
+        return filed(service, who, intents, body.data)
 
 
 def _add_changes(app: FastAPI, service: IntentService, views: Views) -> None:
@@ -152,17 +174,7 @@ def _add_changes(app: FastAPI, service: IntentService, views: Views) -> None:
         response_model=models.Summary,
     )
     def delete_intent(who: Filing, name: Name) -> JSONResponse:
-        def change(keep: Keep) -> JSONResponse:
-            def check(found: StoredIntent) -> None:
-                own(found, who)
-
-            def also(write: Writer, summary: IntentSummary, before: StoredIntent) -> None:
-                audit_withdrawal(write, who, summary, before)
-                keep(write, 202, plain(summary))
-
-            return JSONResponse(plain(service.delete(name, check=check, also=also)), 202)
-
-        return once(service.store, who, b"", change)
+        return withdrawn(service, who, name)
 
 
 def _add_reading(app: FastAPI, service: IntentService) -> None:
@@ -221,7 +233,7 @@ def add_plans(app: FastAPI, service: IntentService, views: Views) -> None:
         response_model=models.Plan,
     )
     def dry_run(who: Reading, body: Incoming, optimize: Optimize = False) -> JSONResponse:
-        intents = _claimed(parse_intents(body, views.topology(who.principal)), who.principal)
+        intents = claimed(parse_intents(body, views.topology(who.principal)), who.principal)
         return JSONResponse(plain(service.plan(intents, optimize=optimize)))
 
     @app.get("/v1/plans/{name}", tags=["plans"], summary="The decision on an intent", response_model=dict[str, Any])
@@ -244,7 +256,7 @@ def add_plans(app: FastAPI, service: IntentService, views: Views) -> None:
         return JSONResponse(changes_json(service.diff(intents)))
 
 
-def _claimed(intents: Sequence[ServiceIntent], principal: Principal) -> list[ServiceIntent]:
+def claimed(intents: Sequence[ServiceIntent], principal: Principal) -> list[ServiceIntent]:
     """An intent that states no tenant is the caller's. Raises ForbiddenError for another's."""
     if principal.tenant is None:
         return list(intents)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from carelane.api.auth import Principal
 from carelane.api.auth.principals import visible
 from carelane.controller.reconcile.holdings import Held
-from carelane.topology.model import Topology
+from carelane.topology.model import Endpoint, Topology
 
 __all__ = ["Views", "capacity_json"]
 
@@ -16,10 +16,11 @@ MAX_TENANTS = 1024
 
 
 class Views:
-    """The topology as each tenant knows it, made once for each."""
+    """The topology as each tenant knows it, made once for each: its own endpoints, those of nobody, and those that the
+    access policy may let it reach."""
 
-    def __init__(self, topology: Topology) -> None:
-        self._whole = topology
+    def __init__(self, topology: Topology, knows: Callable[[str, Endpoint], bool]) -> None:
+        self._whole, self._knows = topology, knows
         self._made: dict[str, Topology] = {}
 
     def topology(self, principal: Principal) -> Topology:
@@ -28,7 +29,7 @@ class Views:
             return self._whole
         if tenant not in self._made and len(self._made) >= MAX_TENANTS:
             self._made.clear()
-        return self._made.setdefault(tenant, visible(self._whole, principal))
+        return self._made.setdefault(tenant, visible(self._whole, tenant, self._knows))
 
 
 def capacity_json(topology: Topology, held: Iterable[Held]) -> dict[str, Any]:

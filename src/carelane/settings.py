@@ -27,11 +27,13 @@ class Settings(BaseSettings):
     database: str = Field(default=DEFAULT_DATABASE, description="SQLAlchemy URL")
     rest_host: str = "127.0.0.1"
     rest_port: int = Field(default=8642, ge=0, le=65535)
+    grpc_port: int | None = Field(default=None, ge=0, le=65535, description="gRPC too, at the address of REST")
     allowed_hosts: str = Field(default="", description="further Host names REST answers to, separated by commas")
     openflow_host: str = "127.0.0.1"
     openflow_port: int = Field(default=6653, ge=0, le=65535)
     ovsdb: str | None = Field(default=None, description="OVSDB remote, such as tcp:127.0.0.1:6640 or unix:/run/...")
     drift_interval_s: float = Field(default=10.0, gt=0)
+    access: str | None = Field(default=None, description="file of kind AccessPolicy")
     key_file: str | None = Field(default=None, description="where the first admin key is written and looked for")
     sink_hosts: str = Field(
         default="", description="hosts that may be notified, by commas; any but this machine if empty"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from fastapi import FastAPI
 
+from carelane.api.auth import Authenticator
 from carelane.api.auth.setup import first_key, make_authenticator
 from carelane.api.camara.keeper import SessionKeeper
 from carelane.api.camara.sinks import SinkRules
@@ -26,6 +27,7 @@ from carelane.controller.southbound.protocol import Southbound
 from carelane.controller.southbound.simulator import Simulator
 from carelane.errors import InputError
 from carelane.logs import configure_logs
+from carelane.policies.access import read_policy
 from carelane.settings import Settings
 from carelane.topology import Topology
 from carelane.tracing import configure_traces
@@ -67,8 +69,9 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
                 sinks=SinkRules(frozenset(_names(settings.sink_hosts))),
             )
             resources.enter_context(_sessions(controller.service))
+            grpc = resources.enter_context(_grpc(settings, controller.service, authenticator))
             where = make.address if isinstance(make, _RealSwitches) else "SIMULATED switches"
-            ready = f"carelane ready: REST {_url(door)}, {where}, topology {topology.name}"
+            ready = f"carelane ready: REST {_url(door)}, {grpc}{where}, topology {topology.name}"
             _serve(app, door, stop, lambda: emit_text(ready))
         except _Stopped:
             tell("carelane: stopped before it was ready")
@@ -89,6 +92,22 @@ def _sessions(service: IntentService) -> Iterator[None]:
         yield
     finally:
         keeper.stop()
+
+
+@contextmanager
+def _grpc(settings: Settings, service: IntentService, authenticator: Authenticator) -> Iterator[str]:
+    """gRPC when it is asked for; what the ready line says of it. Raises InputError."""
+    if settings.grpc_port is None:
+        yield ""
+        return
+    from carelane.api.grpc.server import GrpcServer
+
+    server = GrpcServer(service, authenticator, settings.rest_host, settings.grpc_port)
+    server.start()
+    try:
+        yield f"gRPC {settings.rest_host} port {server.port}, "
+    finally:
+        server.stop()
 
 
 @contextmanager
@@ -141,6 +160,7 @@ def _controller(
         drift_interval_s=settings.drift_interval_s,
         telemetry_interval_s=settings.telemetry_interval_s,
         sharing=settings.sharing,
+        access=read_policy(settings.access) if settings.access else None,
     )
     try:
         controller.start()

@@ -27,6 +27,7 @@ class Overrides:
     database: str | None = None
     rest_host: str | None = None
     rest_port: int | None = None
+    grpc_port: int | None = None
     openflow_host: str | None = None
     openflow_port: int | None = None
     ovsdb: str | None = None

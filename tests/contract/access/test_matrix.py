@@ -66,6 +66,7 @@ MATRIX = [
     Row("POST", "/v1/probes", FILERS, {}),
     Row("GET", "/v1/events", EVERYBODY),
     Row("GET", "/v1/audit", AUDITORS),
+    Row("GET", "/v1/access", ENGINEERS),
     Row("GET", "/v1/keys", ADMINS),
     Row("POST", "/v1/keys", ADMINS, {}),
     Row("DELETE", "/v1/keys/{key_id}", ADMINS),

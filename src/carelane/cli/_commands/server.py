@@ -26,6 +26,9 @@ def up(
     database: Annotated[str | None, typer.Option(metavar="URL", help="SQLAlchemy URL of the store.")] = None,
     rest_host: Annotated[str | None, typer.Option(help="Address REST listens on.")] = None,
     rest_port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free port.")] = None,
+    grpc_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Serve gRPC too, at the same address; 0 takes a free port.")
+    ] = None,
     openflow_host: Annotated[str | None, typer.Option(help="Address switches connect to.")] = None,
     openflow_port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
     ovsdb: Annotated[str | None, typer.Option(metavar="REMOTE", help="Such as tcp:127.0.0.1:6640.")] = None,
@@ -50,6 +53,7 @@ def up(
                 database=database,
                 rest_host=rest_host,
                 rest_port=rest_port,
+                grpc_port=grpc_port,
                 openflow_host=openflow_host,
                 openflow_port=openflow_port,
                 ovsdb=ovsdb,
