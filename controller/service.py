@@ -145,6 +145,7 @@ class IntentService:
         self._reconciler.queue.add([result.name for result in results])
         return results
 
+    @traced("intents.apply")
     def change(
         self, name: str, make: Callable[[StoredIntent], ServiceIntent], *, also: AlsoFiled | None = None
     ) -> ApplyResult:

@@ -6,8 +6,10 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException, HTTPResponse
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -63,6 +65,15 @@ class Client:
     def post(self, *path: str, body: bytes, media_type: str, **query: str) -> Any:
         return self._call("POST", path, query, body, media_type)
 
+    def lines(self, *path: str, after: str | None = None, **query: str) -> Iterator[str]:
+        """Lines of an answer that goes on, such as a stream of events; `after` is the id of the last one seen."""
+        headers = {"Accept": "text/event-stream, application/problem+json"}
+        if after is not None:
+            headers["Last-Event-ID"] = after
+        with self._open("GET", path, query, headers=headers) as response:
+            for line in response:
+                yield line.decode("utf-8", "replace").rstrip("\r\n")
+
     def _call(
         self,
         method: str,
@@ -71,24 +82,38 @@ class Client:
         body: bytes | None = None,
         media_type: str | None = None,
     ) -> Any:
+        headers = {"Accept": "application/json, application/problem+json"}
+        if media_type:
+            headers["Content-Type"] = media_type
+        with self._open(method, path, query, body, headers) as response:
+            return _decode(response.read(), self.url)
+
+    @contextmanager
+    def _open(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        query: Mapping[str, str],
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[HTTPResponse]:
         target = self.url + "".join(f"/{quote(part, safe='')}" for part in path)
         if query:
             target += "?" + urlencode(query)
         request = urllib.request.Request(target, body, method=method)  # noqa: S310 - the scheme was checked in `at`
-        request.add_header("Accept", "application/json, application/problem+json")
-        if media_type:
-            request.add_header("Content-Type", media_type)
+        for name, value in (headers or {}).items():
+            request.add_header(name, value)
         if self.credential:
             request.add_unredirected_header("Authorization", f"Bearer {self.credential}")
         try:
             with self._opener().open(request, timeout=TIMEOUT_S) as response:
-                return _decode(response.read(), self.url)
+                yield response
         except urllib.error.HTTPError as error:
             with error:
                 raise _from_problem(error.code, error.read(), self.url) from None
         except TimeoutError as error:
             raise ServerUnavailable(f"{self.url} did not answer within {TIMEOUT_S:g} s") from error
-        except (OSError, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise ServerUnavailable(f"no carelane server at {self.url} ({reason}); {_REMEDY}") from error
 

@@ -90,11 +90,15 @@ class Reader(AccessReader, SessionReader):
             query = query.where(SliceRow.retiring.is_(retiring))
         return frozenset(self._session.scalars(query))
 
-    def slices_mark(self) -> tuple[int, int, int, int]:
-        """Differs whenever another set of slices is in force: to be asked often, where `slices` would cost too much."""
+    def slices_mark(self) -> tuple[int, int, int, int, str]:
+        """Differs whenever another set of slices is in force: to be asked often, where `slices` would cost too much.
+
+        The last filing is part of it: SQLite gives the number of a row that is gone to the next one.
+        """
         rows = select(func.count(), func.coalesce(func.max(SliceRow.id), 0), func.count().filter(SliceRow.retiring))
         count, last, retiring = self._session.execute(rows.select_from(SliceRow)).one()
-        return int(count), int(last), int(retiring), self.phases().get(Phase.FAILED, 0)
+        filed = self._session.scalar(select(func.max(IntentRow.updated_at)))
+        return int(count), int(last), int(retiring), self.phases().get(Phase.FAILED, 0), str(filed)
 
     def history(
         self, name: str, limit: int = 100, *, tenant: str | None = None, before_id: int | None = None
