@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heappop, heappush
-from itertools import chain
 from math import inf, log
 from typing import NamedTuple
 
@@ -130,7 +129,7 @@ class PathGraph:
         missing = {
             "capacity": any(link.capacity_bps is None for link in links),
             "delay": any(link.delay_s is None for link in links),
-            "availability": any(item.availability is None for item in chain(links, nodes)),
+            "availability": any(x.availability is None for x in links) or any(n.availability is None for n in nodes),
         }
         return frozenset(figure for figure, found in missing.items() if found)
 

@@ -80,12 +80,15 @@ class LaneGraph(PathGraph):
             array([head for arcs in leaving for head, _ in arcs]),
         )
         self.scratch = Scratch(
-            *(array([0] * size) for size in (1, nodes, nodes)),
-            array([0.0] * nodes),
-            array([0] * nodes),
-            array([0.0] * (arcs_count + 1)),
-            *(array([0] * (arcs_count + 1)) for _ in range(2)),
-            array([0] * nodes),
+            stamp=array([0]),
+            seen=array([0] * nodes),
+            settled=array([0] * nodes),
+            cost=array([0.0] * nodes),
+            hops=array([0] * nodes),
+            heap_cost=array([0.0] * (arcs_count + 1)),
+            heap_hops=array([0] * (arcs_count + 1)),
+            heap_node=array([0] * (arcs_count + 1)),
+            path=array([0] * nodes),
         )
         self.base = array(base)
         self.nothing = array([0.0] * arcs_count)
