@@ -57,7 +57,7 @@ def certify(
     room = [(max(0, int(room)), float(price)) for room, price in zip(graph.room, prices, strict=True)]
     rent = fsum(free * price for free, price in room)
     factor = _best_factor(rent, worth) if scale else 1.0
-    left = fsum(max(0.0, value - factor * cost) for value, cost in worth)
+    left = fsum(max(0.0, value - factor * cost * (1.0 - _GUARD)) for value, cost in worth)
     bound = (factor * rent + left) * (1.0 + _GUARD)
     kept = {graph.port_of[arc]: factor * price for arc, (_, price) in enumerate(room) if factor * price > 0.0}
     return Certificate(min(bound, sum(value for value, _ in worth)), kept)
@@ -77,7 +77,7 @@ def _best_factor(rent: float, worth: Sequence[tuple[float, float]]) -> float:
 
 
 def least_cost(graph: LaneGraph, requirement: Requirement, prices: Sequence[float]) -> float:
-    """No embedding of `requirement` costs less under `prices`; rounded down."""
+    """No embedding of `requirement` costs less under `prices`, but for the error of float sums."""
     rates = requirement.forward_bps, requirement.reverse_bps
     costs = (graph.cost(pair.source, pair.destination, rates, prices) for pair in requirement.pairs)
-    return (sum(costs) if requirement.connectivity == "hub" else max(costs)) * (1.0 - _GUARD)
+    return sum(costs) if requirement.connectivity == "hub" else max(costs)
