@@ -48,7 +48,7 @@ def settle(batch: Batch, sharpness: float, passes: int) -> None:
     few = len(batch.requirements) // 1000
     for _ in range(passes):
         changes = graph.improve(
-            graph.flat, graph.scratch, jobs, batch.state, graph.nothing, graph.room, sharpness, batch.width
+            graph.lane_flat, graph.scratch, jobs, batch.state, graph.nothing, graph.room, sharpness, batch.width
         )
         if sharpness >= _COLUMNS_FROM:
             for job, moved in enumerate(batch.state.moved):

@@ -11,9 +11,12 @@ spreads before anything is full.
 
 from __future__ import annotations
 
+import threading
 from itertools import chain
 from math import exp, inf
 from typing import Any
+
+import numpy as np
 
 from carelane.controller.pipeline.lane._kernels import Flat, Kernel, Numbers, Scratch, cheapest, compiled, improve
 from carelane.controller.pipeline.limits import AMPLE_BPS
@@ -30,11 +33,19 @@ _COMPILE_FROM = 200_000
 """Nodes times searches from which compiling pays."""
 
 
+_kept = threading.local()
+"""The last graph of each thread: one intent after the other is mostly planned on one snapshot."""
+
+
+def _worth_compiling(topology: Topology, searches: int) -> bool:
+    return searches * len(topology.nodes) >= _COMPILE_FROM
+
+
 class LaneGraph(PathGraph):
     """A path graph for one planning run, in one thread: `follow` moves its room and prices to a ledger."""
 
     def __init__(self, topology: Topology, searches: int = 1) -> None:
-        super().__init__(topology)
+        vars(self).update(vars(PathGraph.of(topology)))  # all that does not change is shared
         self.endpoint_node = {name: len(self.node_ids) + k for k, name in enumerate(sorted(topology.endpoints))}
         ends = [topology.endpoints[name] for name in sorted(topology.endpoints)]
         self.links_end = len(self.capacity)
@@ -53,15 +64,24 @@ class LaneGraph(PathGraph):
         self._array: Any = list
         self.kernel: Kernel = cheapest
         self.improve: Any = improve
-        if searches * len(self.node_ids) >= _COMPILE_FROM:
-            import numpy
-
-            self._array = numpy.array
+        self.compiled = _worth_compiling(topology, searches)
+        if self.compiled:
+            self._array = np.array
             self.kernel, self.improve = compiled()
         self._lay_out(ends, [*base, *[0.0] * (2 * len(ends))])
         self._ledger = CapacityLedger()
         self.last_cost = inf
         self._length = -1
+
+    @classmethod
+    def for_run(cls, topology: Topology, searches: int) -> LaneGraph:
+        """A graph that no other run of this thread is using; the last one's, where the snapshot is the same."""
+        last = getattr(_kept, "graph", None)
+        fit = isinstance(last, cls) and last.topology is topology
+        if fit and (last.compiled or not _worth_compiling(topology, searches)):
+            return last
+        _kept.graph = made = cls(topology, searches)
+        return made
 
     def _lay_out(self, ends: list[Endpoint], base: list[float]) -> None:
         leaving = [*([*arcs] for arcs in self.leaving), *([] for _ in ends)]
@@ -74,7 +94,7 @@ class LaneGraph(PathGraph):
             first.append(first[-1] + len(arcs))
         nodes, arcs_count = len(leaving), len(base)
         array = self._array
-        self.flat = Flat(
+        self.lane_flat = Flat(
             array(first),
             array([arc for arcs in leaving for _, arc in arcs]),
             array([head for arcs in leaving for head, _ in arcs]),
@@ -119,7 +139,7 @@ class LaneGraph(PathGraph):
         down, up = rates
         share = down / (down + up) if priced else 0.0
         length = self.kernel(
-            self.flat,
+            self.lane_flat,
             self.scratch,
             self.base,
             self.price,
@@ -155,7 +175,7 @@ class LaneGraph(PathGraph):
         nodes = self.endpoint_node[source.id], self.endpoint_node[target.id]
         down, up = rates
         self._length = self.kernel(
-            self.flat, self.scratch, self.nothing, prices, self.room, float(down), float(up), down, up, *nodes
+            self.lane_flat, self.scratch, self.nothing, prices, self.room, float(down), float(up), down, up, *nodes
         )
         return inf if self._length < 0 else float(self.scratch.cost[nodes[0]])
 
