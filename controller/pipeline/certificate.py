@@ -5,8 +5,9 @@ Take any prices y >= 0 per bit/s of each port. Every planner fits within the por
     sum over ports of room * y  +  sum over requirements of max(0, value - the least that its embedding costs under y)
 
 (weak duality: Lagrangian relaxation of the ports' capacities). The least cost of an embedding is at least that of the
-cheapest path between each of its pairs, at the rates asked for: objectives, protection and higher rates only add. So
-the prices are the whole proof; anyone can check it with a shortest path for each requirement.
+cheapest path between each of its pairs, at the rates asked for, over links with that room (and a stated delay, where
+one is promised): objectives, protection and higher rates only add. So the prices are the whole proof; anyone can check
+it with a shortest path for each requirement.
 """
 
 from __future__ import annotations
@@ -78,6 +79,5 @@ def _best_factor(rent: float, worth: Sequence[tuple[float, float]]) -> float:
 
 def least_cost(graph: LaneGraph, requirement: Requirement, prices: Sequence[float]) -> float:
     """No embedding of `requirement` costs less under `prices`, but for the error of float sums."""
-    rates = requirement.forward_bps, requirement.reverse_bps
-    costs = (graph.cost(pair.source, pair.destination, rates, prices) for pair in requirement.pairs)
+    costs = (graph.cost(requirement, pair, prices) for pair in requirement.pairs)
     return sum(costs) if requirement.connectivity == "hub" else max(costs)

@@ -20,7 +20,7 @@ import numpy as np
 
 from carelane.controller.pipeline.lane._kernels import Flat, Kernel, Numbers, Scratch, cheapest, compiled, improve
 from carelane.controller.pipeline.limits import AMPLE_BPS
-from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.requirement import Pair, Requirement
 from carelane.controller.pipeline.shape import access_port, delivery_port
 from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Endpoint, Topology
@@ -76,12 +76,10 @@ class LaneGraph(PathGraph):
     @classmethod
     def for_run(cls, topology: Topology, searches: int) -> LaneGraph:
         """A graph that no other run of this thread is using; the last one's, where the snapshot is the same."""
-        last = getattr(_kept, "graph", None)
-        fit = isinstance(last, cls) and last.topology is topology
-        if fit and (last.compiled or not _worth_compiling(topology, searches)):
-            return last
-        _kept.graph = made = cls(topology, searches)
-        return made
+        last: LaneGraph | None = getattr(_kept, "graph", None)
+        if last is None or last.topology is not topology or last.compiled < _worth_compiling(topology, searches):
+            last = _kept.graph = cls(topology, searches)
+        return last
 
     def _lay_out(self, ends: list[Endpoint], base: list[float]) -> None:
         leaving = [*([*arcs] for arcs in self.leaving), *([] for _ in ends)]
@@ -115,6 +113,12 @@ class LaneGraph(PathGraph):
         self.price: Numbers = array([0.0] * arcs_count)
         self.room: Numbers = array([-1 if capacity is None else capacity for capacity in self.lane_capacity])
         self.ample: Numbers = array([-1 if capacity is None else AMPLE_BPS for capacity in self.lane_capacity])
+        self.timed = array(
+            [delay < UNKNOWN_PS for delay in self.propagation for _ in range(2)] + [True] * 2 * len(ends)
+        )
+        """Whether an arc may serve a promise on time: its link states a delay."""
+        self.timed_room: Numbers = array([room if fit else -1 for room, fit in zip(self.room, self.timed, strict=True)])
+        self.timed_ample: Numbers = array([a if fit else -1 for a, fit in zip(self.ample, self.timed, strict=True)])
         self.lane_arc = {port: arc for arc, port in enumerate(self.port_of)}
 
     def follow(self, ledger: CapacityLedger) -> None:
@@ -127,29 +131,30 @@ class LaneGraph(PathGraph):
             if arc is None or capacity is None:
                 continue
             self.room[arc] = capacity - reserved
+            if self.timed[arc]:
+                self.timed_room[arc] = capacity - reserved
             # end ports carry no price: whoever is attached there has no other way
             if arc < self.links_end and capacity:
                 self.price[arc] = self.scale * (exp(STEEPNESS * min(reserved / capacity, 1.0)) - 1.0)
         self._ledger = ledger
 
-    def search(
-        self, source: Endpoint, target: Endpoint, rates: tuple[int, int], *, priced: bool, unlimited: bool
-    ) -> list[int] | None:
-        """Arcs of the cheapest path between endpoints with room for `rates` (there, back); None: there is none."""
-        down, up = rates
+    def search(self, requirement: Requirement, *, priced: bool, unlimited: bool) -> list[int] | None:
+        """Arcs of the cheapest path for a requirement's only pair, with room and the figures it needs, or None."""
+        pair, down, up = requirement.pairs[0], requirement.forward_bps, requirement.reverse_bps
+        plain, timed = (self.ample, self.timed_ample) if unlimited else (self.room, self.timed_room)
         share = down / (down + up) if priced else 0.0
         length = self.kernel(
             self.lane_flat,
             self.scratch,
             self.base,
             self.price,
-            self.ample if unlimited else self.room,
+            timed if is_timed(requirement) else plain,
             share,
             1.0 - share if priced else 0.0,
             down,
             up,
-            self.endpoint_node[source.id],
-            self.endpoint_node[target.id],
+            self.endpoint_node[pair.source.id],
+            self.endpoint_node[pair.destination.id],
         )
         return None if length < 0 else [int(arc) for arc in self.scratch.path[:length]]
 
@@ -166,18 +171,23 @@ class LaneGraph(PathGraph):
 
     def cheapest(self, requirement: Requirement, prices: Numbers) -> list[int] | None:
         """The cheapest path for a requirement's first pair under `prices` per bit/s; `last_cost` is what it costs."""
-        pair, rates = requirement.pairs[0], (requirement.forward_bps, requirement.reverse_bps)
-        self.last_cost = self.cost(pair.source, pair.destination, rates, prices)
+        self.last_cost = self.cost(requirement, requirement.pairs[0], prices)
         return None if self.last_cost == inf else [int(arc) for arc in self.scratch.path[: self._length]]
 
-    def cost(self, source: Endpoint, target: Endpoint, rates: tuple[int, int], prices: Numbers) -> float:
-        """The least that a path with room for `rates` costs under `prices` per bit/s; infinite without any."""
-        nodes = self.endpoint_node[source.id], self.endpoint_node[target.id]
-        down, up = rates
+    def cost(self, requirement: Requirement, pair: Pair, prices: Numbers) -> float:
+        """The least that a path for `pair` costs under `prices` per bit/s; infinite without any."""
+        nodes = self.endpoint_node[pair.source.id], self.endpoint_node[pair.destination.id]
+        down, up = requirement.forward_bps, requirement.reverse_bps
+        room = self.timed_room if is_timed(requirement) else self.room
         self._length = self.kernel(
-            self.lane_flat, self.scratch, self.nothing, prices, self.room, float(down), float(up), down, up, *nodes
+            self.lane_flat, self.scratch, self.nothing, prices, room, float(down), float(up), down, up, *nodes
         )
         return inf if self._length < 0 else float(self.scratch.cost[nodes[0]])
+
+
+def is_timed(requirement: Requirement) -> bool:
+    """Whether a delay or jitter is asked for, so that links must state theirs."""
+    return requirement.objectives.delay_s is not None or requirement.objectives.jitter_s is not None
 
 
 def _ports(endpoint: Endpoint) -> tuple[PortKey, PortKey]:
