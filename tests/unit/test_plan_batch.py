@@ -234,6 +234,15 @@ def test_a_refused_change_keeps_the_slice_that_runs() -> None:
     assert [decision.admitted for decision in changed.decisions] == [True, True]
 
 
+def test_what_is_impossible_alone_does_not_raise_the_bound() -> None:
+    topology = network([("s", "m", 100), ("m", "t", 100)])
+    wanted = [ask(topology, f"i{k}", "s t", 40) for k in range(3)]
+    late = [ask(topology, f"late{k}", "s t", 5, objectives=Objectives(delay_s=0.002)) for k in range(4)]
+    result = plan(topology, [*wanted, *late], optimize=True)
+    assert (result.totals.admitted_bps, result.totals.upper_bound_bps) == (80 * MBPS, 100 * MBPS)
+    assert checked_bound(topology, wanted, result.totals.prices) == pytest.approx(100 * MBPS, rel=1e-6)
+
+
 def test_nothing_possible_is_bounded_by_nothing() -> None:
     topology = network([("s", "t", 10), ("u", "v", 10)])
     wanted = [ask(topology, "far", "s u", 1), ask(topology, "much", "s t", 20)]

@@ -124,9 +124,8 @@ def _by_priority(
 def _totals(graph: LaneGraph, decisions: Sequence[Decision], free: CapacityLedger, packing: Packing) -> Totals:
     offered = sum(demand_bps(decision.requirement) for decision in decisions)
     admitted_bps = sum(demand_bps(decision.requirement) for decision in decisions if decision.admitted)
-    prices = packing.certificate.prices
     if admitted_bps == offered:
-        return Totals(offered, admitted_bps, offered, prices)
+        return Totals(offered, admitted_bps, offered)
     graph.follow(free)
     bound = min(by_ends(graph, possible(graph, decisions, free), free), packing.certificate.bound_bps)
-    return Totals(offered, admitted_bps, max(bound, admitted_bps), prices)
+    return Totals(offered, admitted_bps, max(bound, admitted_bps), packing.certificate.prices)
