@@ -25,7 +25,6 @@ from carelane.intents.lifecycle import Phase
 from carelane.intents.manifest import to_manifest
 from carelane.intents.model import ServiceIntent
 from carelane.store import Floors, Reader, StoredIntent
-from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Topology
 from carelane.tracing import traced
 
@@ -70,7 +69,7 @@ def propose(
             filings.append(Filing(intent, manifest, record, outcome, None, held.ids, held.floors))
             continue
         decision, ids = desk.decide(requirement)
-        floors = _floors(desk.decided, intent.name) if ids else {}
+        floors = desk.decided.slice_floors(intent.name) if ids else {}
         filings.append(Filing(intent, manifest, record, outcome, decision, ids, floors))
     return tuple(filings)
 
@@ -94,8 +93,7 @@ def dry_run(
         return replace(rest, decisions=tuple(planned[item.name] for item in wanted))
     requirements = wanted
     ledger = Holdings.of(reader.slices()).ledger()
-    held = {name for at_port in ledger.floors.values() for name in at_port}
-    if optimize or held.isdisjoint(requirement.name for requirement in requirements):
+    if optimize or ledger.names.isdisjoint(requirement.name for requirement in requirements):
         for requirement in requirements:
             ledger = ledger.without_slice(requirement.name)
         return plan(topology, requirements, ledger, optimize=optimize)
@@ -124,7 +122,7 @@ class _Desk:
         forbidden = self._access.refusal(requirement) if self._access is not None else None
         if forbidden is not None:
             return forbidden, None
-        before = _floors(self.ledger, name)
+        before = self.ledger.slice_floors(name)
         result = plan(self._topology, [requirement], self.ledger.without_slice(name))
         (decision,) = result.decisions
         totals = result.totals
@@ -139,7 +137,7 @@ class _Desk:
         if ids is None:
             return decision, None
         self.decided = result.ledger
-        floors = _floors(result.ledger, name)
+        floors = result.ledger.slice_floors(name)
         both = {port: max(floors.get(port, 0), before.get(port, 0)) for port in floors.keys() | before.keys()}
         self.ledger = result.ledger.with_slice(name, both.items())
         self._running[name] = (decision, ids)
@@ -193,7 +191,3 @@ def _refused(decision: Decision, conflict: ConflictError) -> Decision:
     """The planner found room, and the switches could not tell the slice's traffic from another's."""
     reason = Reason("policy", None, None, None, None, str(conflict))
     return Decision(decision.requirement, admitted=False, reasons=(reason,), assumptions=decision.assumptions)
-
-
-def _floors(ledger: CapacityLedger, name: str) -> dict[tuple[str, str], int]:
-    return {port: at_port[name] for port, at_port in ledger.floors.items() if name in at_port}
