@@ -127,7 +127,8 @@ def _changes(old: Node, new: Node) -> Iterator[tuple[Any, Any]]:
         return
     if type(old) is tuple and type(new) is tuple:
         for before, after in zip(old, new, strict=True):
-            yield from _changes(before, after)
+            if before is not after:
+                yield from _changes(before, after)
         return
     before, after = dict(_items(old)), dict(_items(new))
     for key, value in after.items():

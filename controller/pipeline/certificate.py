@@ -5,8 +5,9 @@ Take any prices y >= 0 per bit/s of each port. Every planner fits within the por
     sum over ports of room * y  +  sum over requirements of max(0, value - the least that its embedding costs under y)
 
 (weak duality: Lagrangian relaxation of the ports' capacities). The least cost of an embedding is at least that of the
-cheapest path between each of its pairs, at the rates asked for: objectives, protection and higher rates only add. So
-the prices are the whole proof; anyone can check it with a shortest path for each requirement.
+cheapest path between each of its pairs, at the rates asked for, over links with that room (and a stated delay, where
+one is promised): objectives, protection and higher rates only add. So the prices are the whole proof; anyone can check
+it with a shortest path for each requirement.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def certify(
     room = [(max(0, int(room)), float(price)) for room, price in zip(graph.room, prices, strict=True)]
     rent = fsum(free * price for free, price in room)
     factor = _best_factor(rent, worth) if scale else 1.0
-    left = fsum(max(0.0, value - factor * cost) for value, cost in worth)
+    left = fsum(max(0.0, value - factor * cost * (1.0 - _GUARD)) for value, cost in worth)
     bound = (factor * rent + left) * (1.0 + _GUARD)
     kept = {graph.port_of[arc]: factor * price for arc, (_, price) in enumerate(room) if factor * price > 0.0}
     return Certificate(min(bound, sum(value for value, _ in worth)), kept)
@@ -77,7 +78,6 @@ def _best_factor(rent: float, worth: Sequence[tuple[float, float]]) -> float:
 
 
 def least_cost(graph: LaneGraph, requirement: Requirement, prices: Sequence[float]) -> float:
-    """No embedding of `requirement` costs less under `prices`; rounded down."""
-    rates = requirement.forward_bps, requirement.reverse_bps
-    costs = (graph.cost(pair.source, pair.destination, rates, prices) for pair in requirement.pairs)
-    return (sum(costs) if requirement.connectivity == "hub" else max(costs)) * (1.0 - _GUARD)
+    """No embedding of `requirement` costs less under `prices`, but for the error of float sums."""
+    costs = (graph.cost(requirement, pair, prices) for pair in requirement.pairs)
+    return sum(costs) if requirement.connectivity == "hub" else max(costs)

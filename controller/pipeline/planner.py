@@ -41,7 +41,7 @@ def plan(
 ) -> PlanResult:
     """Decide `requirements` on `topology` beside what `ledger` holds. Raises InputError for a repeated name."""
     _check_names(requirements)
-    graph = LaneGraph(topology, len(requirements))
+    graph = LaneGraph.for_run(topology, len(requirements))
     start = held = ledger or CapacityLedger()
     if optimize and len(requirements) > 1:
         # here, because the solver takes longer to import than a small file to plan

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from carelane.controller.pipeline import admit
 from carelane.controller.pipeline.lane import LaneGraph, embed
-from carelane.controller.pipeline.requirement import Objectives, Pair, Requirement
+from carelane.controller.pipeline.requirement import Objectives, Pair, Protection, Requirement
 from carelane.topology import CapacityLedger
 from carelane.topology.model import Endpoint, Link, Node, Topology
 from carelane.topology.paths import Effort
 
 MBPS = 10**6
+PROTECTIONS: list[Protection] = ["auto", "none", "required"]
 
 
 @st.composite
@@ -71,7 +72,7 @@ def requirements(draw: st.DrawFn, topology: Topology, name: str) -> Requirement:
         round_trip=not plain and min(forward, reverse) > 0 and draw(st.booleans()),
     )
     pair = Pair(topology.endpoints[a], topology.endpoints[b])
-    protection = draw(st.sampled_from(["auto", "none", "required"]))
+    protection: Protection = draw(st.sampled_from(PROTECTIONS))
     return Requirement(
         name, "t", "s", "standard", 1, "point-to-point", (pair,), forward * MBPS, reverse * MBPS, 3000,
         1500, objectives, protection

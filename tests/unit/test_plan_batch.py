@@ -11,6 +11,8 @@ import networkx as nx
 import pytest
 
 from carelane.controller.pipeline import plan, plan_json
+from carelane.controller.pipeline.batch import plan_batch
+from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.requirement import Connectivity, Objectives, Pair, Protection, Requirement
 from carelane.controller.pipeline.slice_plan import PlanResult
 from carelane.topology import CapacityLedger
@@ -212,6 +214,33 @@ def test_a_batch_beside_what_others_hold() -> None:
     assert [decision.admitted for decision in result.decisions] == [False, True, False]
     assert result.totals.upper_bound_bps == 20 * MBPS
     assert result.ledger.slice_floors("other") == {("s", "l0"): 80 * MBPS}
+
+
+def test_compiled_searches_decide_the_same() -> None:
+    topology = a_grid(3, 30)
+    wanted = many(topology, 150, 9, both=True)
+    compiled = plan_batch(LaneGraph(topology, 10**9), wanted, CapacityLedger())
+    assert plan_json(topology, compiled) == plan_json(topology, plan(topology, wanted, optimize=True))
+
+
+def test_a_refused_change_keeps_the_slice_that_runs() -> None:
+    topology = network([("s", "t", 100)])
+    before = plan(topology, [ask(topology, "old", "s t", 60)]).ledger
+    wanted = [ask(topology, "old", "s t", 120), ask(topology, "new", "s t", 70), ask(topology, "small", "s t", 40)]
+    result = plan(topology, wanted, before, optimize=True)
+    assert [decision.admitted for decision in result.decisions] == [False, False, True]
+    assert result.ledger.slice_floors("old") == before.slice_floors("old")
+    changed = plan(topology, [ask(topology, "old", "s t", 30), wanted[1]], before, optimize=True)
+    assert [decision.admitted for decision in changed.decisions] == [True, True]
+
+
+def test_what_is_impossible_alone_does_not_raise_the_bound() -> None:
+    topology = network([("s", "m", 100), ("m", "t", 100)])
+    wanted = [ask(topology, f"i{k}", "s t", 40) for k in range(3)]
+    late = [ask(topology, f"late{k}", "s t", 5, objectives=Objectives(delay_s=0.002)) for k in range(4)]
+    result = plan(topology, [*wanted, *late], optimize=True)
+    assert (result.totals.admitted_bps, result.totals.upper_bound_bps) == (80 * MBPS, 100 * MBPS)
+    assert checked_bound(topology, wanted, result.totals.prices) == pytest.approx(100 * MBPS, rel=1e-6)
 
 
 def test_nothing_possible_is_bounded_by_nothing() -> None:

@@ -40,15 +40,36 @@ def plan_batch(graph: LaneGraph, requirements: Sequence[Requirement], start: Cap
     embeddings, ledger = _fill(graph, requirements, free, packing.columns)
     if _slights(requirements, embeddings):
         embeddings, ledger = _by_priority(graph, requirements, free)
+    embeddings, ledger = _keeping(graph, requirements, start, embeddings, ledger)
     decisions: list[Decision] = []
     for job, requirement in enumerate(requirements):
         embedding = embeddings.get(job)
         if embedding is not None:
             decisions.append(admitted(graph, requirement, embedding))
         else:
-            # what a refused requirement held before stays with it, and is nobody else's room
             decisions.append(refused(graph, requirement, ledger))
     return PlanResult(tuple(decisions), ledger, _totals(graph, decisions, free, packing))
+
+
+def _keeping(
+    graph: LaneGraph,
+    requirements: Sequence[Requirement],
+    start: CapacityLedger,
+    embeddings: dict[int, Embedding],
+    ledger: CapacityLedger,
+) -> tuple[dict[int, Embedding], CapacityLedger]:
+    """The same, but a refused requirement whose name holds a slice keeps that: its floors are nobody else's room."""
+    names = start.names
+    kept: set[int] = set()
+    while new := {j for j, r in enumerate(requirements) if j not in embeddings and r.name in names} - kept:
+        kept |= new
+        rest = [job for job in range(len(requirements)) if job not in kept]
+        base = without(start, [requirements[job] for job in rest])
+        found, ledger = _by_priority(graph, [requirements[job] for job in rest], base)
+        embeddings = {rest[index]: embedding for index, embedding in found.items()}
+        later, ledger = _fill(graph, [requirements[job] for job in sorted(kept)], ledger, ())
+        embeddings |= {sorted(kept)[index]: embedding for index, embedding in later.items()}
+    return embeddings, ledger
 
 
 def _fill(
@@ -103,9 +124,8 @@ def _by_priority(
 def _totals(graph: LaneGraph, decisions: Sequence[Decision], free: CapacityLedger, packing: Packing) -> Totals:
     offered = sum(demand_bps(decision.requirement) for decision in decisions)
     admitted_bps = sum(demand_bps(decision.requirement) for decision in decisions if decision.admitted)
-    prices = packing.certificate.prices
     if admitted_bps == offered:
-        return Totals(offered, admitted_bps, offered, prices)
+        return Totals(offered, admitted_bps, offered)
     graph.follow(free)
     bound = min(by_ends(graph, possible(graph, decisions, free), free), packing.certificate.bound_bps)
-    return Totals(offered, admitted_bps, max(bound, admitted_bps), prices)
+    return Totals(offered, admitted_bps, max(bound, admitted_bps), packing.certificate.prices)

@@ -104,7 +104,7 @@ def _solve(
     value: list[float],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Shares, duals of the rows and the value."""
-    solver = _Quiet()
+    solver: highspy.Highs = _Quiet()  # type: ignore[no-untyped-call]
     solver.setOptionValue("threads", 1)
     problem = highspy.HighsLp()
     problem.num_col_, problem.num_row_ = len(worth), len(limits)

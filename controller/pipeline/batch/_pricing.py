@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from carelane.controller.pipeline import admit
 from carelane.controller.pipeline.batch._instance import Batch
-from carelane.controller.pipeline.lane import Numbers, along
+from carelane.controller.pipeline.lane import Numbers, along, embed
 from carelane.topology.paths import Effort
 
 __all__ = ["anneal", "price_columns", "seed"]
@@ -25,13 +25,22 @@ _DEAR = 0.3
 """Price per bit/s from which an embedding tries to do without an arc."""
 
 
-def seed(batch: Batch) -> None:
-    """The fastest embedding, beside what others hold, of every requirement that may not take any path."""
+def seed(batch: Batch) -> frozenset[int]:
+    """The first embedding, beside what others hold, of every requirement that may not take any path.
+
+    Returns the requirements that are impossible even alone.
+    """
+    hopeless = set()
     for job, requirement in enumerate(batch.requirements):
-        if not batch.free[job]:
-            found = admit.embed(batch.graph, requirement, batch.ledger, Effort(_EFFORT))
-            if found is not None:
-                batch.add_embedding(job, found)
+        if batch.free[job]:
+            continue
+        effort = Effort(_EFFORT)
+        found = embed(batch.graph, requirement, batch.ledger, effort)
+        if found is not None:
+            batch.add_embedding(job, found)
+        elif not effort.exhausted and len(requirement.pairs) == 1:  # the search for several sites is not exhaustive
+            hopeless.add(job)
+    return frozenset(hopeless)
 
 
 def anneal(batch: Batch) -> None:
@@ -48,7 +57,7 @@ def settle(batch: Batch, sharpness: float, passes: int) -> None:
     few = len(batch.requirements) // 1000
     for _ in range(passes):
         changes = graph.improve(
-            graph.flat, graph.scratch, jobs, batch.state, graph.nothing, graph.room, sharpness, batch.width
+            graph.lane_flat, graph.scratch, jobs, batch.state, graph.nothing, graph.room, sharpness, batch.width
         )
         if sharpness >= _COLUMNS_FROM:
             for job, moved in enumerate(batch.state.moved):

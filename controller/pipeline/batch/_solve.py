@@ -40,11 +40,12 @@ def pack(
     """A packing of `requirements` beside `ledger` that is worth nearly the most there could be."""
     graph.follow(ledger)
     batch = Batch(graph, ledger, requirements, worth)
-    seed(batch)
+    hopeless = seed(batch)
+    counted = [0.0 if job in hopeless else value for job, value in enumerate(worth)]
     anneal(batch)
     best = list(batch.chosen().values())
     prices = graph.array([float(price) if price > _NAUGHT else 0.0 for price in batch.state.price])
-    certificate = certify(graph, requirements, prices, worth, scale=True)
+    certificate = certify(graph, requirements, prices, counted, scale=True)
     center = graph.array([certificate.prices.get(port, 0.0) for port in graph.port_of])
     for _ in range(_ROUNDS):
         solution = solve_master(batch)
@@ -55,7 +56,7 @@ def pack(
         for share in (0.5, 0.0):
             prices = share * np.asarray(center) + (1.0 - share) * solution.prices
             prices = graph.array([float(price) if price > _NAUGHT else 0.0 for price in prices])
-            found = certify(graph, requirements, prices, worth, scale=True)
+            found = certify(graph, requirements, prices, counted, scale=True)
             if found.bound < certificate.bound:
                 certificate = found
                 center = graph.array([certificate.prices.get(port, 0.0) for port in graph.port_of])

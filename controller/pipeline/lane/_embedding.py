@@ -38,9 +38,8 @@ def embed(
     graph.follow(ledger)
     if not effort.spend():
         return None
-    pair, rates = requirement.pairs[0], (requirement.forward_bps, requirement.reverse_bps)
     for by_price in (True, False) if priced else (False,):
-        arcs = graph.search(pair.source, pair.destination, rates, priced=by_price, unlimited=unlimited)
+        arcs = graph.search(requirement, priced=by_price, unlimited=unlimited)
         if arcs is None:
             return None
         found = along(graph, requirement, ledger, arcs[1:-1], unlimited=unlimited)
@@ -52,13 +51,11 @@ def embed(
 def _plain(graph: LaneGraph, requirement: Requirement) -> bool:
     """Whether a single path could be all it takes, and what its objectives need is stated everywhere."""
     objectives = requirement.objectives
-    timed = objectives.delay_s is not None or objectives.jitter_s is not None
     known = graph.topology.endpoints
     return (
         len(requirement.pairs) == 1
         and requirement.connectivity != "hub"
         and requirement.protection != "required"
-        and not (timed and "delay" in graph.unstated)
         and (objectives.availability is None or "availability" not in graph.unstated)
         and all(known.get(end.id) == end for pair in requirement.pairs for end in (pair.source, pair.destination))
     )

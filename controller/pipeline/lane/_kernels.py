@@ -251,6 +251,7 @@ def improve(
 def compiled() -> tuple[Any, Any]:
     """`cheapest` and `improve` compiled by numba: the first call ever takes seconds, later ones load from its cache."""
     import numba
+    from numba.extending import register_jitable
 
-    numba.extending.register_jitable(cheapest)
+    register_jitable(cheapest)
     return numba.njit(cache=True)(cheapest), numba.njit(cache=True)(improve)

@@ -11,13 +11,16 @@ spreads before anything is full.
 
 from __future__ import annotations
 
+import threading
 from itertools import chain
 from math import exp, inf
 from typing import Any
 
+import numpy as np
+
 from carelane.controller.pipeline.lane._kernels import Flat, Kernel, Numbers, Scratch, cheapest, compiled, improve
 from carelane.controller.pipeline.limits import AMPLE_BPS
-from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.requirement import Pair, Requirement
 from carelane.controller.pipeline.shape import access_port, delivery_port
 from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Endpoint, Topology
@@ -30,11 +33,19 @@ _COMPILE_FROM = 200_000
 """Nodes times searches from which compiling pays."""
 
 
+_kept = threading.local()
+"""The last graph of each thread: one intent after the other is mostly planned on one snapshot."""
+
+
+def _worth_compiling(topology: Topology, searches: int) -> bool:
+    return searches * len(topology.nodes) >= _COMPILE_FROM
+
+
 class LaneGraph(PathGraph):
     """A path graph for one planning run, in one thread: `follow` moves its room and prices to a ledger."""
 
     def __init__(self, topology: Topology, searches: int = 1) -> None:
-        super().__init__(topology)
+        vars(self).update(vars(PathGraph.of(topology)))  # all that does not change is shared
         self.endpoint_node = {name: len(self.node_ids) + k for k, name in enumerate(sorted(topology.endpoints))}
         ends = [topology.endpoints[name] for name in sorted(topology.endpoints)]
         self.links_end = len(self.capacity)
@@ -53,15 +64,22 @@ class LaneGraph(PathGraph):
         self._array: Any = list
         self.kernel: Kernel = cheapest
         self.improve: Any = improve
-        if searches * len(self.node_ids) >= _COMPILE_FROM:
-            import numpy
-
-            self._array = numpy.array
+        self.compiled = _worth_compiling(topology, searches)
+        if self.compiled:
+            self._array = np.array
             self.kernel, self.improve = compiled()
         self._lay_out(ends, [*base, *[0.0] * (2 * len(ends))])
         self._ledger = CapacityLedger()
         self.last_cost = inf
         self._length = -1
+
+    @classmethod
+    def for_run(cls, topology: Topology, searches: int) -> LaneGraph:
+        """A graph that no other run of this thread is using; the last one's, where the snapshot is the same."""
+        last: LaneGraph | None = getattr(_kept, "graph", None)
+        if last is None or last.topology is not topology or last.compiled < _worth_compiling(topology, searches):
+            last = _kept.graph = cls(topology, searches)
+        return last
 
     def _lay_out(self, ends: list[Endpoint], base: list[float]) -> None:
         leaving = [*([*arcs] for arcs in self.leaving), *([] for _ in ends)]
@@ -74,24 +92,33 @@ class LaneGraph(PathGraph):
             first.append(first[-1] + len(arcs))
         nodes, arcs_count = len(leaving), len(base)
         array = self._array
-        self.flat = Flat(
+        self.lane_flat = Flat(
             array(first),
             array([arc for arcs in leaving for _, arc in arcs]),
             array([head for arcs in leaving for head, _ in arcs]),
         )
         self.scratch = Scratch(
-            *(array([0] * size) for size in (1, nodes, nodes)),
-            array([0.0] * nodes),
-            array([0] * nodes),
-            array([0.0] * (arcs_count + 1)),
-            *(array([0] * (arcs_count + 1)) for _ in range(2)),
-            array([0] * nodes),
+            stamp=array([0]),
+            seen=array([0] * nodes),
+            settled=array([0] * nodes),
+            cost=array([0.0] * nodes),
+            hops=array([0] * nodes),
+            heap_cost=array([0.0] * (arcs_count + 1)),
+            heap_hops=array([0] * (arcs_count + 1)),
+            heap_node=array([0] * (arcs_count + 1)),
+            path=array([0] * nodes),
         )
         self.base = array(base)
         self.nothing = array([0.0] * arcs_count)
         self.price: Numbers = array([0.0] * arcs_count)
         self.room: Numbers = array([-1 if capacity is None else capacity for capacity in self.lane_capacity])
         self.ample: Numbers = array([-1 if capacity is None else AMPLE_BPS for capacity in self.lane_capacity])
+        self.timed = array(
+            [delay < UNKNOWN_PS for delay in self.propagation for _ in range(2)] + [True] * 2 * len(ends)
+        )
+        """Whether an arc may serve a promise on time: its link states a delay."""
+        self.timed_room: Numbers = array([room if fit else -1 for room, fit in zip(self.room, self.timed, strict=True)])
+        self.timed_ample: Numbers = array([a if fit else -1 for a, fit in zip(self.ample, self.timed, strict=True)])
         self.lane_arc = {port: arc for arc, port in enumerate(self.port_of)}
 
     def follow(self, ledger: CapacityLedger) -> None:
@@ -104,29 +131,30 @@ class LaneGraph(PathGraph):
             if arc is None or capacity is None:
                 continue
             self.room[arc] = capacity - reserved
+            if self.timed[arc]:
+                self.timed_room[arc] = capacity - reserved
             # end ports carry no price: whoever is attached there has no other way
             if arc < self.links_end and capacity:
                 self.price[arc] = self.scale * (exp(STEEPNESS * min(reserved / capacity, 1.0)) - 1.0)
         self._ledger = ledger
 
-    def search(
-        self, source: Endpoint, target: Endpoint, rates: tuple[int, int], *, priced: bool, unlimited: bool
-    ) -> list[int] | None:
-        """Arcs of the cheapest path between endpoints with room for `rates` (there, back); None: there is none."""
-        down, up = rates
+    def search(self, requirement: Requirement, *, priced: bool, unlimited: bool) -> list[int] | None:
+        """Arcs of the cheapest path for a requirement's only pair, with room and the figures it needs, or None."""
+        pair, down, up = requirement.pairs[0], requirement.forward_bps, requirement.reverse_bps
+        plain, timed = (self.ample, self.timed_ample) if unlimited else (self.room, self.timed_room)
         share = down / (down + up) if priced else 0.0
         length = self.kernel(
-            self.flat,
+            self.lane_flat,
             self.scratch,
             self.base,
             self.price,
-            self.ample if unlimited else self.room,
+            timed if is_timed(requirement) else plain,
             share,
             1.0 - share if priced else 0.0,
             down,
             up,
-            self.endpoint_node[source.id],
-            self.endpoint_node[target.id],
+            self.endpoint_node[pair.source.id],
+            self.endpoint_node[pair.destination.id],
         )
         return None if length < 0 else [int(arc) for arc in self.scratch.path[:length]]
 
@@ -143,18 +171,23 @@ class LaneGraph(PathGraph):
 
     def cheapest(self, requirement: Requirement, prices: Numbers) -> list[int] | None:
         """The cheapest path for a requirement's first pair under `prices` per bit/s; `last_cost` is what it costs."""
-        pair, rates = requirement.pairs[0], (requirement.forward_bps, requirement.reverse_bps)
-        self.last_cost = self.cost(pair.source, pair.destination, rates, prices)
+        self.last_cost = self.cost(requirement, requirement.pairs[0], prices)
         return None if self.last_cost == inf else [int(arc) for arc in self.scratch.path[: self._length]]
 
-    def cost(self, source: Endpoint, target: Endpoint, rates: tuple[int, int], prices: Numbers) -> float:
-        """The least that a path with room for `rates` costs under `prices` per bit/s; infinite without any."""
-        nodes = self.endpoint_node[source.id], self.endpoint_node[target.id]
-        down, up = rates
+    def cost(self, requirement: Requirement, pair: Pair, prices: Numbers) -> float:
+        """The least that a path for `pair` costs under `prices` per bit/s; infinite without any."""
+        nodes = self.endpoint_node[pair.source.id], self.endpoint_node[pair.destination.id]
+        down, up = requirement.forward_bps, requirement.reverse_bps
+        room = self.timed_room if is_timed(requirement) else self.room
         self._length = self.kernel(
-            self.flat, self.scratch, self.nothing, prices, self.room, float(down), float(up), down, up, *nodes
+            self.lane_flat, self.scratch, self.nothing, prices, room, float(down), float(up), down, up, *nodes
         )
         return inf if self._length < 0 else float(self.scratch.cost[nodes[0]])
+
+
+def is_timed(requirement: Requirement) -> bool:
+    """Whether a delay or jitter is asked for, so that links must state theirs."""
+    return requirement.objectives.delay_s is not None or requirement.objectives.jitter_s is not None
 
 
 def _ports(endpoint: Endpoint) -> tuple[PortKey, PortKey]:

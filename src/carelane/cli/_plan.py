@@ -14,7 +14,7 @@ from carelane.controller.pipeline.requirement import Requirement
 from carelane.errors import InputError
 from carelane.topology import Topology
 
-__all__ = ["decide", "requirements_of", "run_plan"]
+__all__ = ["decide", "requirements_of", "resolved", "run_plan"]
 
 
 def run_plan(topology: Topology, intents: Sequence[Filed], *, optimize: bool, output: Format) -> Exit:
@@ -32,10 +32,11 @@ def decide(topology: Topology, intents: Sequence[Filed], *, optimize: bool) -> M
 
 def requirements_of(intents: Sequence[Filed], topology: Topology) -> list[Requirement]:
     """Intents resolved. Raises InputError, placed in the file that the intent came from."""
-    return [_resolved(filed, topology) for filed in intents]
+    return [resolved(filed, topology) for filed in intents]
 
 
-def _resolved(filed: Filed, topology: Topology) -> Requirement:
+def resolved(filed: Filed, topology: Topology) -> Requirement:
+    """Raises InputError, placed in the file that the intent came from."""
     try:
         return resolve(filed.intent, topology)
     except InputError as error:
