@@ -156,6 +156,8 @@ def _unknown(trial: Trial, suspect: Requirement, requirement: Requirement) -> tu
 
 def _could_have_helped(trial: Trial, suspect: Requirement) -> list[Reason]:
     ideal, ideal_requirement = idealised(trial.graph, suspect)
+    if ideal is trial.graph and ideal_requirement == suspect:
+        return []
     wanted = Trial(ideal, trial.ledger, trial.effort).plan(ideal_requirement)
     return missing_figures(trial.graph.topology, suspect, wanted)[:_NAMED] if wanted else []
 
