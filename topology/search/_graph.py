@@ -114,10 +114,10 @@ class PathGraph:
         head = [self.tail[arc ^ 1] for arc in range(len(self.tail))]
         out = [arc for leaving in self.leaving for _, arc in leaving]
         flat = Flat(
-            engine.integers(first),
-            engine.integers(out),
-            engine.integers([head[arc] for arc in out]),
-            engine.integers(head),
+            engine.indices(first),
+            engine.indices(out),
+            engine.indices([head[arc] for arc in out]),
+            engine.indices(head),
             max((len(leaving) for leaving in self.leaving), default=0),
         )
         # no path of these sums to more than 2**61; longer delays are minutes, and the exact test still sees them whole
