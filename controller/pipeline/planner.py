@@ -35,8 +35,8 @@ from carelane.topology.paths import Effort, PathGraph, hops_of
 
 __all__ = ["EFFORT", "plan"]
 
-EFFORT = 2_000_000
-"""Search steps for one decision before it is given up as not proven: about half a second of compiled search."""
+EFFORT = 200_000
+"""Search steps for one decision before it is given up as not proven: a few seconds."""
 SITE_EFFORT = 1_000
 """More of them for each site."""
 

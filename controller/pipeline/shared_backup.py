@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from carelane.controller.pipeline.admit import Embedding, embed, reached
-from carelane.controller.pipeline.planner import EFFORT
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.shape import access_port, delivery_port
 from carelane.topology.availability import exact_ratio
@@ -30,6 +29,8 @@ from carelane.topology.model import Topology
 from carelane.topology.paths import Effort, PathGraph, Route
 
 __all__ = ["SharedPlan", "plan_shared"]
+
+_EFFORT = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +75,15 @@ def _ports(route: Route) -> list[PortKey]:
 
 def _beside(graph: PathGraph, requirement: Requirement, pool: BackupPool) -> Embedding | None:
     reserved = _ledger({port: pool.reserved_bps(port) for port in pool.ports()})
-    found = embed(graph, requirement, reserved, Effort(EFFORT))
+    found = embed(graph, requirement, reserved, Effort(_EFFORT))
     if found is not None or len(requirement.pairs) > 1 or requirement.protection == "none":
         return found
     objectives = replace(requirement.objectives, availability=None)
     single = replace(requirement, protection="none", objectives=objectives)
-    primary = embed(graph, single, reserved, Effort(EFFORT))
+    primary = embed(graph, single, reserved, Effort(_EFFORT))
     if primary is None or not primary.rows[0].route.links:
         return None
-    backup = embed(graph, single, _left_for_backup(graph, pool, primary.rows[0].route), Effort(EFFORT))
+    backup = embed(graph, single, _left_for_backup(graph, pool, primary.rows[0].route), Effort(_EFFORT))
     return None if backup is None else _joined(graph.topology, requirement, primary, backup)
 
 
