@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from carelane.controller.pipeline.changes import SwitchChanges
-from carelane.controller.pipeline.program import FlowRule, Group, Meter
+from carelane.controller.pipeline.program import FlowRule, Group, Meter, PortBfd
 from carelane.controller.pipeline.render import describe_changes
 from carelane.topology.model import Endpoint, Link, Node, Topology
 
@@ -110,4 +110,6 @@ def _kind(target: object) -> str:
         return "flow"
     if isinstance(target, Group):
         return "group"
+    if isinstance(target, PortBfd):
+        return "watch"
     return "meter" if isinstance(target, Meter) else "queues"
