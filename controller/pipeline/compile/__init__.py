@@ -34,9 +34,19 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
 from carelane.controller.pipeline.compile._draft import Draft
-from carelane.controller.pipeline.compile._layout import CLASSIFY, CORE, PORTS, ground_rules, ground_watches
+from carelane.controller.pipeline.compile._layout import (
+    ARP,
+    CLASSIFY,
+    CORE,
+    MPLS,
+    PORTS,
+    ether_type,
+    ground_rules,
+    ground_watches,
+)
 from carelane.controller.pipeline.compile._policing import Bucket, forward_bucket, reverse_bucket
-from carelane.controller.pipeline.compile._resolved import Slice, resolve_slice
+from carelane.controller.pipeline.compile._queues import LEAST_FLOOR_BPS
+from carelane.controller.pipeline.compile._resolved import Lane, Site, Slice, Way, resolve_slice
 from carelane.controller.pipeline.compile._tree import program_tree
 from carelane.controller.pipeline.compile._unicast import program_way
 from carelane.controller.pipeline.program import Program, SliceIds
@@ -45,13 +55,24 @@ from carelane.errors import ConflictError
 from carelane.topology.model import Topology
 
 __all__ = [
+    "ARP",
     "CLASSIFY",
     "CORE",
+    "LEAST_FLOOR_BPS",
+    "MPLS",
     "PORTS",
     "Bucket",
+    "Lane",
+    "Site",
+    "Slice",
+    "Way",
     "check_slice",
     "compile_program",
+    "ether_type",
     "forward_bucket",
+    "ground_rules",
+    "ground_watches",
+    "resolve_slice",
     "reverse_bucket",
 ]
 

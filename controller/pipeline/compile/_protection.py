@@ -77,7 +77,7 @@ def program_returns(draft: Draft, owner: Slice, way: Way) -> None:
     """The rules by which a label that comes back reaches the edge, and by which the edge tries the next lane."""
     for place, lane in enumerate(way.lanes):
         others = way.lanes[place + 1 :]
-        for arrival, departure in pairwise(lane.steps):
+        for arrival, departure in pairwise(lane.steps[:-1]):  # the last switch delivers, nothing returns from it
             actions = emit(draft, owner, departure.node, arrival.in_port)
             _rule(draft, owner, departure.node, departure.out_port, lane, actions)
         if others and len(lane.steps) > 1:

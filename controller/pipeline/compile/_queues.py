@@ -30,9 +30,9 @@ from carelane.errors import ConflictError
 from carelane.policies.classes import STANDARD
 from carelane.topology.model import Topology
 
-__all__ = ["PortPlan"]
+__all__ = ["LEAST_FLOOR_BPS", "PortPlan"]
 
-_LEAST_FLOOR_BPS = 16_000
+LEAST_FLOOR_BPS = 16_000
 _BEST_EFFORT_BURST_BITS = 10 * 1500 * 8
 
 _Port = tuple[str, int]
@@ -125,7 +125,7 @@ class PortPlan:
 
 
 def _stated_floor(floor_bps: int, rate_bps: int) -> int:
-    return min(max(floor_bps, _LEAST_FLOOR_BPS), rate_bps)
+    return min(max(floor_bps, LEAST_FLOOR_BPS), rate_bps)
 
 
 def _egress_rates(topology: Topology) -> dict[_Port, int]:
