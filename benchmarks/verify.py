@@ -26,8 +26,8 @@ import networkx
 from carelane.controller.pipeline import plan, resolve
 from carelane.controller.pipeline.compile import compile_program
 from carelane.controller.pipeline.diff import diff
-from carelane.controller.pipeline.identifiers import allocate
-from carelane.controller.pipeline.program import SliceIds
+from carelane.controller.pipeline.identifiers import labels_needed
+from carelane.controller.pipeline.program import FIRST_LABEL, SliceIds
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.controller.pipeline.verify import Verifier
 from carelane.intents import parse_line
@@ -59,23 +59,21 @@ def populated() -> Topology:
 def admitted(topology: Topology, wanted: int, seed: int) -> list[tuple[Decision, SliceIds]]:
     """Protected slices between random pairs, as many as wanted."""
     dice = random.Random(seed)
-    names, taken, slices = sorted(topology.endpoints), set(), []
-    result = plan(topology, [])
-    next_label, number = 16, 0
-    while len(slices) < wanted:
-        pair = tuple(sorted(dice.sample(names, 2)))
-        if pair in taken or topology.endpoints[pair[0]].node == topology.endpoints[pair[1]].node:
-            continue
-        taken.add(pair)
-        line = parse_line(LINE, source=pair[:1], to=pair[1:], name=f"intent-{len(taken)}")
-        result = plan(topology, [resolve(line, topology)], result.ledger)
-        decision = result.decisions[0]
-        if decision.admitted:
-            labels = allocate(decision, []).labels
-            number += 1
-            slices.append((decision, SliceIds(number, next_label, labels)))
-            next_label += labels
-    return slices
+    names = sorted(topology.endpoints)
+    pairs: dict[tuple[str, str], None] = {}
+    while len(pairs) < wanted + wanted // 10:
+        a, b = sorted(dice.sample(names, 2))
+        if topology.endpoints[a].node != topology.endpoints[b].node:
+            pairs[a, b] = None
+    lines = [parse_line(LINE, source=(a,), to=(b,), name=f"i{i}") for i, (a, b) in enumerate(pairs)]
+    decisions = plan(topology, [resolve(line, topology) for line in lines]).decisions
+    slices: list[tuple[Decision, SliceIds]] = []
+    label = FIRST_LABEL
+    for decision in (item for item in decisions if item.admitted):
+        ids = SliceIds(len(slices) + 1, label, labels_needed(decision))
+        slices.append((decision, ids))
+        label += ids.labels
+    return slices[:wanted]
 
 
 def main() -> int:

@@ -48,11 +48,8 @@ class States:
                 groups[group] |= at_node[node.id]
         self._nodes = {node: State(f"node {node}", frozenset(places)) for node, places in at_node.items()}
         self._groups = {group: State(f"risk group {group}", frozenset(places)) for group, places in groups.items()}
-        self._groups_of = {
-            part.id: part.risk_groups
-            for part in (*topology.links.values(), *topology.nodes.values())
-            if part.risk_groups
-        }
+        self._groups_of = {x.id: x.risk_groups for x in topology.links.values() if x.risk_groups}
+        self._groups_of_nodes = {x.id: x.risk_groups for x in topology.nodes.values() if x.risk_groups}
 
     def single(self, lanes: Sequence[Lane]) -> Iterator[State]:
         """Every single risk that touches a lane; end switches, which no path can do without, are left out."""
@@ -62,10 +59,10 @@ class States:
             yield State(f"link {link}", self._links[link])
         for node in inner:
             yield self._nodes[node]
-        if self._groups_of:
-            parts = (*links, *inner)
-            for group in dict.fromkeys(group for part in parts for group in sorted(self._groups_of.get(part, ()))):
-                yield self._groups[group]
+        groups = [*(self._groups_of.get(link, ()) for link in links)]
+        groups += [self._groups_of_nodes.get(node, ()) for node in inner]
+        for group in dict.fromkeys(group for several in groups for group in sorted(several)):
+            yield self._groups[group]
 
     def beyond(self, lanes: Sequence[Lane]) -> Iterator[State]:
         """Further failures, in which nothing is promised and still nothing may go astray: while the first link of

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
-from carelane.controller.pipeline.changes import Operation
+from carelane.controller.pipeline.changes import Operation, Target
 from carelane.controller.pipeline.program import FlowRule, Group, Match, Meter, PortBfd, PortQos, Program
 from carelane.controller.pipeline.verify._cube import ALL, NONE, Cube, meets
 
@@ -23,6 +23,13 @@ class Item(NamedTuple):
     node: str
     key: object
 
+    @property
+    def queue(self) -> tuple[int, int]:
+        """Port and number of a queue."""
+        assert isinstance(self.key, tuple)
+        port, number = self.key
+        return int(port), int(number)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -33,6 +40,8 @@ class Found:
     rival: FlowRule | None = None
 
 
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 _Place = tuple[str, int]
 _Cell = tuple[int | None, int | None]
 
@@ -54,7 +63,8 @@ class Tables:
     def load(self, program: Program) -> None:
         """Hold what the program says, in addition to what is held."""
         for node, switch in program.items():
-            for item in (*switch.flows, *switch.groups, *switch.meters, *switch.ports, *switch.watches):
+            items: list[Target] = [*switch.flows, *switch.groups, *switch.meters, *switch.ports, *switch.watches]
+            for item in items:
                 self.carry_out(node, Operation("add", item))
 
     def carry_out(self, node: str, operation: Operation) -> None:
@@ -100,7 +110,7 @@ class Tables:
         if item.kind == "flow":
             return item.key in self.flows[item.node]
         if item.kind == "queue":
-            port, number = item.key  # type: ignore[misc]
+            port, number = item.queue
             return number in self.queue_ids((item.node, port))
         held = self.groups if item.kind == "group" else self.meters
         return item.key in held[item.node]
@@ -153,7 +163,7 @@ def _cell(match: Match) -> _Cell:
     return (match.in_port, match.mpls_label)
 
 
-def _change(held: dict[object, object], key: object, item: object, *, gone: bool) -> None:
+def _change(held: dict[_Key, _Value], key: _Key, item: _Value, *, gone: bool) -> None:
     if gone:
         held.pop(key, None)
     else:

@@ -251,7 +251,7 @@ class Verifier:
             number = slice_number(self._tables.flows[item.node][item.key].cookie)
             return self._held[number].owner.name if number in self._held else ""
         if item.kind == "queue":
-            _, number = item.key  # type: ignore[misc]
+            _, number = item.queue
             return self._held[number].owner.name if number in self._held else ""
         assert isinstance(item.key, int)
         label = group_label(item.key) if item.kind == "group" else item.key
