@@ -15,8 +15,12 @@ from carelane.controller.reconcile.drift import DriftCheck
 from carelane.controller.reconcile.queue import Backoff, WorkQueue
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.service import IntentService
+from carelane.controller.southbound.counters import CounterSource
 from carelane.controller.southbound.protocol import Southbound, SwitchStatus
+from carelane.controller.telemetry.loop import TelemetryLoop
+from carelane.controller.telemetry.sharing import Mode
 from carelane.errors import CarelaneError
+from carelane.policies.shaping import SharePolicy
 from carelane.store import Store
 from carelane.topology.model import Topology
 
@@ -41,6 +45,7 @@ class Controller:
     """Keeps the network equal to the store between `start` and `stop`; stopping leaves traffic as it is.
 
     `make_southbound` gives the switches: the simulator, or the OpenFlow adapter, which is started and stopped here.
+    `telemetry_interval_s` is an epoch of the closed loop, `sharing` what it does with what it measures.
     """
 
     def __init__(
@@ -51,12 +56,20 @@ class Controller:
         *,
         drift_interval_s: float = 10.0,
         backoff: Backoff | None = None,
+        telemetry_interval_s: float = 1.0,
+        sharing: Mode = "fair",
+        weights: SharePolicy | None = None,
     ) -> None:
         self.topology = topology
         self._url = database_url
         self._make_southbound = make_southbound
         self._drift_interval_s = drift_interval_s
         self._backoff = backoff or Backoff()
+        self._telemetry_interval_s = telemetry_interval_s
+        self._sharing: Mode = sharing
+        self._weights = weights or SharePolicy()
+        self._loop: TelemetryLoop | None = None
+        self._adopted = threading.Event()
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._check_now = threading.Event()
@@ -96,9 +109,18 @@ class Controller:
     def _run(self, store: Store, southbound: Southbound) -> None:
         self._reconciler = Reconciler(store, southbound, self.topology, queue=WorkQueue(self._backoff))
         self._drift = DriftCheck(self._reconciler)
-        self._service = IntentService(self.topology, self._reconciler, self._drift, faults=self._faults)
+        if isinstance(southbound, CounterSource):
+            self._loop = TelemetryLoop(
+                self._reconciler, southbound, self._telemetry_interval_s, self._sharing, self._weights
+            )
+        self._service = IntentService(
+            self.topology, self._reconciler, self._drift, faults=self._faults, telemetry=self._loop
+        )
         self._reconciler.enqueue_all()
-        for name, loop in (("reconcile", self._reconcile), ("watch", self._watch), ("drift", self._check)):
+        loops = [("reconcile", self._reconcile), ("watch", self._watch), ("drift", self._check)]
+        if self._loop is not None:
+            loops.append(("telemetry", self._measure))
+        for name, loop in loops:
             thread = threading.Thread(target=loop, name=f"carelane-{name}", daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -107,7 +129,10 @@ class Controller:
     def stop(self) -> None:
         """Finish the pass that is under way, let go of switches and store. May be called twice."""
         self._stopping.set()
+        self._adopted.set()
         self._check_now.set()
+        if self._loop is not None:
+            self._loop.stop()
         if self._reconciler is not None:
             self._reconciler.queue.close()
         for thread in self._threads:
@@ -136,8 +161,25 @@ class Controller:
     def _reconcile(self) -> None:
         assert self._reconciler is not None
         self._await_switches()
+        self._adopt()
         while not self._stopping.is_set():
             self._reconciler.work(timeout_s=1.0)
+
+    def _adopt(self) -> None:
+        """Before anything is compared: the ceilings of a controller that died in a burst are nobody's drift."""
+        try:
+            if self._loop is not None:
+                self._loop.adopt()
+        except CarelaneError as error:
+            log.warning("ceilings not adopted", error=str(error), kind=type(error).__name__)
+        finally:
+            self._adopted.set()
+
+    def _measure(self) -> None:
+        assert self._loop is not None
+        self._adopted.wait()
+        if not self._stopping.is_set():
+            self._loop.run()
 
     def _await_switches(self) -> None:
         """After a restart every slice would be called degraded, only because switches need a moment to call back."""
@@ -177,6 +219,7 @@ class Controller:
     def _check(self) -> None:
         """Check switches that came back at once, and all of them at every interval."""
         assert self._drift is not None
+        self._adopted.wait()
         while not self._stopping.is_set():
             asked = self._check_now.wait(self._drift_interval_s)
             self._check_now.clear()

@@ -19,6 +19,12 @@ from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.metrics import ReconcileMetrics
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.southbound.protocol import DiscoveredLink
+from carelane.controller.telemetry.compliance import IntentCompliance
+from carelane.controller.telemetry.containment import Offence
+from carelane.controller.telemetry.loop import TelemetryLoop
+from carelane.controller.telemetry.metrics import TelemetryMetrics
+from carelane.controller.telemetry.probes import ProbeReport
+from carelane.controller.telemetry.sharing import Observation
 from carelane.controller.views import ApplyResult, Health, IntentDetail, IntentSummary, LinkMismatch, SwitchView
 from carelane.errors import StoreUnavailable, SwitchUnreachable
 from carelane.intents.lifecycle import SETTLED, Phase
@@ -44,6 +50,7 @@ class IntentService:
         drift: DriftCheck,
         *,
         faults: Callable[[], Sequence[str]] = tuple,
+        telemetry: TelemetryLoop | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.topology = topology
@@ -52,12 +59,43 @@ class IntentService:
         self._southbound = reconciler.southbound
         self._drift = drift
         self._faults = faults
+        self._telemetry = telemetry
         self._now = now
 
     @property
     def metrics(self) -> ReconcileMetrics:
         """A Prometheus collector of what the loop does; register it with the registry that `/metrics` serves."""
         return self._reconciler.metrics
+
+    @property
+    def telemetry_metrics(self) -> TelemetryMetrics | None:
+        """A Prometheus collector of what the closed loop measures and does; None where nothing is measured."""
+        return self._telemetry.metrics if self._telemetry else None
+
+    def compliance(self, name: str) -> IntentCompliance | None:
+        """Promised and measured, objective by objective; None while the intent holds no slice or nothing is measured.
+
+        Raises NotFoundError.
+        """
+        with self._store.read() as read:
+            read.intent(name)
+        return self._telemetry.compliance_of(name) if self._telemetry else None
+
+    def sources(self) -> tuple[Observation, ...]:
+        """What each site of each slice sent in the last epoch, wants, and may send."""
+        outcome = self._telemetry.outcome if self._telemetry else None
+        return outcome.observations if outcome else ()
+
+    def offences(self) -> tuple[Offence, ...]:
+        """Sources that are held at their own port now, and why."""
+        return self._telemetry.offences() if self._telemetry else ()
+
+    def report_probe(self, report: ProbeReport) -> None:
+        """Take what a probe at a site measured. Raises NotFoundError for a slice that is not there."""
+        with self._store.read() as read:
+            read.intent(report.slice)
+        if self._telemetry is not None:
+            self._telemetry.report(report)
 
     def apply(self, intents: Sequence[ServiceIntent]) -> tuple[ApplyResult, ...]:
         """File intents, decided in order in one transaction; refusals are results.
@@ -85,8 +123,10 @@ class IntentService:
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             holdings = Holdings.of(read.slices())
             proposed = self._proposed(read, holdings, intents)
-        before = desired_program(self.topology, holdings, failed).program
-        after = desired_program(self.topology, proposed, failed - {intent.name for intent in intents}).program
+        ceilings = self._reconciler.ceilings
+        before = desired_program(self.topology, holdings, failed, ceilings).program
+        filed = {intent.name for intent in intents}
+        after = desired_program(self.topology, proposed, failed - filed, ceilings).program
         changes: list[SwitchChanges] = []
         for node in self.topology.nodes:
             try:

@@ -17,6 +17,7 @@ from carelane.api.rest import problems
 from carelane.api.rest.bodies import Body, bounded_body, parse_intents
 from carelane.api.rest.guard import Guard
 from carelane.api.rest.metrics import RequestMetrics, create_registry
+from carelane.api.rest.static import add_page
 from carelane.controller.service import IntentService
 from carelane.errors import InputError, NotFoundError
 from carelane.intents import CATALOGUE
@@ -52,6 +53,7 @@ def create_app(service: IntentService, *, allowed_hosts: Iterable[str] = (), any
     _add_plans(app, service)
     _add_network(app, service)
     _add_health(app, service)
+    add_page(app)
 
     @app.get("/metrics", tags=["operation"], summary="Prometheus metrics")
     def metrics(request: Request) -> Response:

@@ -124,4 +124,6 @@ def create_registry(service: IntentService) -> CollectorRegistry:
     registry.register(_Build())
     registry.register(_ServiceCollector(service))
     registry.register(service.metrics)
+    if service.telemetry_metrics is not None:
+        registry.register(service.telemetry_metrics)
     return registry

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from carelane.controller.pipeline.ceilings import NO_CEILINGS, Ceilings, with_ceilings
 from carelane.controller.pipeline.compile import compile_program
 from carelane.controller.pipeline.program import Program
 from carelane.controller.reconcile.holdings import Held, Holdings
@@ -16,19 +17,29 @@ __all__ = ["Desired", "desired_program"]
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """`unfit` names slices that cannot be part of it, with the reason: the topology changed under them."""
+    """`unfit` names slices that cannot be part of it, with the reason: the topology changed under them.
+
+    `compiled` is the program before ceilings.
+    """
 
     program: Program
     unfit: dict[str, PermanentError] = field(default_factory=dict)
+    compiled: Program = field(default_factory=dict)
 
 
-def desired_program(topology: Topology, holdings: Holdings, failed: Collection[str]) -> Desired:
-    """Compile every slice in force except those of failed intents. One that does not fit never stops the others."""
+def desired_program(
+    topology: Topology, holdings: Holdings, failed: Collection[str], ceilings: Ceilings = NO_CEILINGS
+) -> Desired:
+    """Compile every slice in force except those of failed intents, and apply the ceilings that sharing found.
+
+    One that does not fit never stops the others.
+    """
     slices = [held for held in holdings.slices if not held.retiring and held.name not in failed]
     try:
-        return Desired(_compile(topology, slices))
+        desired = Desired(_compile(topology, slices))
     except PermanentError:
-        return _without_unfit(topology, slices)
+        desired = _without_unfit(topology, slices)
+    return Desired(with_ceilings(desired.program, ceilings), desired.unfit, desired.program)
 
 
 def _without_unfit(topology: Topology, slices: list[Held]) -> Desired:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from carelane.controller.pipeline.ceilings import NO_CEILINGS, Ceilings, with_ceilings
 from carelane.controller.reconcile.desired import Desired, desired_program
 from carelane.controller.reconcile.holdings import Holdings, nodes_of
 from carelane.controller.reconcile.metrics import ReconcileMetrics
@@ -23,11 +24,11 @@ from carelane.controller.reconcile.programmer import PassResult, Programmer, Sco
 from carelane.controller.reconcile.promise import judge_promise
 from carelane.controller.reconcile.queue import WorkQueue
 from carelane.controller.reconcile.staging import Owners
-from carelane.controller.reconcile.standing import moved
+from carelane.controller.reconcile.standing import Finding, moved
 from carelane.controller.reconcile.verdict import Evidence, Verdict, judge
 from carelane.controller.southbound.protocol import Southbound, SwitchStatus
 from carelane.errors import CarelaneError, PermanentError
-from carelane.intents.lifecycle import Phase
+from carelane.intents.lifecycle import KEPT, Phase
 from carelane.store import Store, StoredIntent, Writer
 from carelane.topology.model import Topology
 
@@ -74,6 +75,8 @@ class Reconciler:
         self.metrics = ReconcileMetrics(self.queue.depth)
         self.programmer = Programmer(southbound)
         self.turn = threading.Lock()
+        self.ceilings = NO_CEILINGS
+        self.observe: Callable[[str], tuple[Finding, ...]] = lambda _: ()
         self._now = now
 
     def close(self) -> None:
@@ -131,13 +134,29 @@ class Reconciler:
                 self._settle(view, frozenset({name}), self._run(view, {name}))
         self.metrics.time.observe(time.monotonic() - started)
 
+    def shape(self, ceilings: Ceilings) -> PassResult:
+        """Make these ceilings part of what is desired, and carry out what that changes, where it changes.
+
+        The switches concerned are read, changed and read again as in any other pass; one that cannot be reached gets
+        its ceilings when it is next checked for drift. Raises StoreUnavailable, and the ceilings stay as they were.
+        """
+        with self.turn:
+            with self.store.read() as read:
+                names = {intent.name for intent in read.intents(phases=(Phase.ACTIVE, Phase.DEGRADED))}
+            view = self.view(names)
+            before = view.desired.program
+            after = with_ceilings(view.desired.compiled, ceilings)
+            self.ceilings = ceilings
+            nodes = [node for node in after if after[node] != before[node]]
+            return self.programmer.run(after, view.owners, self.scope(view, names), nodes)
+
     def view(self, names: Collection[str]) -> View:
         """What the store holds and asks for now. Raises StoreUnavailable."""
         with self.store.read() as read:
             holdings = Holdings.of(read.slices())
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             intents = {intent.name: intent for intent in read.intents(names=names)}
-        desired = desired_program(self.topology, holdings, failed)
+        desired = desired_program(self.topology, holdings, failed, self.ceilings)
         return View(holdings, intents, desired, Owners.of(holdings))
 
     def scope(self, view: View, names: Collection[str]) -> Scope:
@@ -206,7 +225,12 @@ class Reconciler:
         left = result.error_of(view.nodes(self.topology, name) - needs)
         mismatches = [line for node in sorted(needs & result.states.keys()) for line in result.states[node].mismatches]
         promise = judge_promise(self.topology, in_force.decision, statuses) if in_force else None
+        seen = self.observe(name) if in_force else ()
+        broken = next((item for item in seen if item.type == KEPT), None)
+        if promise is not None and promise.status == "True" and broken is not None:
+            promise = broken  # the paths are there, and measurements say that the promise does not hold on them
         verdict = judge(intent, held, Evidence(error, left, promise, mismatches))
+        verdict = replace(verdict, findings=(*verdict.findings, *(item for item in seen if item.type != KEPT)))
         if verdict.restore is not None:
             write.restore(name, verdict.restore)
             write.note(name, verdict.reason, verdict.message)

@@ -26,7 +26,8 @@ class Label:
 @dataclass(frozen=True, slots=True)
 class Packet:
     """`eth_type` is what lies under the labels; `labels` has the outermost first. Addresses are plain text; those of
-    an ARP packet are its protocol addresses.
+    an ARP packet are its protocol addresses. `times` equal packets travel as one train, so that a second of traffic
+    is one step.
     """
 
     eth_type: int = IPV4
@@ -40,6 +41,7 @@ class Packet:
     l4_dst: int | None = None
     labels: tuple[Label, ...] = ()
     size_bytes: int = 1514
+    times: int = 1
 
     @property
     def outer_type(self) -> int:

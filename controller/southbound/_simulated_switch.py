@@ -36,6 +36,7 @@ from carelane.controller.pipeline.program import (
 )
 from carelane.controller.pipeline.render import render_flow, render_group, render_meter
 from carelane.controller.southbound._packet import Label, Packet, matches
+from carelane.controller.southbound.counters import Count, SwitchCounters
 from carelane.controller.southbound.protocol import flow_key_text
 from carelane.errors import ProgramError
 
@@ -69,7 +70,10 @@ class _Metered:
     meter: Meter
     tokens: float
     at_s: float | None = None
+    packets: int = 0
+    octets: int = 0
     dropped: int = 0
+    dropped_octets: int = 0
 
 
 @dataclass
@@ -96,6 +100,9 @@ class SimulatedSwitch:
         """Forget everything, as a switch does that loses power."""
         self._flows: dict[_Key, FlowRule] = {}
         self._packets: defaultdict[_Key, int] = defaultdict(int)
+        self._octets: defaultdict[_Key, int] = defaultdict(int)
+        self._sent: defaultdict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
+        self._received: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
         self._groups: dict[int, Group] = {}
         self._meters: dict[int, _Metered] = {}
         self._ports: dict[int, PortQos] = {}
@@ -132,6 +139,27 @@ class SimulatedSwitch:
     def meter_drops(self) -> dict[int, int]:
         return {number: held.dropped for number, held in self._meters.items()}
 
+    def counters(self, at_s: float) -> SwitchCounters:
+        """What an OpenFlow switch would answer to statistics requests, of our own entries."""
+        own = [rule for rule in self._flows.values() if is_own_cookie(rule.cookie)]
+        sent: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
+        for (port, _), (packets, octets) in self._sent.items():
+            sent[port][0] += packets
+            sent[port][1] += octets
+        ports = self._received.keys() | sent.keys()
+        return SwitchCounters(
+            self.node,
+            at_s,
+            flows={(rule.cookie, *rule.key): Count(self._packets[rule.key], self._octets[rule.key]) for rule in own},
+            meters={
+                number: Count(held.packets, held.octets, held.dropped, held.dropped_octets)
+                for number, held in self._meters.items()
+                if _is_own(held.meter)
+            },
+            queues={place: Count(packets, octets) for place, (packets, octets) in self._sent.items()},
+            ports={port: (Count(*self._received[port]), Count(*sent[port])) for port in sorted(ports)},
+        )
+
     # Operations
 
     def carry_out(self, operation: Operation) -> None:
@@ -160,7 +188,7 @@ class SimulatedSwitch:
         self._check_references(rule.actions, f"flow {flow_key_text(rule)}")
         if verb == "add":
             self._flows[rule.key] = rule
-            self._packets[rule.key] = 0
+            self._packets[rule.key] = self._octets[rule.key] = 0
         elif rule.key in self._flows:
             cookie = self._flows[rule.key].cookie
             self._flows[rule.key] = replace(rule, cookie=cookie)
@@ -201,19 +229,22 @@ class SimulatedSwitch:
     def _forget_flow(self, key: _Key) -> None:
         self._flows.pop(key, None)
         self._packets.pop(key, None)
+        self._octets.pop(key, None)
 
     # Packets
 
     def process(self, in_port: int, packet: Packet, at_s: float | None) -> Fate:
         """Run a packet through the tables. With `at_s`, meters police by that clock; without, they let pass."""
         fate, work = Fate(), _Working(packet)
+        _tally(self._received[in_port], packet)
         table: int | None = 0
         while table is not None:
             rule = self._lookup(table, work.packet, in_port)
             if rule is None:
                 fate.reason = f"no rule in table {table}"
                 return fate
-            self._packets[rule.key] += 1
+            self._packets[rule.key] += work.packet.times
+            self._octets[rule.key] += work.packet.times * work.packet.size_bytes
             fate.rule = rule
             table = self._execute(rule.actions, work, in_port, at_s, fate)
         if not fate.emissions:
@@ -254,7 +285,9 @@ class SimulatedSwitch:
                 case Output(port=port):
                     qos = self._ports.get(in_port if port == IN_PORT else port)
                     known = {queue.id for queue in qos.queues} if qos is not None else set()
-                    fate.emissions.append(Emission(port, work.queue if work.queue in known else 0, work.packet))
+                    queue = work.queue if work.queue in known else 0
+                    _tally(self._sent[in_port if port == IN_PORT else port, queue], work.packet)
+                    fate.emissions.append(Emission(port, queue, work.packet))
                 case SetQueue(queue=queue):
                     work.queue = queue
                 case _:
@@ -278,19 +311,29 @@ class SimulatedSwitch:
         return tuple(bucket for bucket in group.buckets if self.lives(bucket.watch_port))[:1]
 
     def _police(self, number: int, work: _Working, at_s: float | None) -> None:
-        if at_s is None:
-            return
-        held = self._meters[number]
-        capacity = held.meter.burst_kb * 1000
-        since_s = at_s - held.at_s if held.at_s is not None else 0.0
-        held.tokens = min(capacity, held.tokens + since_s * held.meter.rate_kbps * 1000)
-        held.at_s = at_s
-        cost = work.packet.size_bytes * 8
-        if held.tokens < cost:
-            held.dropped += 1
+        held, packet = self._meters[number], work.packet
+        size, passed = packet.size_bytes, packet.times
+        if at_s is not None:
+            since_s = at_s - held.at_s if held.at_s is not None else 0.0
+            held.tokens += since_s * held.meter.rate_kbps * 1000
+            if packet.times == 1:
+                # A train arrives evenly over the time since the last one, and the bucket refills while it comes.
+                held.tokens = min(held.meter.burst_kb * 1000, held.tokens)
+            held.at_s = at_s
+            passed = min(packet.times, int(held.tokens // (size * 8)))
+            held.tokens = min(held.meter.burst_kb * 1000, held.tokens - passed * size * 8)
+        held.packets += packet.times
+        held.octets += packet.times * size
+        held.dropped += packet.times - passed
+        held.dropped_octets += (packet.times - passed) * size
+        work.packet = replace(packet, times=passed)
+        if passed == 0:
             work.stopped = f"meter {number} drops what exceeds {held.meter.rate_kbps} kbit/s"
-            return
-        held.tokens -= cost
+
+
+def _tally(counts: list[int], packet: Packet) -> None:
+    counts[0] += packet.times
+    counts[1] += packet.times * packet.size_bytes
 
 
 def _rewrite(action: Action, work: _Working) -> None:

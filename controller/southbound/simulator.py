@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import RLock
 from typing import Literal
@@ -22,6 +22,7 @@ from carelane.controller.pipeline.changes import Operation, SwitchChanges, Targe
 from carelane.controller.pipeline.program import CONTROLLER_PORT, IN_PORT, FlowRule
 from carelane.controller.southbound._packet import Label, Packet, packet_of
 from carelane.controller.southbound._simulated_switch import Emission, SimulatedSwitch
+from carelane.controller.southbound.counters import SwitchCounters
 from carelane.controller.southbound.protocol import DiscoveredLink, Receipt, SwitchState, SwitchStatus
 from carelane.errors import NotFoundError, SwitchUnreachable
 from carelane.topology.model import Endpoint, Topology
@@ -84,8 +85,9 @@ class Walk:
 class Simulator:
     """Southbound over simulated switches, one for each node of the topology. Thread-safe."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._topology = topology
+        self.clock = clock
         self._lock = RLock()
         self._switches = {node.id: SimulatedSwitch(node.id, node.dpid) for node in topology.nodes.values()}
         self._peers: dict[_Place, _Place] = {}
@@ -107,6 +109,10 @@ class Simulator:
         with self._lock:
             switch = self._reachable(node)
             return SwitchState(switch.own(), switch.strangers(), (), switch.flow_packets())
+
+    def counters(self, node: str) -> SwitchCounters:
+        with self._lock:
+            return self._reachable(node).counters(self.clock())
 
     def apply(self, changes: SwitchChanges) -> Receipt:
         started = time.monotonic()

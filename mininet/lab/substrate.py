@@ -29,7 +29,7 @@ from carelane.lab.cell import WORK, Cell, CellProcess
 from carelane.lab.failures import LabError
 from carelane.lab.protocol import CELL_ADDRESS, GUEST_ADDRESS
 
-__all__ = ["SUBSTRATES", "Substrate", "SubstrateName", "boot", "choose"]
+__all__ = ["HOST_MODULES", "LAB_KERNEL", "SUBSTRATES", "Substrate", "SubstrateName", "boot", "choose"]
 
 SubstrateName = Literal["host", "lab-kernel", "userspace"]
 SUBSTRATES: tuple[SubstrateName, ...] = ("host", "lab-kernel", "userspace")
@@ -38,8 +38,8 @@ LAB_KERNEL = "linux.uml"
 CONSOLE = f"{WORK}/console.log"
 _TAP = "lab0"
 _MEMORY = "1536M"  # an upper limit; the host gives pages only as the guest touches them
-_HOST_MODULES = ("openvswitch", "sch_netem", "sch_htb", "act_mirred", "cls_u32", "veth", "mpls_router", "mpls_gso")
-_GUEST_MODULES = (*_HOST_MODULES, "tun", "sch_ingress")
+HOST_MODULES = ("openvswitch", "sch_netem", "sch_htb", "act_mirred", "cls_u32", "veth", "mpls_router", "mpls_gso")
+_GUEST_MODULES = (*HOST_MODULES, "tun", "sch_ingress")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _first_failure(cell: Cell, commands: Sequence[str]) -> str:
 def _host_obstacle(cell: Cell) -> str:
     # Loading a module is all that may change on the host; where it fails the probes below say what is missing.
     if shutil.which("modprobe"):
-        subprocess.run(["modprobe", "--all", "--quiet", *_HOST_MODULES], capture_output=True, check=False)
+        subprocess.run(["modprobe", "--all", "--quiet", *HOST_MODULES], capture_output=True, check=False)
     try:
         return _first_failure(
             cell,

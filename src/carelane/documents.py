@@ -23,6 +23,7 @@ __all__ = ["MAX_BYTES", "Document", "load_documents", "read_bounded", "read_docu
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 32
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 MAX_VALUES = 1_000_000
 """Values in one file, counting what aliases expand to."""
 
@@ -123,7 +124,10 @@ def _decoded(data: bytes | str, file: str) -> str:
 def _not_yaml(error: Exception, text: str, file: str) -> InputError:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
-        problem = f"not YAML: {error.problem or error.context}"
+        said = str(error.problem or error.context)
+        if "maximum nesting depth" in said:  # libyaml's own limit, met while it looks ahead
+            return InputError(_TOO_DEEP, file, _line(mark) if mark else None, remedy="simplify the file")
+        problem = f"not YAML: {said}"
         return InputError(problem, file, _line(mark) if mark else None, None, "YAML", _remedy(problem))
     if isinstance(error, yaml.reader.ReaderError):
         line = text.encode("utf-8", "replace")[: error.position].count(b"\n") + 1
@@ -201,7 +205,7 @@ class _Reader:
             raise self._fault(f"more than {MAX_VALUES} values", event, path[:1], remedy)
 
     def _too_deep(self, event: Any, path: Path_) -> InputError:
-        return self._fault(f"nested deeper than {MAX_DEPTH} levels", event, path[:1], "simplify the file")
+        return self._fault(_TOO_DEEP, event, path[:1], "simplify the file")
 
     def _aliased(self, event: Any, path: Path_) -> Any:
         anchored = self.anchors.get(event.anchor)

@@ -31,6 +31,10 @@ class Settings(BaseSettings):
     openflow_port: int = Field(default=6653, ge=0, le=65535)
     ovsdb: str | None = Field(default=None, description="OVSDB remote, such as tcp:127.0.0.1:6640 or unix:/run/...")
     drift_interval_s: float = Field(default=10.0, gt=0)
+    telemetry_interval_s: float = Field(default=1.0, ge=0.1, le=60, description="an epoch of the closed loop")
+    sharing: Literal["fair", "aimd", "off"] = Field(
+        default="fair", description="fair shares by demand; off: floors only; aimd: a yardstick to compare with"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
 

@@ -162,7 +162,7 @@ def test_health_and_metrics(client: httpx.Client, intent_text: str) -> None:
     assert 'carelane_intents{phase="Active"} 1.0' in text
     assert 'carelane_switch_connected{node="county"} 1.0' in text
     assert 'carelane_http_requests_total{method="POST",route="/v1/intents",status="200"}' in text
-    assert "counted" not in text
+    assert "/v1/intents/counted" not in text
     client.delete("/v1/intents/counted")
     settled(client, "counted", "Withdrawn")
 

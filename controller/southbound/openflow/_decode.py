@@ -35,7 +35,7 @@ from carelane.controller.pipeline.program import (
 )
 from carelane.controller.southbound.openflow._compat import ofp, parser
 
-__all__ = ["Entry", "decode_flow", "decode_group", "decode_meter", "split"]
+__all__ = ["Entry", "decode_flow", "decode_group", "decode_match", "decode_meter", "split"]
 
 _FLOW_STATS = struct.Struct(ofp.OFP_FLOW_STATS_0_PACK_STR)
 _GROUP_DESC = struct.Struct(ofp.OFP_GROUP_DESC_STATS_PACK_STR)
@@ -92,7 +92,7 @@ def decode_flow(entry: bytes) -> Entry:
     _, table, _, _, priority, idle, hard, flags, cookie, packets, _ = _FLOW_STATS.unpack_from(entry)
     (match_length,) = struct.unpack_from("!H", entry, _FLOW_STATS.size + 2)
     end = _FLOW_STATS.size + match_length + -match_length % 8
-    match = _decode_match(entry[_FLOW_STATS.size : end])
+    match = decode_match(entry[_FLOW_STATS.size : end])
     actions = _decode_instructions(entry[end:])
     text = f"flow cookie={cookie:#x} table={table} priority={priority} {_match_text(entry[_FLOW_STATS.size : end])}"
     key = None if match is None else (table, priority, match)
@@ -125,7 +125,8 @@ def decode_meter(entry: bytes) -> Entry:
 
 
 @lru_cache(maxsize=1 << 16)
-def _decode_match(data: bytes) -> Match | None:
+def decode_match(data: bytes) -> Match | None:
+    """A match in OpenFlow's bytes; None when our words cannot say it."""
     try:
         found: dict[str, Any] = {}
         for name, value in parser.OFPMatch.parser(data, 0).items():

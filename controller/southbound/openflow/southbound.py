@@ -9,8 +9,10 @@ from itertools import groupby
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
 from carelane.controller.pipeline.program import FlowRule, Group, Match, Meter, PortBfd, PortQos
+from carelane.controller.southbound.counters import SwitchCounters
 from carelane.controller.southbound.openflow._app import Runner
 from carelane.controller.southbound.openflow._compat import ofp
+from carelane.controller.southbound.openflow._counters import read_counters
 from carelane.controller.southbound.openflow._discovery import Discovery
 from carelane.controller.southbound.openflow._encode import encode
 from carelane.controller.southbound.openflow._read import read_switch
@@ -110,6 +112,11 @@ class OpenFlowSouthbound:
             ports = None if self._ovsdb is None else self._ovsdb.read(dpid)
         self._foreign_keys[dpid] = entries.foreign_keys
         return entries.state(node, dpid, ports)
+
+    def counters(self, node: str) -> SwitchCounters:
+        session = self._switches.session(self._dpid(node))
+        with _naming(node):
+            return read_counters(session, node)
 
     def apply(self, changes: SwitchChanges) -> Receipt:
         started = time.monotonic()

@@ -7,7 +7,7 @@ from typing import Any
 
 from carelane.cli._output import emit_rows, emit_text
 
-__all__ = ["decision_notes", "offer_text", "path_rows", "print_plan", "reason_text", "show"]
+__all__ = ["decision_notes", "offer_text", "path_rows", "percent", "print_plan", "reason_text", "show"]
 
 Row = Mapping[str, Any]
 
@@ -20,7 +20,7 @@ def show(value: object, unit: str = "") -> str:
     return f"{text} {unit}" if unit else text
 
 
-def _percent(value: object) -> str:
+def percent(value: object) -> str:
     """Cut, not rounded: a promise must not look better than it is."""
     if not isinstance(value, (int, float)):
         return "-"
@@ -44,7 +44,7 @@ def print_plan(document: Row) -> None:
 
 
 def _rows(decision: Row) -> Iterator[tuple[str, ...]]:
-    head = (str(decision["name"]), str(decision["decision"]), _percent(decision.get("availability")))
+    head = (str(decision["name"]), str(decision["decision"]), percent(decision.get("availability")))
     if not decision["paths"]:
         yield (*head, "-", "-", "-", "-", "-", "-")
     for row in path_rows(decision["paths"]):
@@ -110,7 +110,7 @@ def offer_text(offer: Row) -> str:
     parts = []
     for field, value in offer.items():
         if field == "availability" and value is not None:
-            parts.append(f"availability {_percent(value)}")
+            parts.append(f"availability {percent(value)}")
         elif field in units and value is not None:
             name, unit = units[field]
             parts.append(f"{name} {show(value, unit)}")

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from carelane.cli._completion import answer_shells
 from carelane.cli._exit import Exit, report
 
 __all__ = ["main"]
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         from carelane.cli._commands import app
 
+        answer_shells()
         app(args, prog_name="carelane")
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)

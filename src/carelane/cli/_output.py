@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-__all__ = ["Format", "Rows", "emit", "emit_json", "emit_rows", "emit_text", "emit_yaml"]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["Format", "Rows", "emit", "emit_json", "emit_rows", "emit_text", "emit_yaml", "table_of"]
 
 Format = Literal["json", "yaml", "table"]
 Rows = Iterable[Sequence[str]]
@@ -43,20 +46,26 @@ def emit_rows(headers: Sequence[str], rows: Rows, *, empty: str = "nothing") -> 
     rich measures East Asian characters as two columns wide, which padding by `len` does not.
     """
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     body = [tuple(row) for row in rows]
     if not body:
         emit_text(empty)
         return
+    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False, soft_wrap=False)
+    console.print(table_of(headers, body))
+
+
+def table_of(headers: Sequence[str], rows: Rows) -> Table:
+    """The table that `emit_rows` prints, for a display that goes on."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header in headers:
         table.add_column(header, overflow="fold")
-    for row in body:
+    for row in rows:
         table.add_row(*(Text(_printable(cell)) for cell in row))
-    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False, soft_wrap=False)
-    console.print(table)
+    return table
 
 
 def _printable(text: str) -> str:

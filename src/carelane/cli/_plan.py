@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from carelane.cli._decisions import print_plan
 from carelane.cli._exit import Exit
@@ -13,16 +14,21 @@ from carelane.controller.pipeline.requirement import Requirement
 from carelane.errors import InputError
 from carelane.topology import Topology
 
-__all__ = ["run_plan"]
+__all__ = ["decide", "run_plan"]
 
 
 def run_plan(topology: Topology, intents: Sequence[Filed], *, optimize: bool, output: Format) -> Exit:
     """Decide, print, and say by exit code whether all are admitted. Raises InputError."""
-    requirements = [_resolved(filed, topology) for filed in intents]
-    result = plan(topology, requirements, optimize=optimize)
-    document = plan_json(topology, result)
+    document = decide(topology, intents, optimize=optimize)
     emit(document, output, lambda: print_plan(document))
-    return Exit.DONE if all(decision.admitted for decision in result.decisions) else Exit.REFUSED
+    admitted = all(decision["decision"] == "admitted" for decision in document["decisions"])
+    return Exit.DONE if admitted else Exit.REFUSED
+
+
+def decide(topology: Topology, intents: Sequence[Filed], *, optimize: bool) -> Mapping[str, Any]:
+    """The contract's plan JSON. Raises InputError, placed in the file that the intent came from."""
+    requirements = [_resolved(filed, topology) for filed in intents]
+    return plan_json(topology, plan(topology, requirements, optimize=optimize))
 
 
 def _resolved(filed: Filed, topology: Topology) -> Requirement:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from carelane.cli._client import Client
@@ -14,10 +14,21 @@ from carelane.cli._sources import Submission
 from carelane.errors import InputError, NotFoundError, TransientError
 from carelane.intents.lifecycle import SETTLED
 
-__all__ = ["run_apply", "run_delete", "run_describe", "run_diff", "run_get"]
+__all__ = [
+    "HEADERS",
+    "list_rows",
+    "phase_text",
+    "run_apply",
+    "run_delete",
+    "run_describe",
+    "run_diff",
+    "run_get",
+    "seconds",
+    "table_rows",
+]
 
 POLL_S = 0.25
-_HEADERS = ("NAME", "TENANT", "SERVICE", "PHASE", "REASON", "UPDATED")
+HEADERS = ("NAME", "TENANT", "SERVICE", "PHASE", "REASON", "UPDATED")
 Row = Mapping[str, Any]
 
 
@@ -26,7 +37,7 @@ def run_apply(
 ) -> Exit:
     """File intents. Exit 3 when some are refused, 1 when some failed or are degraded, 75 when time ran out."""
     client = Client.at(url)
-    timeout_s = _seconds(timeout)
+    timeout_s = seconds(timeout)
     try:
         query = {"dryRun": "true"} if dry_run else {}
         answer = client.post("v1", "intents", body=submission.body, media_type=submission.media_type, **query)
@@ -56,9 +67,14 @@ def _verdict(decisions: Sequence[Row]) -> Exit:
     return Exit.DONE if all(row["decision"] == "admitted" for row in decisions) else Exit.REFUSED
 
 
+def list_rows(client: Client, *, withdrawn: bool = False) -> list[Row]:
+    """All intents that the server lets us see."""
+    return list(client.get("v1", "intents", withdrawn=str(withdrawn).lower())["intents"])
+
+
 def _rows_of(client: Client, names: Mapping[str, int]) -> list[Row]:
     """The list's rows for `names`, in that order."""
-    rows = {row["name"]: row for row in client.get("v1", "intents", withdrawn="true")["intents"]}
+    rows = {row["name"]: row for row in list_rows(client, withdrawn=True)}
     missing = [name for name in names if name not in rows]
     if missing:
         raise NotFoundError(f"{', '.join(missing)}: gone from the server meanwhile")
@@ -79,13 +95,14 @@ def _watch(client: Client, generations: Mapping[str, int], timeout_s: float) -> 
         for row in rows:
             if told.get(row["name"]) != row["phase"]:
                 told[row["name"]] = row["phase"]
-                tell(f"{row['name']}: {_phase_text(row)}")
+                tell(f"{row['name']}: {phase_text(row)}")
         if all(_settled(row, generations[row["name"]]) for row in rows) or time.monotonic() >= deadline:
             return rows
         time.sleep(POLL_S)
 
 
-def _phase_text(row: Row) -> str:
+def phase_text(row: Row) -> str:
+    """``Active``, or ``Degraded (PathsDown: ...)``."""
     why = ": ".join(part for part in (row["reason"], row["message"]) if part and part != row["phase"])
     return f"{row['phase']} ({why})" if why else str(row["phase"])
 
@@ -109,16 +126,14 @@ def run_get(url: str | None, name: str | None, *, output: Format) -> Exit:
     else:
         answer = client.get("v1", "intents", name)["summary"]
         rows = [answer]
-    emit(answer, output, lambda: _print_rows(rows))
+    emit(answer, output, lambda: emit_rows(HEADERS, table_rows(rows), empty="no intents"))
     return Exit.DONE
 
 
-def _print_rows(rows: Sequence[Row]) -> None:
-    emit_rows(
-        _HEADERS,
-        ((r["name"], r["tenant"], r["service"], r["phase"], r["reason"], r["updated_at"]) for r in rows),
-        empty="no intents",
-    )
+def table_rows(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
+    """The cells under `HEADERS`."""
+    for row in rows:
+        yield tuple(row[key] for key in ("name", "tenant", "service", "phase", "reason", "updated_at"))
 
 
 def run_describe(url: str | None, name: str, *, output: Format) -> Exit:
@@ -133,11 +148,11 @@ def run_describe(url: str | None, name: str, *, output: Format) -> Exit:
 def run_delete(url: str | None, name: str, *, wait: bool, timeout: str) -> Exit:
     """Withdraw; exit 75 when something of it is still there in the end, 1 when withdrawing failed."""
     client = Client.at(url)
-    timeout_s = _seconds(timeout)
+    timeout_s = seconds(timeout)
     row = client.delete("v1", "intents", name)
     if wait:
         row = _until_gone(client, name, timeout_s)
-    tell(f"{name}: {_phase_text(row)}")
+    tell(f"{name}: {phase_text(row)}")
     if row["phase"] == "Failed":
         return Exit.BROKEN
     if wait and row["phase"] != "Withdrawn":
@@ -171,7 +186,8 @@ def _print_changes(answer: Row) -> None:
     emit_text(f"{answer['operations']} operations" if answer["operations"] else "nothing would change")
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str, option: str = "--timeout") -> float:
+    """A duration given as an option. Raises InputError naming it."""
     from dataclasses import replace
 
     from carelane.units import parse_duration_s
@@ -179,4 +195,4 @@ def _seconds(text: str) -> float:
     try:
         return parse_duration_s(text)
     except InputError as error:
-        raise replace(error, field="--timeout") from error
+        raise replace(error, field=option) from error

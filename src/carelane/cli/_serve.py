@@ -105,7 +105,14 @@ def _controller(
     settings: Settings, topology: Topology, make_southbound: Callable[[Topology], Southbound]
 ) -> Iterator[Controller]:
     """The started controller. Raises CarelaneError."""
-    controller = Controller(topology, settings.database, make_southbound, drift_interval_s=settings.drift_interval_s)
+    controller = Controller(
+        topology,
+        settings.database,
+        make_southbound,
+        drift_interval_s=settings.drift_interval_s,
+        telemetry_interval_s=settings.telemetry_interval_s,
+        sharing=settings.sharing,
+    )
     try:
         controller.start()
     except OSError as error:

@@ -27,7 +27,7 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from carelane.errors import ConflictError, InputError, StoreUnavailable
 
-__all__ = ["LOCK_TIMEOUT_S", "for_readers", "for_writers", "lock_writers", "make_engine", "translated"]
+__all__ = ["LOCK_TIMEOUT_S", "for_readers", "for_writers", "lock_writers", "make_engine", "sqlite_file", "translated"]
 
 LOCK_TIMEOUT_S = 30.0
 """How long a writer waits for its turn, by default, before it reports StoreUnavailable."""
@@ -51,6 +51,12 @@ def make_engine(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Engine:
         json_serializer=_to_json,
         connect_args={"connect_timeout": 10},
     )
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite URL, None for PostgreSQL. Makes nothing. Raises InputError as `make_engine` does."""
+    parsed = _parse(url)
+    return Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
 
 
 def for_readers(engine: Engine) -> Engine:

@@ -75,6 +75,12 @@ class Reader:
             query = query.where(SliceRow.retiring.is_(retiring))
         return frozenset(self._session.scalars(query))
 
+    def slices_mark(self) -> tuple[int, int, int, int]:
+        """Differs whenever another set of slices is in force: to be asked often, where `slices` would cost too much."""
+        rows = select(func.count(), func.coalesce(func.max(SliceRow.id), 0), func.count().filter(SliceRow.retiring))
+        count, last, retiring = self._session.execute(rows.select_from(SliceRow)).one()
+        return int(count), int(last), int(retiring), self.phases().get(Phase.FAILED, 0)
+
     def history(self, name: str, limit: int = 100) -> tuple[StoredEvent, ...]:
         """The last `limit` steps of one intent, oldest first."""
         query = select(HistoryRow).where(HistoryRow.name == name).order_by(HistoryRow.id.desc()).limit(limit)
@@ -87,7 +93,7 @@ class Reader:
     def phases(self) -> dict[Phase, int]:
         """How many intents there are in each phase."""
         query = select(StatusRow.phase, func.count()).group_by(StatusRow.phase)
-        return {Phase(phase): count for phase, count in self._session.execute(query).tuples()}
+        return {Phase(phase): count for phase, count in self._session.execute(query)}
 
 
 def _intent(row: IntentRow) -> StoredIntent:

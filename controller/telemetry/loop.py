@@ -1,0 +1,189 @@
+"""The closed loop: read, estimate, share, and hand the result to the reconciler as new desired state.
+
+One thread. Each epoch asks every switch once, spread over the interval, then computes. Only when a ceiling changed is
+anything sent, by the same pass that installs slices: diffed, confirmed, read back. At most one such pass an epoch,
+so switches are never flooded. If the loop dies or is killed, the switches keep the ceilings they have; floors are
+theirs to keep in any case. A controller that starts adopts the ceilings it finds.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import structlog
+
+from carelane.controller.pipeline.ceilings import adopted
+from carelane.controller.reconcile.holdings import Holdings
+from carelane.controller.reconcile.reconciler import Reconciler
+from carelane.controller.reconcile.standing import Finding
+from carelane.controller.southbound.counters import CounterSource
+from carelane.controller.telemetry.compliance import ComplianceBook, IntentCompliance
+from carelane.controller.telemetry.containment import Containment, Offence
+from carelane.controller.telemetry.metrics import TelemetryMetrics
+from carelane.controller.telemetry.poller import Poller
+from carelane.controller.telemetry.probes import ProbeReport
+from carelane.controller.telemetry.sharing import Mode, Outcome, Sharing
+from carelane.controller.telemetry.sources import Wiring, wire
+from carelane.errors import CarelaneError, SwitchUnreachable
+from carelane.intents.lifecycle import KEPT, Phase
+from carelane.policies.shaping import Layout, SharePolicy
+
+__all__ = ["CONFORMING", "TelemetryLoop"]
+
+log = structlog.get_logger("carelane.telemetry")
+
+CONFORMING = "Conforming"
+"""Condition: every source of the slice keeps to its contract."""
+
+_SPREAD = 0.8
+_REFRESH_S = 1.0
+_EMPTY = Wiring((), Layout((), {}, {}), ())
+
+
+@dataclass
+class TelemetryLoop:
+    """`run` until `stop`; or `epoch` by epoch, as tests do. Reading its results is thread-safe."""
+
+    reconciler: Reconciler
+    southbound: CounterSource
+    interval_s: float = 1.0
+    mode: Mode = "fair"
+    weights: SharePolicy = field(default_factory=SharePolicy)
+    expected: Callable[[datetime], Mapping[str, float]] = lambda _: {}
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    outcome: Outcome | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._stopping = threading.Event()
+        self.poller = Poller(self.southbound, self._stopping.wait)
+        self.sharing = Sharing(self.interval_s, self.mode)
+        self.containment = Containment()
+        self.compliance = ComplianceBook(self.interval_s)
+        self.metrics = TelemetryMetrics(self)
+        self._wiring = _EMPTY
+        self._mark: object = None
+        self.reconciler.observe = self.findings
+
+    # What it knows
+
+    def findings(self, name: str) -> tuple[Finding, ...]:
+        """What measurements say about one intent, for its conditions; nothing where nothing was measured."""
+        found: list[Finding] = []
+        offences = self.containment.of(name)
+        if offences:
+            found.append(Finding(CONFORMING, "False", "BeyondContract", "; ".join(item.message for item in offences)))
+        elif self.compliance.knows(name):
+            found.append(Finding(CONFORMING, "True", "WithinContract", "every source keeps to what it declared"))
+        broken = self.compliance.breach(name)
+        if broken is not None:
+            found.append(Finding(KEPT, "False", "ObjectiveBroken", broken))
+        return tuple(found)
+
+    @property
+    def layout(self) -> Layout:
+        """Sources and egress ports as they are shared now."""
+        return self._wiring.layout
+
+    def compliance_of(self, name: str) -> IntentCompliance | None:
+        """Promised and measured, objective by objective; None for an intent that holds no slice."""
+        return self.compliance.of(name)
+
+    def offences(self) -> tuple[Offence, ...]:
+        return tuple(self.containment.offences.values())
+
+    def report(self, report: ProbeReport) -> None:
+        """Take what a probe at a site measured. Raises InputError when it cannot be true."""
+        self.compliance.report(report)
+
+    # What it does
+
+    def adopt(self) -> None:
+        """Take over the ceilings under which the switches run, so that a restart changes nothing."""
+        if self.mode == "off":
+            return
+        with self.reconciler.turn:
+            compiled = self.reconciler.view(()).desired.compiled
+            found = []
+            for node in compiled:
+                try:
+                    found.append(self.reconciler.southbound.read(node).own)
+                except SwitchUnreachable:
+                    continue
+            self.reconciler.ceilings = adopted(compiled, found)
+
+    def run(self) -> None:
+        """Epoch after epoch until `stop`."""
+        while not self._stopping.is_set():
+            begun = time.monotonic()
+            nodes = self._wiring.nodes
+            if nodes:
+                self.poller.spread(nodes, _SPREAD * self.interval_s)
+            try:
+                self.epoch()
+            except CarelaneError as error:
+                self.metrics.failures.inc()
+                log.warning("epoch failed", error=str(error), kind=type(error).__name__)
+            except Exception:
+                self.metrics.failures.inc()
+                log.exception("epoch broke")
+            self._stopping.wait(max(0.0, begun + self.interval_s - time.monotonic()))
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.poller.close()
+
+    def poll(self) -> None:
+        """Read every switch now; for a loop that is not run by its thread."""
+        self.poller.refresh(self._wiring.nodes, _REFRESH_S)
+
+    def epoch(self) -> Outcome:
+        """One epoch over the newest readings. Raises StoreUnavailable."""
+        begun, used = time.perf_counter(), time.thread_time()
+        self._rewire()
+        wiring, moment = self._wiring, self.now()
+        outcome = self.sharing.step(wiring, self.poller.readings(), self.expected(moment))
+        at_s = moment.timestamp()
+        troubled = self.containment.step(
+            at_s, self.interval_s, outcome.observations, outcome.spoofed, wiring.edges
+        ) | self.compliance.step(at_s, outcome.observations)
+        self.outcome = outcome
+        if troubled:
+            self.reconciler.queue.add(sorted(troubled))
+        if self.mode != "off" and outcome.ceilings != self.reconciler.ceilings:
+            self._shape(outcome)
+        self.metrics.epochs.inc()
+        self.metrics.duration.observe(time.perf_counter() - begun)
+        self.metrics.processor.inc(time.thread_time() - used)
+        return outcome
+
+    def _shape(self, outcome: Outcome) -> None:
+        result = self.reconciler.shape(outcome.ceilings)
+        self.metrics.changes.inc(sum(len(changes.operations) for changes in result.changed.values()))
+        for node, error in result.errors.items():
+            log.warning("ceilings not set", node=node, error=str(error))
+        if result.changed:
+            changed = tuple(result.changed)
+            self.poller.refresh(changed, _REFRESH_S)
+            readings = self.poller.readings()
+            self.sharing.rebase({node: readings[node] for node in changed if node in readings})
+
+    def _rewire(self) -> None:
+        """Look at the slices again when the store's have changed."""
+        reconciler = self.reconciler
+        with reconciler.store.read() as read:
+            mark = read.slices_mark()
+            if mark == self._mark:
+                return
+            holdings = Holdings.of(read.slices())
+            failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
+        in_force = [held for held in holdings.slices if not held.retiring and held.name not in failed]
+        with reconciler.turn:
+            compiled = reconciler.view(()).desired.compiled
+        slices = [(held.decision, held.ids) for held in in_force]
+        self._wiring = wire(reconciler.topology, slices, compiled, self.weights)
+        self.compliance.watch({held.name: held.decision for held in in_force}, self._wiring.taps)
+        self._mark = mark

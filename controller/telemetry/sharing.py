@@ -1,0 +1,232 @@
+"""One epoch: what the counters say, what each source wants, what each may have. No clock, no switch, no store.
+
+Rates come from two readings of the same switch by the reader's own clock. A reading that spans much less than the
+interval (the switch was read again after a change) is kept and joined with the next one: a short span makes every
+video frame look like a step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from carelane.controller.pipeline.ceilings import NO_CEILINGS, Ceilings, QueuePlace
+from carelane.controller.southbound.counters import Count, SwitchCounters
+from carelane.controller.telemetry.rates import Gain, gained
+from carelane.controller.telemetry.sources import Tap, Wiring
+from carelane.policies.shaping import DemandPolicy, HeldDemand, Sample, aimd, follow, share
+
+__all__ = ["Mode", "Observation", "Outcome", "Sharing"]
+
+Mode = Literal["fair", "aimd", "off"]
+"""`fair` is the product; `aimd` is there to be compared with; `off` measures and holds nobody but to floors."""
+
+_LEAST_SPAN = 0.8
+_LABEL_ROOM = 1.02
+_AIMD_STEP = 0.1
+_DIGITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One source in the last epoch. `gain` is None without a fresh sample: then nothing is known, not zero.
+
+    `passed` packets went into the network since its counters were last read, `delivered` came out at the far ends;
+    `drops` are those of the slice's own queues on its way, by link, where there were any.
+    """
+
+    tap: Tap
+    gain: Gain | None
+    passed: int | None
+    delivered: int | None
+    drops: tuple[tuple[str, int], ...]
+    demand: HeldDemand
+    granted_bps: float
+    ceiling_bps: float
+
+    @property
+    def fresh(self) -> bool:
+        return self.gain is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an epoch found. `spoofed` counts frames with a foreign source by (node, port)."""
+
+    observations: tuple[Observation, ...]
+    ceilings: Ceilings
+    spoofed: Mapping[tuple[str, int], int]
+    stale: tuple[str, ...]
+
+
+@dataclass
+class Sharing:
+    """Carries what one epoch hands to the next: demands by source, and the readings rates count from."""
+
+    interval_s: float
+    mode: Mode = "fair"
+    policy: DemandPolicy = field(default_factory=DemandPolicy)
+    _held: dict[str, HeldDemand] = field(default_factory=dict)
+    _base: dict[str, SwitchCounters] = field(default_factory=dict)
+    _pending: dict[str, Gain] = field(default_factory=dict)
+    _passed: dict[str, int] = field(default_factory=dict)
+    _ceilings: dict[str, float] = field(default_factory=dict)
+
+    def rebase(self, readings: Mapping[str, SwitchCounters]) -> None:
+        """Count from these readings on: the switches were changed, and changed meters start anew."""
+        self._base |= readings
+
+    def step(
+        self, wiring: Wiring, readings: Mapping[str, SwitchCounters], expected: Mapping[str, float] | None = None
+    ) -> Outcome:
+        """One epoch. `expected` are demands that a schedule announces, by source."""
+        fresh = {node: now for node, now in readings.items() if self._is_news(now)}
+        self._passed = {}
+        samples = [self._sample(tap, fresh) for tap in wiring.taps]
+        delivered = [self._delivered(tap, fresh) for tap in wiring.taps]
+        spoofed = self._spoofed(wiring, fresh)
+        drops = [self._queue_drops(tap, fresh) for tap in wiring.taps]
+        for tap, sample, lost in zip(wiring.taps, samples, drops, strict=True):
+            self._follow(tap, sample, dropped=bool(lost), expected_bps=(expected or {}).get(tap.key, 0.0))
+        granted, ceiling = self._share(wiring, samples)
+        self._ceilings = {tap.key: rate for tap, rate in zip(wiring.taps, ceiling, strict=True)}
+        observations = tuple(
+            Observation(
+                tap,
+                sample,
+                self._passed.get(tap.key),
+                arrived,
+                drops[i],
+                self._held[tap.key],
+                granted[i],
+                ceiling[i],
+            )
+            for i, (tap, sample, arrived) in enumerate(zip(wiring.taps, samples, delivered, strict=True))
+        )
+        stale = tuple(node for node in wiring.nodes if node not in fresh)
+        self._base |= fresh
+        keys = self._ceilings.keys()
+        self._held = {key: state for key, state in self._held.items() if key in keys}
+        return Outcome(observations, self._limits(wiring, ceiling), spoofed, stale)
+
+    def _is_news(self, reading: SwitchCounters) -> bool:
+        base = self._base.get(reading.node)
+        return base is None or reading.at_s > base.at_s
+
+    def _sample(self, tap: Tap, fresh: Mapping[str, SwitchCounters]) -> Gain | None:
+        now, base = fresh.get(tap.node), self._base.get(tap.node)
+        if now is None or base is None:
+            return None
+        found = gained(_sent(tap, base), _sent(tap, now), now.at_s - base.at_s, line_bps=tap.line_bps)
+        if found is None:
+            return None
+        self._passed[tap.key] = found.packets - found.dropped
+        found = _joined(self._pending.pop(tap.key, None), found)
+        if found.seconds < _LEAST_SPAN * self.interval_s:
+            self._pending[tap.key] = found
+            return None
+        return found
+
+    def _delivered(self, tap: Tap, fresh: Mapping[str, SwitchCounters]) -> int | None:
+        """Packets handed over at the far end since it was last read; None when that is not known."""
+        total = 0
+        for node, key in tap.delivered:
+            now, base = fresh.get(node), self._base.get(node)
+            if now is None or base is None or key not in now.flows or key not in base.flows:
+                return None
+            total += max(0, now.flows[key].packets - base.flows[key].packets)
+        return total if tap.delivered else None
+
+    def _spoofed(self, wiring: Wiring, fresh: Mapping[str, SwitchCounters]) -> dict[tuple[str, int], int]:
+        found: dict[tuple[str, int], int] = {}
+        for edge in wiring.edges:
+            now, base = fresh.get(edge.node), self._base.get(edge.node)
+            if now is not None and base is not None:
+                seconds = now.at_s - base.at_s
+                got = gained(base.flows.get(edge.spoofed), now.flows.get(edge.spoofed), seconds, line_bps=None)
+                found[(edge.node, edge.port)] = got.packets if got else 0
+        return found
+
+    def _queue_drops(self, tap: Tap, fresh: Mapping[str, SwitchCounters]) -> tuple[tuple[str, int], ...]:
+        found = []
+        for node, port, queue in tap.way:
+            now, base = fresh.get(node), self._base.get(node)
+            if now is None or base is None or (port, queue) not in now.queues or (port, queue) not in base.queues:
+                continue
+            lost = now.queues[port, queue].dropped - base.queues[port, queue].dropped
+            if lost > 0:
+                found.append((f"{node}:{port}", lost))
+        return tuple(found)
+
+    def _follow(self, tap: Tap, sample: Gain | None, *, dropped: bool, expected_bps: float) -> None:
+        elastic = tap.source.kind == "elastic"
+        held = self._held.get(tap.key, HeldDemand())
+        if sample is None and tap.key in self._pending:
+            self._held[tap.key] = held  # not missing, only not long enough yet
+            return
+        given = None if sample is None else Sample(sample.rate_bps, self._ceilings.get(tap.key), dropped)
+        self._held[tap.key] = follow(held, given, self.policy, elastic=elastic, expected_bps=expected_bps)
+
+    def _share(self, wiring: Wiring, samples: list[Gain | None]) -> tuple[list[float], list[float]]:
+        layout = wiring.layout
+        declared = [float(source.declared_bps) for source in layout.sources]
+        if self.mode == "off" or not layout.sources:
+            return declared, declared
+        if self.mode == "aimd":
+            rates = np.array([0.0 if gain is None else gain.carried_bps for gain in samples])
+            now = np.array([self._ceilings.get(source.key, source.declared_bps) for source in layout.sources])
+            after = aimd(layout, now, rates, step_bps=_AIMD_STEP * float(np.mean(declared)))
+            return after.tolist(), after.tolist()
+        shares = share(layout, [self._held[source.key].bps for source in layout.sources])
+        return shares.granted.tolist(), shares.ceiling.tolist()
+
+    def _limits(self, wiring: Wiring, ceiling: list[float]) -> Ceilings:
+        if self.mode == "off":
+            return NO_CEILINGS
+        meters: dict[int, int] = {}
+        queues: defaultdict[QueuePlace, float] = defaultdict(float)
+        for tap, rate in zip(wiring.taps, ceiling, strict=True):
+            if tap.source.kind == "contract":
+                continue
+            if tap.meter is not None and rate > tap.source.declared_bps:
+                meters[tap.meter] = _rounded(rate)
+            for place in tap.queues:
+                queues[place] += rate * _LABEL_ROOM
+        return Ceilings(meters, {place: _rounded(rate) for place, rate in queues.items()})
+
+
+def _sent(tap: Tap, reading: SwitchCounters) -> Count | None:
+    """The meter counts at once; flow entries of Open vSwitch are up to half a second late (its revalidators)."""
+    if tap.meter is not None and tap.meter in reading.meters:
+        return reading.meters[tap.meter]
+    found = [reading.flows[key] for key in tap.sent if key in reading.flows]
+    if not found:
+        return None
+    return Count(sum(count.packets for count in found), sum(count.bytes for count in found))
+
+
+def _joined(before: Gain | None, after: Gain) -> Gain:
+    if before is None:
+        return after
+    return replace(
+        after,
+        seconds=before.seconds + after.seconds,
+        packets=before.packets + after.packets,
+        bytes=before.bytes + after.bytes,
+        dropped=before.dropped + after.dropped,
+        dropped_bytes=before.dropped_bytes + after.dropped_bytes,
+        reset=before.reset or after.reset,
+    )
+
+
+def _rounded(rate_bps: float) -> int:
+    """Down to three digits: nobody needs more, and equal demands keep giving equal numbers."""
+    if rate_bps < 10**_DIGITS:
+        return int(rate_bps)
+    unit = int(10 ** (math.floor(math.log10(rate_bps)) - _DIGITS + 1))
+    return int(rate_bps // unit) * unit

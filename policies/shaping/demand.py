@@ -1,0 +1,117 @@
+"""What a source wants, from what it sent: fast up, slow down, and unmoved by noise. Pure.
+
+A demand is *held*: it changes only when the samples say so clearly, and everything computed from it stays exactly as
+it was in between. Up: at once, when one epoch exceeds the held demand by `jump`, or the mean of `window` epochs
+exceeds it at all. Down: when for `patience` epochs no window mean came within `slack` of it, to the largest of them;
+or after `quick` epochs below half of it, for then others can use it and it comes back as fast as it went. Each adds
+`margin`, so that noise around a steady rate stays below the held demand.
+
+A source that fills the ceiling it was given (or whose queue drops) may want any amount: nobody can see what TCP would
+send. Elastic sources then count as wanting everything until they have used less than `content` of their ceiling for
+`patience` epochs. Missing samples change nothing; after `patience` of them the demand is unknown (NaN).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+__all__ = ["DemandPolicy", "HeldDemand", "Sample", "follow"]
+
+
+@dataclass(frozen=True, slots=True)
+class DemandPolicy:
+    """Figures of the estimate. `window`, `quick` and `patience` are epochs, the others ratios.
+
+    margin / slack bounds how much more than it uses a steady source is held to want.
+    """
+
+    window: int = 4
+    quick: int = 2
+    patience: int = 20
+    margin: float = 1.05
+    jump: float = 1.25
+    slack: float = 0.92
+    half: float = 0.5
+    content: float = 0.7
+    hungry: float = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One epoch of one source: arrivals, plus backlog and drops per second of the epoch, in bit/s.
+
+    `ceiling_bps` is what it was allowed meanwhile (None: nobody limited it), `dropped` whether its queue had to drop.
+    """
+
+    rate_bps: float
+    ceiling_bps: float | None = None
+    dropped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDemand:
+    """The estimate of one source. `bps` is NaN while unknown and infinite while it wants everything."""
+
+    bps: float = math.nan
+    recent: tuple[float, ...] = ()
+    peak: float = 0.0
+    calm: int = 0
+    missed: int = 0
+
+    @property
+    def measured_bps(self) -> float:
+        """The mean of the last window; NaN before the first sample."""
+        return sum(self.recent) / len(self.recent) if self.recent else math.nan
+
+
+def follow(
+    held: HeldDemand, sample: Sample | None, policy: DemandPolicy, *, elastic: bool, expected_bps: float = 0.0
+) -> HeldDemand:
+    """The estimate after one more epoch. `expected_bps` is what a schedule announces (a session on the hour)."""
+    if sample is None or not (math.isfinite(sample.rate_bps) and sample.rate_bps >= 0):
+        missed = held.missed + 1
+        return HeldDemand(missed=missed) if missed >= policy.patience else replace(held, missed=missed)
+    recent = (*held.recent, sample.rate_bps)[-policy.window :]
+    mean = sum(recent) / len(recent)
+    if elastic and _starved(sample, policy):
+        return HeldDemand(math.inf, recent)
+    if math.isinf(held.bps):
+        return _appeased(held, recent, mean, sample, policy)
+    raised = max(_raised(held, sample, mean, policy), expected_bps)
+    if math.isnan(held.bps) or raised > held.bps:
+        return HeldDemand(raised, recent)
+    last = max(recent[-policy.quick :])
+    if len(recent) >= policy.quick and max(last * policy.margin, expected_bps) < held.bps * policy.half:
+        return HeldDemand(max(last * policy.margin, expected_bps), recent[-policy.quick :])
+    if mean >= held.bps * policy.slack:
+        return HeldDemand(held.bps, recent)
+    calm = held.calm + 1
+    peak = max(held.peak, mean) if calm >= policy.window else 0.0  # of windows that lie in the calm time altogether
+    if calm < policy.patience:
+        return HeldDemand(held.bps, recent, peak, calm)
+    return HeldDemand(max(peak * policy.margin, expected_bps), recent)
+
+
+def _starved(sample: Sample, policy: DemandPolicy) -> bool:
+    full = sample.ceiling_bps is not None and sample.rate_bps >= policy.hungry * sample.ceiling_bps
+    return sample.dropped or full
+
+
+def _appeased(
+    held: HeldDemand, recent: Sequence[float], mean: float, sample: Sample, policy: DemandPolicy
+) -> HeldDemand:
+    content = sample.ceiling_bps is None or sample.rate_bps < policy.content * sample.ceiling_bps
+    calm = held.calm + 1 if content else 0
+    peak = max(held.peak, mean) if calm >= policy.window else 0.0  # the mean of a window that was calm throughout
+    if calm < policy.patience:
+        return HeldDemand(math.inf, tuple(recent), peak, calm)
+    return HeldDemand(peak * policy.margin, tuple(recent))
+
+
+def _raised(held: HeldDemand, sample: Sample, mean: float, policy: DemandPolicy) -> float:
+    """What the newest samples ask for; no more than the held demand when they are within it."""
+    if math.isnan(held.bps) or sample.rate_bps > held.bps * policy.jump:
+        return sample.rate_bps * policy.margin
+    return mean * policy.margin if mean > held.bps else 0.0

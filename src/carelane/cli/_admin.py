@@ -1,0 +1,30 @@
+"""`carelane backup` and `carelane restore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from carelane.cli._exit import Exit, tell
+from carelane.settings import load_settings
+from carelane.store.backup import BackupReport, back_up, restore
+
+__all__ = ["run_backup", "run_restore"]
+
+
+def run_backup(database: str | None, target: Path) -> Exit:
+    """Raises InputError, StoreUnavailable."""
+    report = back_up(load_settings({"database": database}).database, target)
+    tell(f"{target}: {_text(report)}")
+    return Exit.DONE
+
+
+def run_restore(database: str | None, source: Path, *, force: bool) -> Exit:
+    """Raises InputError, ConflictError, PermanentError, StoreUnavailable."""
+    report = restore(load_settings({"database": database}).database, source, force=force)
+    tell(f"restored what was saved at {report.taken_at}: {_text(report)}")
+    tell("start the server: it reads the switches back and changes what differs")
+    return Exit.DONE
+
+
+def _text(report: BackupReport) -> str:
+    return f"revision {report.revision}; " + ", ".join(f"{rows} {table}" for table, rows in report.rows.items())

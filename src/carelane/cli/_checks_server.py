@@ -1,0 +1,160 @@
+"""Checks of what a server needs: Python, packages, database, ports, and the switches of a server that runs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution, requires
+from pathlib import Path
+
+from carelane.cli._client import Client
+from carelane.cli._findings import Finding, missing, note, ok
+from carelane.errors import CarelaneError, InputError, ServerUnavailable
+from carelane.settings import Settings
+
+__all__ = ["database", "packages", "ports", "python", "switches"]
+
+OLDEST_PYTHON = (3, 11)
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_INSTALL = "scripts/setup.sh, or: python -m pip install --require-hashes -r requirements.lock"
+
+
+def python() -> Iterator[Finding]:
+    found = f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}"
+    if sys.version_info >= OLDEST_PYTHON:
+        yield ok("server", "python", found)
+    else:
+        yield missing("server", "python", found, "install Python 3.11 or newer (Debian 12: apt-get install python3)")
+
+
+def packages() -> Iterator[Finding]:
+    """The distribution's own list of what it depends on, extras left out."""
+    try:
+        wanted = [name for name in requires("carelane") or () if "extra ==" not in name]
+    except PackageNotFoundError:
+        yield missing("server", "packages", "carelane itself is not installed", "python -m pip install -e .")
+        return
+    absent = []
+    for requirement in wanted:
+        match = _NAME.match(requirement)
+        try:
+            distribution(match.group() if match else requirement)
+        except PackageNotFoundError:
+            absent.append(requirement)
+    if absent:
+        yield missing("server", "packages", f"not installed: {', '.join(absent)}", _INSTALL)
+    else:
+        yield ok("server", "packages", f"all {len(wanted)} installed")
+
+
+def database(settings: Settings) -> Iterator[Finding]:
+    """Looks without making or migrating anything."""
+    from carelane.store.backup import revision
+
+    try:
+        held = revision(settings.database)
+    except InputError as error:
+        yield missing("server", "database", str(error.message), "set CARELANE_DATABASE to a database URL")
+        return
+    except CarelaneError as error:
+        yield missing("server", "database", str(error), "start the database, or correct CARELANE_DATABASE")
+        return
+    if held is not None:
+        yield ok("server", "database", f"answers; its tables are of revision {held}")
+    else:
+        yield from _new_database(settings.database)
+
+
+def _new_database(url: str) -> Iterator[Finding]:
+    prefix, _, path = url.partition(":///")
+    if not prefix.startswith("sqlite"):
+        yield ok("server", "database", "answers; empty: `carelane up` will make the tables")
+        return
+    folder = next(parent for parent in Path(path).absolute().parents if parent.exists())
+    if os.access(folder, os.W_OK):
+        yield ok("server", "database", f"none yet; `carelane up` will make {path}")
+    else:
+        yield missing("server", "database", f"{folder} is not writable", f"chown it to the user {os.getuid()}")
+
+
+def ports(settings: Settings, url: str | None) -> Iterator[Finding]:
+    rest = f"{settings.rest_host} port {settings.rest_port}"
+    obstacle = _obstacle(settings.rest_host, settings.rest_port)
+    if not obstacle:
+        yield ok("server", "REST port", f"{rest} is free")
+    elif _answers(url):
+        yield ok("server", "REST port", f"{rest}: a carelane server answers")
+    else:
+        yield missing(
+            "server", "REST port", f"{rest}: {obstacle}", "stop what listens there, or set CARELANE_REST_PORT"
+        )
+    openflow = f"{settings.openflow_host} port {settings.openflow_port}"
+    obstacle = _obstacle(settings.openflow_host, settings.openflow_port)
+    if not obstacle:
+        yield ok("switches", "OpenFlow port", f"{openflow} is free")
+    elif _answers(url):
+        yield ok("switches", "OpenFlow port", f"{openflow} is in use, and a carelane server runs")
+    else:
+        remedy = "stop what listens there, or set CARELANE_OPENFLOW_PORT"
+        yield missing("switches", "OpenFlow port", f"{openflow}: {obstacle}", remedy)
+
+
+def _obstacle(host: str, port: int) -> str:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.create_server((host, port), family=family):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _answers(url: str | None) -> bool:
+    try:
+        Client.at(url).get("healthz")
+    except ServerUnavailable:
+        return False
+    except CarelaneError:
+        return True  # it answered, though not well
+    return True
+
+
+def switches(settings: Settings, url: str | None) -> Iterator[Finding]:
+    """The OVSDB remote of the settings, and what a running server says of its switches."""
+    if settings.ovsdb is None:
+        yield note("switches", "OVSDB", "CARELANE_OVSDB is not set", "set it, or give --ovsdb tcp:HOST:6640")
+    else:
+        yield _ovsdb(settings.ovsdb)
+    try:
+        seen = Client.at(url).get("v1", "topology", "check")["switches"]
+    except ServerUnavailable:
+        yield note("switches", "switches", "no server runs here", "start one with `carelane up`")
+        return
+    except CarelaneError as error:
+        yield note("switches", "switches", f"the server does not say: {error}", "give an API key that may see them")
+        return
+    away = [switch["node"] for switch in seen if not switch["connected"]]
+    if away:
+        remedy = "on the bridge: ovs-vsctl show; set its controller to this server's OpenFlow address"
+        yield missing("switches", "switches", f"{len(away)} of {len(seen)} away: {', '.join(away[:10])}", remedy)
+    else:
+        yield ok("switches", "switches", f"all {len(seen)} connected")
+
+
+def _ovsdb(remote: str) -> Finding:
+    kind, _, rest = remote.partition(":")
+    try:
+        if kind == "unix":
+            with socket.socket(socket.AF_UNIX) as unix:
+                unix.settimeout(3)
+                unix.connect(rest)
+        else:
+            host, _, port = rest.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        return missing("switches", "OVSDB", f"{remote}: {reason}", "on the switch: ovs-vsctl set-manager ptcp:6640")
+    return ok("switches", "OVSDB", f"{remote} accepts connections")

@@ -1,0 +1,58 @@
+"""Options that several commands share, each written once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = [
+    "Availability",
+    "Capacity",
+    "Destinations",
+    "Files",
+    "Format",
+    "Line",
+    "Name",
+    "Output",
+    "Sources",
+    "Substrate",
+    "Timeout",
+    "TopologyFile",
+    "Url",
+    "Wait",
+]
+
+Format = Literal["json", "yaml", "table"]
+
+Line = Annotated[str | None, typer.Argument(metavar="[LINE]", help="An intent in one line, English or Chinese.")]
+Files = Annotated[
+    list[str] | None, typer.Option("-f", "--file", metavar="INTENTS", help="Manifest file, - for stdin. Repeatable.")
+]
+Sources = Annotated[list[str] | None, typer.Option("--from", metavar="ENDPOINT", help="Source of LINE. Repeatable.")]
+Destinations = Annotated[
+    list[str] | None, typer.Option("--to", metavar="ENDPOINT", help="Destination of LINE. Repeatable.")
+]
+Name = Annotated[str | None, typer.Option("--name", help="Name of the intent in LINE.")]
+Output = Annotated[Format, typer.Option("-o", "--output", help="How to print.")]
+TopologyFile = Annotated[
+    str, typer.Option("-t", "--topology", metavar="TOPOLOGY", help="YAML or GraphML file, or a bundled name.")
+]
+Capacity = Annotated[
+    str | None, typer.Option("--default-capacity", metavar="RATE", help="For links that state none, such as 10Gbps.")
+]
+Availability = Annotated[
+    str | None,
+    typer.Option(
+        "--default-availability", metavar="RATIO", help="For links and nodes that state none, such as 99.99%."
+    ),
+]
+Url = Annotated[
+    str | None, typer.Option("--url", envvar="CARELANE_URL", help="Server; http://127.0.0.1:8642 if not given.")
+]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")]
+Substrate = Annotated[
+    Literal["auto", "host", "lab-kernel", "userspace"],
+    typer.Option(help="Where the switches run: this machine's kernel, the lab kernel, or without a kernel."),
+]
+Timeout = Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long to wait.")]

@@ -1,0 +1,87 @@
+"""The server itself: starting it and looking after its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from carelane.cli._commands._app import app
+from carelane.cli._commands._options import Availability, Capacity
+
+__all__: list[str] = []
+
+
+@app.command()
+def up(
+    topology: Annotated[
+        str | None,
+        typer.Option("-t", "--topology", envvar="CARELANE_TOPOLOGY", metavar="TOPOLOGY", help="File or bundled name."),
+    ] = None,
+    default_capacity: Capacity = None,
+    default_availability: Availability = None,
+    database: Annotated[str | None, typer.Option(metavar="URL", help="SQLAlchemy URL of the store.")] = None,
+    rest_host: Annotated[str | None, typer.Option(help="Address REST listens on.")] = None,
+    rest_port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free port.")] = None,
+    openflow_host: Annotated[str | None, typer.Option(help="Address switches connect to.")] = None,
+    openflow_port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
+    ovsdb: Annotated[str | None, typer.Option(metavar="REMOTE", help="Such as tcp:127.0.0.1:6640.")] = None,
+    simulate: Annotated[bool, typer.Option("--simulate", help="No switches: a flow-table simulator.")] = False,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option("--allowed-host", help="Further Host names to answer to. Repeatable.")
+    ] = None,
+    insecure_no_auth: Annotated[
+        bool, typer.Option("--insecure-no-auth", help="Let REST listen beyond this machine, without authentication.")
+    ] = False,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+) -> None:
+    """Run carelane: REST, planner, controller and store in one process. Options may be CARELANE_* variables."""
+    from carelane.cli._up import Overrides, run_up
+
+    raise typer.Exit(
+        run_up(
+            Overrides(
+                topology=topology,
+                default_capacity=default_capacity,
+                default_availability=default_availability,
+                database=database,
+                rest_host=rest_host,
+                rest_port=rest_port,
+                openflow_host=openflow_host,
+                openflow_port=openflow_port,
+                ovsdb=ovsdb,
+                log_level=log_level,
+                allowed_hosts=",".join(allowed_host) if allowed_host else None,
+            ),
+            simulate=simulate,
+            insecure_no_auth=insecure_no_auth,
+        )
+    )
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="New file; only you will be able to read it.")],
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="The store; CARELANE_DATABASE if not given.")
+    ] = None,
+) -> None:
+    """Save the whole store to one file, one state of it, while the server runs. Works for SQLite and PostgreSQL."""
+    from carelane.cli._admin import run_backup
+
+    raise typer.Exit(run_backup(database, target))
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A file of `carelane backup`, of either database.")],
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="The store; CARELANE_DATABASE if not given.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what the database holds.")] = False,
+) -> None:
+    """Fill an empty database from a backup, all or nothing. Stop the server first."""
+    from carelane.cli._admin import run_restore
+
+    raise typer.Exit(run_restore(database, source, force=force))

@@ -1,0 +1,90 @@
+"""`carelane watch`: the states of intents as they change."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from carelane.cli._client import Client
+from carelane.cli._exit import Exit
+from carelane.cli._output import Format, emit_text
+from carelane.cli._remote import HEADERS, list_rows, phase_text, seconds, table_rows
+from carelane.errors import InputError, NotFoundError
+
+__all__ = ["run_watch"]
+
+Row = Mapping[str, Any]
+
+
+def run_watch(url: str | None, names: Sequence[str], *, every: str, duration: str | None, output: Format) -> Exit:
+    """Until interrupted, or for `duration`. On a terminal a table that is kept up to date; else a line a change.
+
+    Raises InputError, NotFoundError for a name that is not filed, ServerUnavailable.
+    """
+    if output == "yaml":
+        raise InputError("a stream has no YAML form", field="-o", expected="json or table")
+    client = Client.at(url)
+    every_s = seconds(every, "--every")
+    ends = None if duration is None else time.monotonic() + seconds(duration, "--for")
+    if output == "table" and sys.stdout.isatty():
+        _live(client, names, every_s, ends)
+    else:
+        _changes(client, names, every_s, ends, _json_line if output == "json" else _text_line)
+    return Exit.DONE
+
+
+def _rows(client: Client, names: Sequence[str]) -> list[Row]:
+    rows = {row["name"]: row for row in list_rows(client, withdrawn=bool(names))}
+    absent = [name for name in names if name not in rows]
+    if absent:
+        raise NotFoundError(f"no intent named {', '.join(absent)}")
+    return [rows[name] for name in names] if names else list(rows.values())
+
+
+def _changes(
+    client: Client, names: Sequence[str], every_s: float, ends: float | None, line: Callable[[Row], str]
+) -> None:
+    seen: dict[str, Row] = {}
+    while True:
+        rows = _rows(client, names)
+        for row in rows:
+            if seen.get(row["name"]) != row:
+                emit_text(line(row))
+        for name in seen.keys() - {row["name"] for row in rows}:
+            emit_text(line({**seen[name], "phase": "Withdrawn", "reason": "Withdrawn", "message": ""}))
+        sys.stdout.flush()
+        seen = {row["name"]: row for row in rows}
+        if _rest(every_s, ends):
+            return
+
+
+def _rest(every_s: float, ends: float | None) -> bool:
+    """Sleep until the next look; true when time is up."""
+    left = every_s if ends is None else min(every_s, ends - time.monotonic())
+    if left > 0:
+        time.sleep(left)
+    return ends is not None and time.monotonic() >= ends
+
+
+def _json_line(row: Row) -> str:
+    import json
+
+    return json.dumps(row, ensure_ascii=False)
+
+
+def _text_line(row: Row) -> str:
+    return f"{row['updated_at']} {row['name']}: {phase_text(row)}"
+
+
+def _live(client: Client, names: Sequence[str], every_s: float, ends: float | None) -> None:
+    from rich.live import Live
+
+    from carelane.cli._output import table_of
+
+    with Live(screen=False, auto_refresh=False) as live:
+        while True:
+            live.update(table_of(HEADERS, table_rows(_rows(client, names))), refresh=True)
+            if _rest(every_s, ends):
+                return

@@ -1,0 +1,123 @@
+"""What people lean on: doctor, explain, watch, completion, backup and restore."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Cli = Any
+Server = Any
+SURGERY = "remote surgery county/or-1 -> province/console-3: 20 ms, 99.99%"
+
+
+@pytest.fixture(scope="module")
+def filed(server: Server, cli: Cli) -> Server:
+    """A server with one admitted and one refused intent."""
+    assert cli("apply", SURGERY, "--name", "or1", "--url", server.url).code == 0
+    assert cli("apply", SURGERY.replace("20 ms", "2 ms"), "--name", "fast", "--url", server.url).code == 3
+    return server
+
+
+def test_explain_gives_every_reason_offer_and_assumption_of_the_decision(call: Cli, topology_file: Path) -> None:
+    line = SURGERY.replace("20 ms", "2 ms")
+    ran = call("explain", "-t", str(topology_file), line)
+    [decision] = json.loads(call("plan", "-t", str(topology_file), line, "-o", "json").out)["decisions"]
+    assert ran.code == 3
+    assert "is refused" in ran.out
+    assert [reason["constraint"] for reason in decision["reasons"]] == ["delay"]
+    assert "Asked: 2 ms. Possible: 3.6 ms." in ran.out
+    assert all(assumption in ran.out for assumption in decision["assumptions"])
+    assert ran.out.count("  - delay ") == len(decision["offers"]) > 0
+
+
+def test_explain_a_filed_intent(filed: Server, call: Cli) -> None:
+    ran = call("explain", "or1", "--url", filed.url)
+    assert ran.code == 0
+    assert "county > city > province" in ran.out
+    assert "It is now Active" in ran.out
+    assert call("explain", "fast", "--url", filed.url).code == 3
+    assert json.loads(call("explain", "or1", "--url", filed.url, "-o", "json").out)["phase"] == "Active"
+    assert call("explain", "nobody", "--url", filed.url).code == 2
+
+
+def test_watch_tells_each_change_once(filed: Server, call: Cli) -> None:
+    ran = call("watch", "--for", "400ms", "--every", "50ms", "-o", "json", "--url", filed.url)
+    rows = [json.loads(line) for line in ran.out.splitlines()]
+    assert ran.code == 0
+    assert sorted((row["name"], row["phase"]) for row in rows) == [("fast", "Refused"), ("or1", "Active")]
+    assert call("watch", "nobody", "--for", "1ms", "--url", filed.url).code == 2
+
+
+def test_doctor_finds_what_is_wrong_and_says_how_to_mend_it(
+    call: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        taken.listen()
+        monkeypatch.setenv("CARELANE_REST_PORT", str(taken.getsockname()[1]))
+        monkeypatch.setenv("CARELANE_DATABASE", "mysql://nobody@nowhere/none")
+        monkeypatch.setenv("CARELANE_OVSDB", f"unix:{tmp_path}/none.sock")
+        ran = call("doctor", "--url", "http://127.0.0.1:9", "-o", "json")
+        document = json.loads(ran.out)
+    found = {finding["check"]: finding for finding in document["findings"]}
+    assert ran.code == 1
+    assert not document["fit"]
+    assert {check for check, finding in found.items() if finding["status"] == "missing"} >= {
+        "database",
+        "REST port",
+        "OVSDB",
+    }
+    assert all(finding["remedy"] for finding in found.values() if finding["status"] != "ok")
+    assert found["python"]["status"] == found["packages"]["status"] == "ok"
+    monkeypatch.delenv("CARELANE_REST_PORT")
+
+
+def test_doctor_looks_without_making_anything(
+    filed: Server, call: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CARELANE_DATABASE", f"sqlite:///{tmp_path}/folder/new.db")
+    monkeypatch.setenv("CARELANE_REST_PORT", filed.url.rpartition(":")[2])
+    ran = call("doctor", "--url", filed.url)
+    assert ran.code == 0, ran.out
+    assert "a carelane server answers" in ran.out
+    assert "all 3 connected" in ran.out
+    assert not (tmp_path / "folder").exists()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
+    """The printed script, sourced by a real bash, answers as the shell's own completion would call it."""
+    (tmp_path / "carelane").write_text(f'#!/bin/sh\nexec {sys.executable} -m carelane "$@"\n', encoding="utf-8")
+    (tmp_path / "carelane").chmod(0o755)
+    script = (
+        f"PATH={tmp_path}:$PATH; source <(carelane completion bash); "
+        'complete_line() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); '
+        '_carelane_completion carelane; echo "${COMPREPLY[@]}"; }; '
+        "complete_line carelane top; complete_line carelane plan -o ''"
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["topology", "json yaml table"]
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_have_a_script_too(call: Cli, shell: str) -> None:
+    assert f"complete_{shell}" in call("completion", shell).out
+
+
+def test_backup_while_the_server_runs_then_restore_elsewhere(filed: Server, call: Cli, tmp_path: Path) -> None:
+    running, copy = f"sqlite:///{filed.folder}/.carelane/carelane.db", tmp_path / "copy.carelane"
+    assert call("backup", str(copy), "--database", running).code == 0
+    other = f"sqlite:///{tmp_path}/other.db"
+    assert call("restore", str(copy), "--database", other).code == 0
+    again = call("restore", str(copy), "--database", other)
+    assert again.code == 2
+    assert "--force" in again.err
+    assert call("restore", str(copy), "--database", other, "--force").code == 0
+    assert call("backup", str(copy), "--database", running).code == 2

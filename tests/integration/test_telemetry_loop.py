@@ -1,0 +1,359 @@
+"""The closed loop from counters to ceilings on simulated switches, every epoch taken by the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from carelane.controller.pipeline.program import Meter
+from carelane.controller.reconcile.drift import DriftCheck
+from carelane.controller.reconcile.queue import Backoff, WorkQueue
+from carelane.controller.reconcile.reconciler import Reconciler
+from carelane.controller.service import IntentService
+from carelane.controller.southbound.counters import SwitchCounters
+from carelane.controller.southbound.simulator import Packet, Simulator
+from carelane.controller.telemetry.loop import TelemetryLoop
+from carelane.controller.telemetry.probes import ProbeReport
+from carelane.errors import InputError, ProgramError
+from carelane.intents import load_intents
+from carelane.store import Store
+from carelane.topology import parse_topology
+from carelane.topology.model import Topology
+
+STATIONS = tuple(f"island/s{number}" for number in range(4))
+NETWORK = """
+apiVersion: carelane/v1
+kind: Topology
+metadata: {name: dumbbell}
+spec:
+  nodes:
+    - {id: island, kind: switch, availability: 99.999%}
+    - {id: city, kind: switch, availability: 99.999%}
+  links:
+    - {id: cable, a: island, b: city, capacity: 40Mbps, length: 20km, availability: 99.99%}
+  endpoints:
+    - {id: island/or, node: island, address: 10.0.1.1/32, mac: "02:00:00:00:01:01", capacity: 1Gbps}
+    - {id: island/scan, node: island, address: 10.0.1.2/32, mac: "02:00:00:00:01:02", capacity: 1Gbps}
+    - {id: city/console, node: city, address: 10.0.2.1/32, mac: "02:00:00:00:02:01", capacity: 1Gbps}
+    - {id: city/archive, node: city, address: 10.0.2.2/32, mac: "02:00:00:00:02:02", capacity: 1Gbps}
+    - {id: city/hub, node: city, address: 10.0.2.3/32, mac: "02:00:00:00:02:03", capacity: 1Gbps}
+""" + "".join(
+    f'    - {{id: {station}, node: island, address: 10.0.3.{n}/32, mac: "02:00:00:00:03:{n:02}", capacity: 100Mbps}}\n'
+    for n, station in enumerate(STATIONS, 1)
+)
+INTENTS = f"""
+apiVersion: carelane/v1
+kind: ServiceIntent
+metadata: {{name: surgery, tenant: county}}
+spec:
+  service: remote-surgery
+  from: [island/or]
+  to: [city/console]
+  objectives: {{bandwidth: 5Mbps, delay: 20ms, jitter: none, loss: 0.01%, availability: none}}
+---
+apiVersion: carelane/v1
+kind: ServiceIntent
+metadata: {{name: rounds, tenant: county}}
+spec:
+  service: video-conference
+  from: [{", ".join(STATIONS)}]
+  to: [city/hub]
+  burst: 6KB
+  direction: forward
+  objectives: {{bandwidth: 2Mbps, delay: 150ms, jitter: none, availability: none}}
+---
+apiVersion: carelane/v1
+kind: ServiceIntent
+metadata: {{name: genome, tenant: lab}}
+spec:
+  service: genome-transfer
+  from: [island/scan]
+  to: [city/archive]
+  direction: forward
+  objectives: {{bandwidth: 2Mbps}}
+"""
+M = 1_000_000
+
+
+@dataclass
+class Town:
+    """A controller's parts over one simulated network, and the traffic of its sites."""
+
+    topology: Topology
+    url: str
+    clock: float = 1000.0
+    offered: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.simulator = Simulator(self.topology, clock=lambda: self.clock)
+        self.start()
+
+    def start(self) -> None:
+        self.store = Store(self.url)
+        self.reconciler = Reconciler(
+            self.store, self.simulator, self.topology, queue=WorkQueue(Backoff(0.001, 0.01, rate_per_s=1e4))
+        )
+        self.loop = TelemetryLoop(self.reconciler, self.simulator, now=lambda: datetime.fromtimestamp(self.clock, UTC))
+        self.loop.compliance._clock = lambda: self.clock
+        self.drift = DriftCheck(self.reconciler)
+        self.service = IntentService(self.topology, self.reconciler, self.drift, telemetry=self.loop)
+
+    def stop(self) -> None:
+        self.loop.stop()
+        self.reconciler.close()
+        self.store.close()
+
+    def settle(self) -> None:
+        while self.reconciler.queue.depth():
+            self.reconciler.work(timeout_s=1.0)
+
+    def epoch(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.clock += 1.0
+            for (source, to), rate in self.offered.items():
+                self.send(source, to, rate)
+            self.loop.poll()
+            self.loop.epoch()
+            self.settle()
+
+    def send(self, source: str, to: str, rate_bps: float, *, claims: str | None = None) -> None:
+        """A second of traffic as trains that the meters see ten times."""
+        start, end = self.topology.endpoints[source], self.topology.endpoints[to]
+        assert start.address is not None
+        assert end.address is not None
+        assert start.mac is not None
+        address = claims or str(start.address.network_address)
+        for tenth in range(10):
+            train = Packet(
+                ip_src=address,
+                ip_dst=str(end.address.network_address),
+                eth_src=start.mac,
+                eth_dst=end.mac or "",
+                size_bytes=1250,
+                times=round(rate_bps / 10 / 8 / 1250),
+            )
+            if train.times:
+                self.simulator.send(source, train, at_s=self.clock - 1 + tenth / 10)
+
+    def meters(self) -> Mapping[str, Meter]:
+        """The meters of the sites now, by source."""
+        own = {meter.id: meter for node in self.topology.nodes for meter in self.simulator.read(node).own.meters}
+        return {seen.tap.key: own[seen.tap.meter] for seen in self.service.sources() if seen.tap.meter}
+
+    def allowed(self, site: str) -> float:
+        return next(meter.rate_kbps * 1e3 for key, meter in self.meters().items() if f"/{site}>" in key)
+
+    def operations(self) -> float:
+        return self.loop.metrics.changes._value.get()
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    made = Town(parse_topology(NETWORK), f"sqlite:///{tmp_path}/town.db")
+    made.service.apply(load_intents(INTENTS))
+    made.settle()
+    made.epoch(2)
+    yield made
+    made.stop()
+
+
+def carry(town: Town, each_bps: float) -> None:
+    town.offered |= {(station, "city/hub"): each_bps for station in STATIONS}
+    town.offered[("island/or", "city/console")] = 0.7 * M
+
+
+def test_a_speaker_gets_what_nobody_was_promised_within_three_epochs(town: Town) -> None:
+    carry(town, 1 * M)
+    town.epoch(25)
+    town.offered[(STATIONS[0], "city/hub")] = 12 * M
+    town.epoch(3)
+    assert town.allowed(STATIONS[0]) >= 0.9 * 12 * M
+    assert all(town.allowed(station) >= 2 * M for station in STATIONS), "never below a floor"
+    assert town.allowed("island/or") == 5 * M, "a contract neither grows nor shrinks"
+
+
+def test_what_is_left_is_shared_evenly_and_all_floors_stay_free(town: Town) -> None:
+    carry(town, 30 * M)
+    town.epoch(4)
+    rates = [town.allowed(station) for station in STATIONS]
+    assert max(rates) - min(rates) <= 0.01 * max(rates)
+    # 40 less the floors of surgery, genome and best effort; the stations' own floors are theirs to use.
+    assert 0.97 * 32.9 * M <= sum(rates) <= 33 * M
+    carried = [
+        seen.gain.carried_bps for seen in town.service.sources() if seen.gain is not None and seen.tap.site in STATIONS
+    ]
+    jain = sum(carried) ** 2 / (len(carried) * sum(rate**2 for rate in carried))
+    assert jain >= 0.98
+
+
+def test_steady_demand_changes_nothing(town: Town) -> None:
+    carry(town, 1.5 * M)
+    town.epoch(30)
+    before = town.operations()
+    town.epoch(40)
+    assert town.operations() - before <= 2 * len(STATIONS), "at most one change of a ceiling in twenty epochs"
+
+
+def test_need_that_moves_takes_capacity_along(town: Town) -> None:
+    town.offered |= {(STATIONS[0], "city/hub"): 30 * M, (STATIONS[1], "city/hub"): 1 * M}
+    town.epoch(6)
+    assert town.allowed(STATIONS[0]) > 20 * M
+    town.offered |= {(STATIONS[0], "city/hub"): 1 * M, (STATIONS[1], "city/hub"): 30 * M}
+    town.epoch(3)
+    assert town.allowed(STATIONS[1]) >= 0.9 * 25 * M
+
+
+def test_elastic_traffic_gets_idle_floors_too_and_gives_them_back(town: Town) -> None:
+    town.offered[("island/scan", "city/archive")] = 100 * M
+    town.epoch(5)
+    genome = next(seen for seen in town.service.sources() if seen.tap.slice == "genome")
+    assert genome.ceiling_bps >= 37 * M
+    carry(town, 8 * M)
+    town.epoch(4)
+    genome = next(seen for seen in town.service.sources() if seen.tap.slice == "genome")
+    assert genome.ceiling_bps <= 10 * M
+    queue = next(
+        queue for port in town.simulator.read("island").own.ports for queue in port.queues if queue.slice == "genome"
+    )
+    assert abs(queue.max_rate_bps - genome.ceiling_bps * 1.02) <= 0.01 * genome.ceiling_bps
+
+
+def test_a_controller_that_died_in_a_burst_comes_back_without_a_step(town: Town) -> None:
+    carry(town, 20 * M)
+    town.epoch(5)
+    before = {node: town.simulator.read(node).own for node in town.topology.nodes}
+    town.stop()
+    town.start()
+    town.loop.adopt()
+    town.reconciler.enqueue_all()
+    town.settle()
+    town.drift.run()
+    assert {node: town.simulator.read(node).own for node in town.topology.nodes} == before
+    town.epoch(3)
+    assert all(town.allowed(station) >= 2 * M for station in STATIONS)
+    assert town.allowed("island/or") == 5 * M
+
+
+def test_a_source_beyond_its_contract_is_held_and_named_and_released(town: Town) -> None:
+    carry(town, 1 * M)
+    town.epoch(3)
+    town.offered[("island/or", "city/console")] = 50 * M
+    town.epoch()
+    offence = town.service.offences()[0]
+    assert (offence.kind, offence.where, offence.slice) == ("beyond-contract", "island/or", "surgery")
+    conditions = {item.type: item for item in town.service.describe("surgery").conditions}
+    assert conditions["Conforming"].status == "False"
+    assert "island/or" in conditions["Conforming"].message
+    others = [seen.gain for seen in town.service.sources() if seen.tap.slice == "rounds"]
+    assert len(others) == len(STATIONS)
+    assert all(gain is not None and gain.dropped == 0 for gain in others), "nobody else's figures move"
+    town.offered[("island/or", "city/console")] = 0.7 * M
+    town.epoch(6)
+    assert town.service.offences() == ()
+    assert {c.type: c.status for c in town.service.describe("surgery").conditions}["Conforming"] == "True"
+
+
+def test_a_forged_source_is_dropped_and_named_by_its_port(town: Town) -> None:
+    town.epoch()
+    town.clock += 1
+    town.send(STATIONS[1], "city/console", 1 * M, claims="10.0.1.1")
+    town.loop.poll()
+    town.loop.epoch()
+    (offence,) = town.service.offences()
+    assert offence.kind == "forged-source"
+    assert STATIONS[1] in offence.where
+    town.epoch(6)
+    assert town.service.offences() == ()
+
+
+def test_what_is_not_measured_is_unknown_and_what_is_broken_says_where(town: Town) -> None:
+    carry(town, 1 * M)
+    town.epoch(5)
+    found = town.service.compliance("surgery")
+    assert found is not None
+    states = {row.objective: row.state for row in found.objectives}
+    assert states == {"bandwidth": "met", "loss": "met", "delay": "unknown"}
+    assert found.state == "unknown", "not met: nobody measured the delay"
+    probe = ProbeReport("surgery", "island/or", "city/console", 1000, 1000, 0.0012, 0.004, 0.001, 0.003)
+    town.service.report_probe(probe)
+    town.epoch()
+    assert {row.objective: row.state for row in town.service.compliance("surgery").objectives}["delay"] == "met"  # type: ignore[union-attr]
+    late = ProbeReport("surgery", "island/or", "city/console", 1000, 1000, 0.0012, 0.035, 0.001, 0.003)
+    town.service.report_probe(late)
+    town.epoch()
+    assert town.service.describe("surgery").summary.phase == "Degraded"
+    kept = next(item for item in town.service.describe("surgery").conditions if item.type == "Kept")
+    assert kept.reason == "ObjectiveBroken"
+    assert "delay" in kept.message
+    assert "island/or to city/console" in kept.message
+    town.service.report_probe(probe)
+    town.epoch()
+    assert town.service.describe("surgery").summary.phase == "Active"
+    town.epoch(40)
+    assert {row.objective: row.state for row in town.service.compliance("surgery").objectives}["delay"] == "unknown"  # type: ignore[union-attr]
+
+
+def test_a_probe_that_lies_is_doubted_by_name_and_changes_nothing(town: Town) -> None:
+    carry(town, 1 * M)
+    town.epoch(3)
+    faster_than_light = ProbeReport("surgery", "island/or", "city/console", 10, 10, 1e-6, 2e-6, 0.0, 0.0002)
+    town.service.report_probe(faster_than_light)
+    town.epoch()
+    row = next(r for r in town.service.compliance("surgery").objectives if r.objective == "delay")  # type: ignore[union-attr]
+    assert row.state == "unknown"
+    assert "light" in row.cause
+    disagrees = ProbeReport("surgery", "island/or", "city/console", 10, 10, 7200.0, 7200.1, 0.0, 0.0002)
+    town.service.report_probe(disagrees)
+    town.epoch()
+    row = next(r for r in town.service.compliance("surgery").objectives if r.objective == "delay")  # type: ignore[union-attr]
+    assert (row.state, "clocks disagree" in row.cause) == ("unknown", True)
+    with pytest.raises(InputError):
+        ProbeReport("surgery", "island/or", "city/console", 10, 11, 0.001, 0.002, 0.0, 0.003)
+
+
+def test_a_switch_that_is_silent_or_talks_nonsense_freezes_its_sites_and_no_others(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carry(town, 1 * M)
+    town.epoch(25)
+    before = {key: meter.rate_kbps for key, meter in town.meters().items()}
+    honest = town.simulator.counters
+
+    def nonsense(node: str) -> SwitchCounters:
+        if node == "island":
+            raise ProgramError("island: the switch's statistics make no sense")
+        return honest(node)
+
+    monkeypatch.setattr(town.simulator, "counters", nonsense)
+    town.epoch(3)
+    assert town.loop.outcome is not None
+    assert town.loop.outcome.stale == ("island",)
+    assert {key: meter.rate_kbps for key, meter in town.meters().items()} == before
+    assert all(not seen.fresh for seen in town.service.sources() if seen.tap.node == "island")
+    assert town.loop.poller.errors()["island"][0] == 3
+    town.epoch(5)
+    states = {row.objective: row.state for row in town.service.compliance("surgery").objectives}  # type: ignore[union-attr]
+    assert set(states.values()) == {"unknown"}, "stale is a state, not a zero"
+    monkeypatch.undo()
+    town.epoch(2)
+    assert all(seen.fresh for seen in town.service.sources())
+
+
+def test_metrics_have_one_series_a_source_and_leave_out_what_is_not_known(town: Town) -> None:
+    carry(town, 1 * M)
+    town.epoch(3)
+    registry = CollectorRegistry()
+    registry.register(town.loop.metrics)
+    labels = {"slice": "rounds", "site": STATIONS[0], "direction": "forward"}
+    offered = registry.get_sample_value("carelane_source_offered_bits_per_second", labels)
+    assert offered is not None
+    assert abs(offered - 1 * M) < 0.05 * M
+    assert registry.get_sample_value("carelane_objective_unknown", {"slice": "surgery", "objective": "delay"}) == 1
+    assert registry.get_sample_value("carelane_objective_state", {"slice": "surgery", "objective": "delay"}) is None
+    assert registry.get_sample_value("carelane_objective_state", {"slice": "rounds", "objective": "bandwidth"}) == 1
+    assert registry.get_sample_value("carelane_port_capacity_bits_per_second", {"link": "island:1"}) == 40 * M

@@ -1,0 +1,93 @@
+"""The demand estimate: a step is followed at once, noise and quiet move nothing, silence is not zero."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable
+from itertools import pairwise
+
+import numpy as np
+
+from carelane.policies.shaping import DemandPolicy, HeldDemand, Layout, Sample, Source, follow, share
+
+POLICY = DemandPolicy()
+M = 1e6
+
+
+def held_after(rates: Iterable[float], start: HeldDemand | None = None, *, elastic: bool = False) -> list[HeldDemand]:
+    states = [start or HeldDemand()]
+    for rate in rates:
+        states.append(follow(states[-1], Sample(rate), POLICY, elastic=elastic))
+    return states[1:]
+
+
+def test_a_step_is_held_within_two_epochs() -> None:
+    before = held_after([1 * M] * 30)[-1]
+    states = held_after([2.5 * M, 4 * M, 4 * M], before)  # the step falls into the middle of an epoch
+    assert states[1].bps >= 4 * M
+
+
+def test_noise_around_a_steady_rate_moves_nothing() -> None:
+    dice = random.Random(7)
+    states = held_after([4 * M * dice.gauss(1, 0.04) for _ in range(400)])
+    changes = sum(a.bps != b.bps for a, b in pairwise(states[20:]))
+    assert changes <= len(states) / 20, "at most one change in twenty epochs"
+    assert 1.0 <= states[-1].bps / (4 * M) <= 1.15
+
+
+def test_a_fall_is_followed_slowly_and_once() -> None:
+    before = held_after([4 * M] * 30)[-1]
+    states = held_after([3 * M] * 80, before)
+    assert all(state.bps == before.bps for state in states[:19])
+    assert math.isclose(states[-1].bps, 3 * M * POLICY.margin)
+    assert sum(a.bps != b.bps for a, b in pairwise(states)) <= 2
+
+
+def test_what_is_hardly_used_is_given_up_at_once() -> None:
+    before = held_after([4 * M] * 30)[-1]
+    assert held_after([1 * M], before)[-1].bps == before.bps, "one quiet epoch is a pause between two sentences"
+    assert math.isclose(held_after([1 * M] * 2, before)[-1].bps, 1 * M * POLICY.margin)
+
+
+def test_missing_and_nonsense_samples_change_nothing_until_the_demand_is_unknown() -> None:
+    state = before = held_after([3 * M] * 10)[-1]
+    for sample in (None, Sample(math.nan), Sample(-5.0), Sample(math.inf)):
+        state = follow(state, sample, POLICY, elastic=False)
+        assert state.bps == before.bps
+    for _ in range(POLICY.patience):
+        state = follow(state, None, POLICY, elastic=False)
+    assert math.isnan(state.bps), "unknown, not zero"
+
+
+def test_an_elastic_source_at_its_ceiling_wants_everything_until_it_is_content() -> None:
+    full = follow(HeldDemand(), Sample(9.5 * M, ceiling_bps=10 * M), POLICY, elastic=True)
+    assert math.isinf(full.bps)
+    assert math.isinf(follow(full, Sample(8 * M, ceiling_bps=10 * M), POLICY, elastic=True).bps), "it is held"
+    state = full
+    for _ in range(POLICY.patience):
+        state = follow(state, Sample(2 * M, ceiling_bps=10 * M), POLICY, elastic=True)
+    assert math.isclose(state.bps, 2 * M * POLICY.margin)
+    assert math.isinf(follow(state, Sample(1 * M, ceiling_bps=10 * M, dropped=True), POLICY, elastic=True).bps)
+
+
+def test_a_session_on_the_hour_is_there_before_its_first_packet() -> None:
+    quiet = held_after([0.0] * 30)[-1]
+    ready = follow(quiet, Sample(0.0), POLICY, elastic=False, expected_bps=4 * M)
+    assert ready.bps == 4 * M
+
+
+def test_a_step_is_served_to_nine_tenths_within_three_epochs() -> None:
+    """Ten stations, a trunk with 30 of 40 Mbit/s unreserved; one speaker goes from 1 to 6 Mbit/s, the rest stay."""
+    stations = tuple(Source(f"s{n}", "adaptive", 1_000_000, ("trunk",)) for n in range(10))
+    layout = Layout(stations, {"trunk": 40_000_000}, {"trunk": 10_000_000})
+    demand = [held_after([0.9 * M] * 30)[-1]] * 10
+    ceilings = share(layout, [state.bps for state in demand]).ceiling
+    for _ in range(3):
+        offered = [6 * M] + [0.9 * M] * 9
+        demand = [
+            follow(state, Sample(rate), POLICY, elastic=False) for state, rate in zip(demand, offered, strict=True)
+        ]
+        ceilings = share(layout, [state.bps for state in demand]).ceiling
+    assert ceilings[0] >= 0.9 * 6 * M
+    assert np.all(ceilings[1:] >= 0.9 * M)
