@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from carelane.controller._describe import detail_of, summary_of
+from carelane.controller._verification import Verification, verify_network
 from carelane.controller.pipeline import plan_json
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
@@ -135,6 +136,17 @@ class IntentService:
                 if before[node] != after[node]:
                     raise
         return tuple(item for item in changes if item)
+
+    def verify(self) -> Verification:
+        """Read every switch and prove on what is found there that each slice gets what it was promised.
+
+        Slices that are being changed meanwhile may show as faults; `moving` names them.
+        """
+        with self._store.read() as read:
+            failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
+            holdings = Holdings.of(read.slices())
+        reconciler = self._reconciler
+        return verify_network(self.topology, self._southbound, holdings, failed, reconciler.ceilings, reconciler.avoid)
 
     def list(self, *, tenant: str | None = None, withdrawn: bool = False) -> tuple[IntentSummary, ...]:
         """All intents by name, withdrawn ones only on request."""

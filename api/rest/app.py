@@ -18,6 +18,7 @@ from carelane.api.rest.bodies import Body, bounded_body, parse_intents
 from carelane.api.rest.guard import Guard
 from carelane.api.rest.metrics import RequestMetrics, create_registry
 from carelane.api.rest.static import add_page
+from carelane.api.rest.upkeep import add_upkeep
 from carelane.controller.service import IntentService
 from carelane.errors import InputError, NotFoundError
 from carelane.intents import CATALOGUE
@@ -52,6 +53,7 @@ def create_app(service: IntentService, *, allowed_hosts: Iterable[str] = (), any
     _add_intents(app, service)
     _add_plans(app, service)
     _add_network(app, service)
+    add_upkeep(app, service)
     _add_health(app, service)
     add_page(app)
 
