@@ -41,9 +41,11 @@ lab-shell: ## a shell inside a running lab
 	@scripts/setup.sh demo
 	@$(PY) -m carelane lab shell
 
-lock: ## resolve requirements.lock again (needs uv)
+lock: ## resolve requirements.lock, and deploy/requirements.lock within it, again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 	  --extra dev --extra lab --extra cluster pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements.lock \
+	  pyproject.toml -o deploy/requirements.lock
 
 clean: ## remove what builds and tests left
 	rm -rf build dist reports .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info src/*.egg-info

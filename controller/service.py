@@ -32,6 +32,7 @@ from carelane.intents.lifecycle import SETTLED, Phase
 from carelane.intents.model import ServiceIntent
 from carelane.store import Reader
 from carelane.topology.model import Topology
+from carelane.tracing import traced
 
 __all__ = ["IntentService"]
 
@@ -98,6 +99,7 @@ class IntentService:
         if self._telemetry is not None:
             self._telemetry.report(report)
 
+    @traced("intents.apply")
     def apply(self, intents: Sequence[ServiceIntent]) -> tuple[ApplyResult, ...]:
         """File intents, decided in order in one transaction; refusals are results.
 
@@ -110,11 +112,13 @@ class IntentService:
         self._reconciler.queue.add([result.name for result in results])
         return results
 
+    @traced("intents.plan")
     def plan(self, intents: Sequence[ServiceIntent], *, optimize: bool = False) -> Mapping[str, Any]:
         """Dry run against what is admitted now; the contract's plan JSON. Stores nothing. Raises InputError."""
         with self._store.read() as read:
             return plan_json(self.topology, dry_run(self.topology, read, intents, optimize=optimize))
 
+    @traced("intents.diff")
     def diff(self, intents: Sequence[ServiceIntent] = ()) -> tuple[SwitchChanges, ...]:
         """What `apply` would send to each switch (without intents: what a repair would send). Sends nothing.
 
@@ -160,6 +164,7 @@ class IntentService:
             intent, holdings, history = read.intent(name), Holdings.of(read.slices(name)), read.history(name)
         return detail_of(self.topology, intent, holdings.in_force(name), history)
 
+    @traced("intents.delete")
     def delete(self, name: str) -> IntentSummary:
         """Withdraw; doing it again changes nothing. Raises NotFoundError."""
         with self._store.write() as write:

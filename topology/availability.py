@@ -18,7 +18,14 @@ from carelane.errors import InputError
 from carelane.topology.model import Topology
 from carelane.topology.paths import Route
 
-__all__ = ["exact_availability", "exact_ratio", "service_availability", "unstated_availability"]
+__all__ = [
+    "components_of",
+    "exact_availability",
+    "exact_ratio",
+    "service_availability",
+    "stated_availability",
+    "unstated_availability",
+]
 
 Component = tuple[str, str]
 """(kind, id), kind being node, link or risk group."""
@@ -32,7 +39,8 @@ def exact_ratio(ratio: float) -> Fraction:
     return Fraction(repr(float(ratio)))
 
 
-def _components(topology: Topology, path: Route) -> frozenset[Component]:
+def components_of(topology: Topology, path: Route) -> frozenset[Component]:
+    """What must work for `path` to work: its nodes, links, and risk groups that state an availability."""
     parts = [topology.nodes[node] for node in path.nodes] + [topology.links[link] for link in path.links]
     groups = {group for part in parts for group in part.risk_groups}
     stating = {
@@ -47,7 +55,8 @@ def _components(topology: Topology, path: Route) -> frozenset[Component]:
     )
 
 
-def _stated(topology: Topology, component: Component) -> float | None:
+def stated_availability(topology: Topology, component: Component) -> float | None:
+    """The component's own figure; None when it is unknown data."""
     kind, name = component
     if kind == "node":
         return topology.nodes[name].availability
@@ -56,8 +65,8 @@ def _stated(topology: Topology, component: Component) -> float | None:
 
 def unstated_availability(topology: Topology, paths: Iterable[Route]) -> tuple[Component, ...]:
     """The nodes and links of `paths` that state no availability, sorted: unknown data."""
-    everything = {component for path in paths for component in _components(topology, path)}
-    return tuple(sorted(component for component in everything if _stated(topology, component) is None))
+    everything = {component for path in paths for component in components_of(topology, path)}
+    return tuple(sorted(component for component in everything if stated_availability(topology, component) is None))
 
 
 def exact_availability(topology: Topology, paths: Sequence[Route]) -> Fraction:
@@ -68,13 +77,15 @@ def exact_availability(topology: Topology, paths: Sequence[Route]) -> Fraction:
     if missing:
         kind, name = missing[0]
         raise InputError(f"{kind} {name} states no availability", remedy="state it in the topology, or give a default")
-    sets = [_components(topology, path) for path in paths]
+    sets = [components_of(topology, path) for path in paths]
     total = Fraction(0)
     for size in range(1, len(sets) + 1):
         sign = 1 if size % 2 else -1
         for chosen in combinations(sets, size):
             union = frozenset[Component]().union(*chosen)
-            total += sign * prod((exact_ratio(_stated(topology, part) or 0.0) for part in union), start=Fraction(1))
+            total += sign * prod(
+                (exact_ratio(stated_availability(topology, part) or 0.0) for part in union), start=Fraction(1)
+            )
     return total
 
 

@@ -18,6 +18,7 @@ from carelane.api.rest.bodies import Body, bounded_body, parse_intents
 from carelane.api.rest.guard import Guard
 from carelane.api.rest.metrics import RequestMetrics, create_registry
 from carelane.api.rest.static import add_page
+from carelane.api.rest.tracing import Tracing
 from carelane.api.rest.upkeep import add_upkeep
 from carelane.controller.service import IntentService
 from carelane.errors import InputError, NotFoundError
@@ -50,6 +51,7 @@ def create_app(service: IntentService, *, allowed_hosts: Iterable[str] = (), any
     registry = create_registry(service)
     app.add_middleware(Guard, allowed_hosts=tuple(allowed_hosts), any_address=any_address)
     app.add_middleware(RequestMetrics, registry=registry)
+    app.add_middleware(Tracing)
     _add_intents(app, service)
     _add_plans(app, service)
     _add_network(app, service)

@@ -26,6 +26,7 @@ from carelane.intents.model import ServiceIntent
 from carelane.store import Floors, Reader, StoredIntent
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Topology
+from carelane.tracing import traced
 
 __all__ = ["Filing", "Outcome", "dry_run", "propose"]
 
@@ -45,6 +46,7 @@ class Filing:
     floors: Floors
 
 
+@traced("planner.propose")
 def propose(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent]) -> tuple[Filing, ...]:
     """Decide every intent in file order against what is held. Stores nothing. Raises InputError, ConflictError."""
     requirements = _requirements(topology, intents)
@@ -67,6 +69,7 @@ def propose(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent]
     return tuple(filings)
 
 
+@traced("planner.dry_run")
 def dry_run(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent], *, optimize: bool) -> PlanResult:
     """What the planner says to these intents now, each planned as if it held nothing. Raises InputError."""
     requirements = _requirements(topology, intents)

@@ -18,6 +18,7 @@ from carelane.controller.reconcile.reconciler import Reconciler, View
 from carelane.controller.reconcile.staging import Keeper
 from carelane.errors import TransientError
 from carelane.intents.lifecycle import Phase
+from carelane.tracing import traced
 
 __all__ = ["DriftCheck", "NodeCheck"]
 
@@ -49,6 +50,7 @@ class DriftCheck:
         with self._lock:
             return dict(self._checks)
 
+    @traced("switches.check")
     def run(self, nodes: Collection[str] | None = None) -> Mapping[str, NodeCheck]:
         """Check and repair these switches, all by default. Raises StoreUnavailable."""
         reconciler = self._reconciler

@@ -13,6 +13,7 @@ from carelane.controller.pipeline.program import Program
 from carelane.controller.reconcile.staging import Keeper, Owner, Owners, Stage, only, staged, takes_queues_of
 from carelane.controller.southbound.protocol import Southbound, SwitchState
 from carelane.errors import CarelaneError, PermanentError, SwitchUnreachable, TransientError
+from carelane.tracing import traced
 
 __all__ = ["PassResult", "Programmer", "Scope", "VerificationFailed"]
 
@@ -70,6 +71,7 @@ class Programmer:
     def close(self) -> None:
         self._pool.shutdown()
 
+    @traced("switches.program")
     def run(self, desired: Program, owners: Owners, scope: Scope, switches: Collection[str]) -> PassResult:
         """Make `switches` equal to `desired` as far as `scope` permits. Never raises for what a switch does."""
         result = PassResult()

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from carelane.tracing import Origin, current_origin
+
 __all__ = ["Backoff", "WorkQueue"]
 
 
@@ -44,14 +46,18 @@ class WorkQueue:
         self._due: dict[str, float] = {}
         self._timers: list[tuple[float, str]] = []
         self._failures: dict[str, int] = {}
+        self._origins: dict[str, Origin] = {}
         self._next_slot = 0.0
         self._closed = False
 
     def add(self, names: Iterable[str]) -> None:
-        """Work on these as soon as possible, waiting ones included."""
+        """Work on these as soon as possible, waiting ones included. The request that asks is remembered."""
+        origin = current_origin()
         with self._changed:
             for name in names:
                 self._add(name)
+                if origin is not None:
+                    self._origins[name] = origin
             self._changed.notify_all()
 
     def add_idle(self, names: Iterable[str]) -> None:
@@ -77,10 +83,17 @@ class WorkQueue:
                     return frozenset()
                 self._changed.wait(max(0.0, min(waits)) if waits else None)
 
+    def origins(self, names: Iterable[str]) -> dict[str, Origin]:
+        """The requests that asked last for these names; names that none asked for are left out."""
+        with self._changed:
+            return {name: self._origins[name] for name in names if name in self._origins}
+
     def done(self, name: str) -> None:
         """`name` was worked on and is as it should be, or nothing more can be done."""
         with self._changed:
             self._failures.pop(name, None)
+            if name not in self._again:
+                self._origins.pop(name, None)
             self._finish(name)
 
     def retry(self, name: str) -> tuple[int, float]:

@@ -31,6 +31,7 @@ from carelane.errors import CarelaneError, PermanentError
 from carelane.intents.lifecycle import KEPT, Phase
 from carelane.store import Store, StoredIntent, Writer
 from carelane.topology.model import Topology
+from carelane.tracing import following, request_fields
 
 __all__ = ["Reconciler", "View"]
 
@@ -113,7 +114,8 @@ class Reconciler:
         if not names:
             return False
         try:
-            self.reconcile(names)
+            with following("reconcile", self.queue.origins(names)):
+                self.reconcile(names)
         except CarelaneError as error:
             log.warning("reconcile failed", names=sorted(names), error=str(error), kind=type(error).__name__)
             self._retry_all(names)
@@ -278,6 +280,7 @@ class Reconciler:
                 phase=verdict.phase.value,
                 reason=verdict.reason,
                 error=str(error) if error else None,
+                **request_fields(intent.name),
             )
 
     def _retry_all(self, names: Collection[str]) -> None:

@@ -7,12 +7,22 @@ import sys
 from typing import Literal, TextIO
 
 import structlog
-from structlog.typing import Processor
+from opentelemetry import trace
+from structlog.typing import EventDict, Processor
 
 __all__ = ["configure_logs"]
 
 LogFormat = Literal["auto", "console", "json"]
 _NOISY = {"os_ken": logging.WARNING, "ovsdbapp": logging.WARNING, "alembic": logging.WARNING, "ovs": logging.WARNING}
+
+
+def _add_trace(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """The ids of the span that is open here, so that a line leads to its trace."""
+    span = trace.get_current_span().get_span_context()
+    if span.is_valid:
+        event["trace_id"] = f"{span.trace_id:032x}"
+        event["span_id"] = f"{span.span_id:016x}"
+    return event
 
 
 def configure_logs(level: str = "info", log_format: LogFormat = "auto", stream: TextIO | None = None) -> None:
@@ -25,6 +35,7 @@ def configure_logs(level: str = "info", log_format: LogFormat = "auto", stream: 
     console = log_format == "console" or (log_format == "auto" and target.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_trace,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

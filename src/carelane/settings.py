@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
+    traces: Literal["none", "console", "otlp"] = Field(default="none", description="where OpenTelemetry spans go")
 
 
 def load_settings(overrides: Mapping[str, object]) -> Settings:

@@ -146,7 +146,9 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
     """Starts servers on free ports; all are gone afterwards."""
     processes: list[subprocess.Popen[str]] = []
 
-    def start(*options: str, topology: str = TOPOLOGY, folder: Path | None = None) -> Server:
+    def start(
+        *options: str, topology: str = TOPOLOGY, folder: Path | None = None, env: dict[str, str] | None = None
+    ) -> Server:
         home = folder or tmp_path_factory.mktemp("server")
         (home / "topology.yaml").write_text(topology, encoding="utf-8")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CARELANE_")}
@@ -168,7 +170,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
                 stderr=log,
                 text=True,
                 cwd=home,
-                env=environment,
+                env=environment | (env or {}),
             )
         processes.append(process)
         return Server(_url(process, home / "log"), process, home)

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from carelane.cli._output import emit_rows
+
 Cli = Any
 Server = Any
 SURGERY = "remote surgery county/or-1 -> province/console-3: 20 ms, 99.99%"
@@ -121,3 +123,11 @@ def test_backup_while_the_server_runs_then_restore_elsewhere(filed: Server, call
     assert "--force" in again.err
     assert call("restore", str(copy), "--database", other, "--force").code == 0
     assert call("backup", str(copy), "--database", running).code == 2
+
+
+def test_no_control_character_reaches_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    emit_rows(("NAME",), [("or1\x1b[2J\x07",), ("远程",)])
+    printed = capsys.readouterr().out
+    assert "or1\\x1b[2J\\x07" in printed
+    assert "\x1b" not in printed
+    assert "远程" in printed

@@ -24,6 +24,7 @@ from carelane.errors import InputError
 from carelane.logs import configure_logs
 from carelane.settings import Settings
 from carelane.topology import Topology
+from carelane.tracing import configure_traces
 
 if TYPE_CHECKING:
     from carelane.controller.southbound.openflow import OpenFlowSouthbound
@@ -40,10 +41,12 @@ class _Stopped(BaseException):
 def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
     """Serve until SIGTERM or SIGINT, then stop in order: REST, controller, switches' connections, store."""
     configure_logs(settings.log_level, settings.log_format)
+    end_traces = configure_traces(settings.traces)
     if simulate:
         warn("SIMULATED SWITCHES: intents are planned, compiled and walked through flow tables in memory only;")
         warn("no packet of any patient is carried or protected. Leave out --simulate to use real switches.")
     with _signals() as stop, ExitStack() as resources:
+        resources.callback(end_traces)
         try:
             door = resources.enter_context(_listen(settings.rest_host, settings.rest_port))
             make = Simulator if simulate else _RealSwitches(settings)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from carelane.cli._commands._app import app
 from carelane.cli._commands import plan as plan
 from carelane.cli._commands import intents as intents
+from carelane.cli._commands import proofs as proofs
 from carelane.cli._commands import network as network
 from carelane.cli._commands import server as server
 from carelane.cli._commands import topology as topology

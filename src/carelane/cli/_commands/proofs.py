@@ -1,0 +1,68 @@
+"""What can be proven of a network: delay bounds and availabilities; no server, no switches."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from carelane.cli._commands._app import app
+from carelane.cli._commands._options import Availability, Capacity, Output, TopologyFile
+
+__all__: list[str] = []
+
+
+@app.command()
+def bound(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="YAML file with a CalculusNetwork.")],
+    analysis: Annotated[Literal["tfa", "sfa"], typer.Option(help="Total or separate flow analysis.")] = "tfa",
+    multiplexing: Annotated[
+        Literal["fifo", "arbitrary"], typer.Option(help="In which order a server serves what its flows bring.")
+    ] = "fifo",
+    line_shaping: Annotated[
+        bool, typer.Option("--line-shaping", help="Flows from one server never exceed its peak together.")
+    ] = False,
+    propagation: Annotated[
+        Literal["auto", "delay", "service"], typer.Option(help="How traffic is bounded after a server.")
+    ] = "auto",
+    details: Annotated[bool, typer.Option("--details", help="Also exact fractions, servers, reasons.")] = False,
+    output: Output = "table",
+) -> None:
+    """Bound the delay of every flow of a plain network of servers, by network calculus.
+
+    Exit 0 when every flow has a bound, 1 when some have none (null, the reason on stderr), 2 on bad input.
+    """
+    from carelane.cli._bound import run_bound
+
+    raise typer.Exit(
+        run_bound(
+            file,
+            analysis,
+            multiplexing,
+            line_shaping=line_shaping,
+            propagation=propagation,
+            details=details,
+            output=output,
+        )
+    )
+
+
+@app.command()
+def availability(
+    topology: TopologyFile,
+    paths: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--paths", metavar="NODE,NODE,...", help="A path; NODE@LINK,NODE picks one of parallel links. Repeatable."
+        ),
+    ] = None,
+    default_capacity: Capacity = None,
+    default_availability: Availability = None,
+    output: Output = "table",
+) -> None:
+    """Exact availability of a service that works while any of the paths works."""
+    from carelane.cli._availability import run_availability
+    from carelane.cli._sources import load_network
+
+    network = load_network(topology, default_capacity, default_availability)
+    raise typer.Exit(run_availability(network, paths or [], output=output))

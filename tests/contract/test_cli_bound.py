@@ -1,0 +1,140 @@
+"""`carelane bound`: the contract's file and JSON, what has no bound, and every kind of bad input by its place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+Cli = Any
+EXAMPLE = """\
+apiVersion: carelane/v1
+kind: CalculusNetwork
+spec:
+  servers: [{id: s0, rate: 20, latency: 20}, {id: s1, rate: 20, latency: 20}]
+  flows:
+    - {id: f0, path: [s0, s1], rate: 5, burst: 25}
+    - {id: f1, path: [s1], rate: 5, burst: 25}
+"""
+
+
+@pytest.fixture
+def network_file(tmp_path: Path) -> Path:
+    path = tmp_path / "network.yaml"
+    path.write_text(EXAMPLE, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("analysis", "multiplexing", "expected"),
+    [
+        ("tfa", "fifo", {"f0": 48.75, "f1": 27.5}),
+        ("sfa", "fifo", {"f0": 515 / 12, "f1": 335 / 12}),
+        ("sfa", "arbitrary", {"f0": 50.0, "f1": 110 / 3}),
+    ],
+)
+def test_it_prints_the_bound_of_each_flow(
+    call: Cli, network_file: Path, analysis: str, multiplexing: str, expected: dict[str, float]
+) -> None:
+    ran = call("bound", str(network_file), "--analysis", analysis, "--multiplexing", multiplexing, "-o", "json")
+    assert (ran.code, ran.err) == (0, "")
+    assert json.loads(ran.out) == pytest.approx(expected, rel=1e-14)
+
+
+def test_a_printed_bound_is_never_below_the_exact_one(call: Cli, network_file: Path) -> None:
+    ran = call("bound", str(network_file), "--analysis", "sfa", "-o", "json")
+    assert json.loads(ran.out)["f0"] == 42.9166666666667
+
+
+def test_line_shaping_uses_the_peaks_of_the_file(call: Cli, tmp_path: Path) -> None:
+    servers = [{"id": f"s{n}", "rate": 10_000, "latency": 10, "peak": 10_000} for n in range(12)]
+    flows = [
+        {"id": f"f{n}", "path": [f"s{x}" for x in range(n, 12)], "rate": 10_000 / 24, "burst": 8000} for n in range(12)
+    ]
+    document = {"apiVersion": "carelane/v1", "kind": "CalculusNetwork", "spec": {"servers": servers, "flows": flows}}
+    path = tmp_path / "tree.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    shaped = json.loads(call("bound", str(path), "--line-shaping", "-o", "json").out)
+    plain = json.loads(call("bound", str(path), "-o", "json").out)
+    assert round(shaped["f0"], 3) == 142.018
+    assert round(plain["f0"], 1) == 584.8
+
+
+def test_line_shaping_without_a_peak_changes_nothing_and_says_so(call: Cli, network_file: Path) -> None:
+    ran = call("bound", str(network_file), "--line-shaping", "-o", "json")
+    assert json.loads(ran.out)["f0"] == 48.75
+    assert "no server states a peak" in ran.err
+
+
+def test_details_hold_the_exact_fractions_of_flows_and_servers(call: Cli, network_file: Path) -> None:
+    details = yaml.safe_load(call("bound", str(network_file), "--details", "-o", "yaml").out)
+    assert details["flows"]["f0"] == {"delay": 48.75, "exact": "195/4", "reason": None}
+    assert details["servers"]["s0"]["exact"] == "85/4"
+    assert details["propagation"] == "service"
+    assert "195/4" in call("bound", str(network_file)).out
+
+
+def test_no_bound_is_null_with_the_reason_beside_it(call: Cli, network_file: Path) -> None:
+    network_file.write_text(EXAMPLE.replace("rate: 5", "rate: 15"), encoding="utf-8")
+    ran = call("bound", str(network_file), "-o", "json")
+    assert ran.code == 1
+    assert json.loads(ran.out) == {"f0": None, "f1": None}
+    assert "no bound for f0: server s1 is overloaded: its flows bring 30, it serves 20" in ran.err
+    details = json.loads(call("bound", str(network_file), "--details", "-o", "json").out)
+    assert details["flows"]["f1"]["reason"].startswith("server s1 is overloaded")
+    assert "no bound" in call("bound", str(network_file)).out
+
+
+def test_circles_are_bounded_by_tfa_and_refused_by_sfa(call: Cli, network_file: Path) -> None:
+    network_file.write_text(EXAMPLE.replace("path: [s1]", "path: [s1, s0]"), encoding="utf-8")
+    ran = call("bound", str(network_file), "-o", "json")
+    assert ran.code == 0
+    assert json.loads(ran.out)["f0"] == pytest.approx(2 * 22.5 / 0.75, rel=1e-9)
+    refused = call("bound", str(network_file), "--analysis", "sfa")
+    assert refused.code == 2
+    assert "in a circle: s" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "place", "message"),
+    [
+        ("rate: 20, latency: 20}, ", "rate: 0, latency: 20}, ", ":4: spec.servers[0].rate", "0 is not more than 0"),
+        ("rate: 5, burst: 25}\n    -", "rate: -5, burst: 25}\n    -", ":6: spec.flows[0].rate", "-5 is not more than"),
+        ("latency: 20}]", "latency: -1}]", ":4: spec.servers[1].latency", "-1 is negative"),
+        ("burst: 25}\n    -", "burst: .nan}\n    -", ":6: spec.flows[0].burst", "'.nan' is not a plain number"),
+        ("burst: 25}\n    -", "burst: .inf}\n    -", ":6: spec.flows[0].burst", "'.inf' is not a plain number"),
+        ("burst: 25}\n    -", "burst: 1e999}\n    -", ":6: spec.flows[0].burst", "out of all proportion"),
+        ("burst: 25}\n    -", "burst: 1e-99}\n    -", ":6: spec.flows[0].burst", "out of all proportion"),
+        ("burst: 25}\n    -", "burst: 25KB}\n    -", ":6: spec.flows[0].burst", "not a plain number"),
+        ("burst: 25}\n    -", "burst: true}\n    -", ":6: spec.flows[0].burst", "not a plain number"),
+        ("[s0, s1]", "[s0, s9]", ":6: spec.flows[0].path", "crosses unknown server s9"),
+        ("[s0, s1]", "[s0, s1, s0]", ":6: spec.flows[0].path", "crosses s0 twice"),
+        ("[s0, s1]", "[]", ":6: spec.flows[0].path", "crosses no server"),
+        ("id: f1", "id: f0", ":7: spec.flows[1].id", "a second flow f0"),
+        ("id: s1", "id: s0", ":4: spec.servers[1].id", "a second server s0"),
+        ("latency: 20}]", "latency: 20, peak: 19}]", ":4: spec.servers[1].peak", "peak below its rate"),
+        ("latency: 20}]", "latency: 20, speed: 19}]", ":4: spec.servers[1].speed", "unknown field"),
+        ("CalculusNetwork", "CalculusNet", ":2: kind", "is not a known kind"),
+        ("CalculusNetwork", "Topology", "network.yaml", "no calculus network in this file"),
+    ],
+)
+def test_bad_input_is_named_with_its_line(
+    call: Cli, network_file: Path, wrong: str, right: str, place: str, message: str
+) -> None:
+    assert wrong in EXAMPLE
+    network_file.write_text(EXAMPLE.replace(wrong, right, 1), encoding="utf-8")
+    ran = call("bound", str(network_file), "-o", "json")
+    assert (ran.code, ran.out) == (2, "")
+    assert place in ran.err
+    assert message in ran.err
+
+
+def test_a_missing_file_and_a_wrong_word_are_bad_input(call: Cli, network_file: Path) -> None:
+    assert call("bound", str(network_file) + "x").code == 2
+    assert call("bound", str(network_file), "--analysis", "guess").code == 2
+    assert "bounds its cross-traffic by service" in call(
+        "bound", str(network_file), "--analysis", "sfa", "--propagation", "delay"
+    ).err  # fmt: skip
