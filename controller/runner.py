@@ -202,6 +202,7 @@ class Controller:
                 returned = {node for node in changed if statuses[node].connected and not _connected(seen, node)}
                 if seen:
                     self._reconciler.enqueue_nodes(changed)
+                self.service.upkeep.observe(statuses)
                 self._reconciler.enqueue_unfinished()
                 self._ask_check(returned)
                 seen = statuses

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from carelane.controller._describe import detail_of, summary_of
+from carelane.controller._upkeep import DrainResult, Upkeep
 from carelane.controller._verification import Verification, verify_network
 from carelane.controller.pipeline import plan_json
 from carelane.controller.pipeline.changes import SwitchChanges
@@ -30,7 +31,7 @@ from carelane.controller.views import ApplyResult, Health, IntentDetail, IntentS
 from carelane.errors import StoreUnavailable, SwitchUnreachable
 from carelane.intents.lifecycle import SETTLED, Phase
 from carelane.intents.model import ServiceIntent
-from carelane.store import Reader
+from carelane.store import Reader, StoredDrain
 from carelane.topology.model import Topology
 from carelane.tracing import traced
 
@@ -63,6 +64,7 @@ class IntentService:
         self._faults = faults
         self._telemetry = telemetry
         self._now = now
+        self.upkeep = Upkeep(reconciler, now)
 
     @property
     def metrics(self) -> ReconcileMetrics:
@@ -128,10 +130,11 @@ class IntentService:
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             holdings = Holdings.of(read.slices())
             proposed = self._proposed(read, holdings, intents)
+            avoid = self._reconciler.avoid(read)
         ceilings = self._reconciler.ceilings
-        before = desired_program(self.topology, holdings, failed, ceilings).program
+        before = desired_program(self.topology, holdings, failed, ceilings, avoid=avoid).program
         filed = {intent.name for intent in intents}
-        after = desired_program(self.topology, proposed, failed - filed, ceilings).program
+        after = desired_program(self.topology, proposed, failed - filed, ceilings, avoid=avoid).program
         changes: list[SwitchChanges] = []
         for node in self.topology.nodes:
             try:
@@ -141,6 +144,21 @@ class IntentService:
                     raise
         return tuple(item for item in changes if item)
 
+    def drain(self, target: str, *, force: bool = False) -> DrainResult:
+        """Take a link or switch out of service; what uses it moves without loss. Wait for the names to be Active.
+
+        Raises NotFoundError, or ConflictError when slices would be left without a path (unless forced).
+        """
+        return self.upkeep.drain(target, force=force)
+
+    def undrain(self, target: str) -> DrainResult:
+        """Put it back into service. Raises NotFoundError when it is not drained."""
+        return self.upkeep.undrain(target)
+
+    def drains(self) -> tuple[StoredDrain, ...]:
+        """What is out of service on purpose."""
+        return self.upkeep.drains()
+
     def verify(self) -> Verification:
         """Read every switch and prove on what is found there that each slice gets what it was promised.
 
@@ -149,8 +167,8 @@ class IntentService:
         with self._store.read() as read:
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             holdings = Holdings.of(read.slices())
-        reconciler = self._reconciler
-        return verify_network(self.topology, self._southbound, holdings, failed, reconciler.ceilings, reconciler.avoid)
+            avoid = self._reconciler.avoid(read)
+        return verify_network(self.topology, self._southbound, holdings, failed, self._reconciler.ceilings, avoid)
 
     def list(self, *, tenant: str | None = None, withdrawn: bool = False) -> tuple[IntentSummary, ...]:
         """All intents by name, withdrawn ones only on request."""

@@ -1,11 +1,11 @@
-"""Routes for the engineer who looks after the network: proofs of what switches hold."""
+"""Routes for the engineer who looks after the network: proofs of what switches hold, and drains."""
 
 from __future__ import annotations
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
-from carelane.api.present import verification_json
+from carelane.api.present import plain, verification_json
 from carelane.controller.service import IntentService
 
 __all__ = ["add_upkeep"]
@@ -18,3 +18,16 @@ def add_upkeep(app: FastAPI, service: IntentService) -> None:
     def verification() -> JSONResponse:
         """Reads every switch. A fault names a packet, the way it takes, and what is assumed to be broken meanwhile."""
         return JSONResponse(verification_json(service.verify()))
+
+    @app.get("/v1/drains", tags=["network"], summary="Links and switches that are out of service on purpose")
+    def drains() -> JSONResponse:
+        return JSONResponse({"drains": plain(service.drains())})
+
+    @app.put("/v1/drains/{target:path}", tags=["network"], summary="Take a link or switch out of service")
+    def drain(target: str, force: bool = False) -> JSONResponse:
+        """Moves what uses it without loss; 409 when slices would be left without a path, unless `force=true`."""
+        return JSONResponse(plain(service.drain(target, force=force)))
+
+    @app.delete("/v1/drains/{target:path}", tags=["network"], summary="Put a link or switch back into service")
+    def undrain(target: str) -> JSONResponse:
+        return JSONResponse(plain(service.undrain(target)))

@@ -259,9 +259,10 @@ class Simulator:
 
     def _status(self, switch: SimulatedSwitch) -> SwitchStatus:
         ports = [port for node, port in (*self._peers, *self._hosts) if node == switch.node]
-        up = {port: switch.lives(port) for port in sorted(ports)}
+        up = {port: port not in switch.down_ports for port in sorted(ports)}
+        dead = frozenset(port for port in ports if up[port] and not switch.lives(port))
         reason = "" if switch.connected else "not connected to the controller"
-        return SwitchStatus(switch.node, switch.dpid, switch.connected, reason, up)
+        return SwitchStatus(switch.node, switch.dpid, switch.connected, reason, up, dead)
 
     def _reachable(self, node: str) -> SimulatedSwitch:
         switch = self._switch(node)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from carelane.errors import ConflictError
 from carelane.intents.lifecycle import IntentStatus, Phase, requested, route
 from carelane.store._queries import Reader
-from carelane.store._tables import HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
+from carelane.store._tables import DrainRow, HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
 from carelane.store.records import Floors
 
 __all__ = ["Writer"]
@@ -128,6 +128,20 @@ class Writer(Reader):
         for row in self._session.scalars(select(SliceRow).where(SliceRow.id.in_(slice_ids))):
             self._session.delete(row)
         self._session.flush()
+
+    def put_drain(self, kind: str, name: str, since: datetime) -> None:
+        """Take a link or switch out of service; doing it again changes nothing."""
+        if self._session.get(DrainRow, (kind, name)) is None:
+            self._session.add(DrainRow(kind=kind, name=name, since=since))
+            self._session.flush()
+
+    def remove_drain(self, kind: str, name: str) -> bool:
+        """Put it back into service; False when it was not drained."""
+        row = self._session.get(DrainRow, (kind, name))
+        if row is not None:
+            self._session.delete(row)
+            self._session.flush()
+        return row is not None
 
     def _row(self, name: str) -> IntentRow:
         row = self._session.get(IntentRow, name)

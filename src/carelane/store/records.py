@@ -9,7 +9,7 @@ from typing import Any
 
 from carelane.intents.lifecycle import IntentStatus, Phase
 
-__all__ = ["Floors", "StoredEvent", "StoredIntent", "StoredSlice", "StoredStatus"]
+__all__ = ["Floors", "StoredDrain", "StoredEvent", "StoredIntent", "StoredSlice", "StoredStatus"]
 
 Floors = Mapping[tuple[str, str], int]
 """Reserved bit/s by egress port: (node id, id of the link or endpoint it sends to), as in `topology.ledger`."""
@@ -72,3 +72,12 @@ class StoredEvent:
     phase_to: str
     reason: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDrain:
+    """A link or switch that is out of service on purpose; `kind` is link or node."""
+
+    kind: str
+    name: str
+    since: datetime
