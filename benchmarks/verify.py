@@ -20,6 +20,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import networkx
 
@@ -46,7 +47,8 @@ def populated() -> Topology:
         for node in topology.nodes
     }
     endpoints = {}
-    for node in sorted(max(networkx.biconnected_components(networkx.Graph(to_graph(topology))), key=len)):
+    parts: Any = networkx.biconnected_components(networkx.Graph(to_graph(topology)))
+    for node in sorted(max(parts, key=len)):
         for k in range(ENDPOINTS_A_NODE):
             number = len(endpoints) + 1
             address = ip_network(f"10.{number >> 8}.{number & 255}.1/32")

@@ -20,8 +20,6 @@ __all__ = ["DrainResult", "Upkeep"]
 
 log = structlog.get_logger("carelane.upkeep")
 
-_REPAIR_AFTER_S = 5.0
-
 
 @dataclass(frozen=True, slots=True)
 class DrainResult:
@@ -34,9 +32,21 @@ class DrainResult:
 
 
 class Upkeep:
-    """One for a controller. `drain` and `undrain` may be called from any thread, `observe` from the watcher's."""
+    """One for a controller. `drain` and `undrain` may be called from any thread, `observe` from the watcher's.
 
-    def __init__(self, reconciler: Reconciler, now: Callable[[], datetime], *, hold_off_s: float = 10.0) -> None:
+    A link that lives again is avoided for `hold_off_s` more; what a link carried that has been dead for
+    `repair_after_s` is planned anew.
+    """
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        now: Callable[[], datetime],
+        *,
+        hold_off_s: float = 10.0,
+        repair_after_s: float = 5.0,
+    ) -> None:
+        self._repair_after_s = repair_after_s
         self._reconciler = reconciler
         self._now = now
         self._health = LinkHealth(reconciler.topology, hold_off_s=hold_off_s)
@@ -73,7 +83,9 @@ class Upkeep:
             reconciler.broken = avoid
             ends = (reconciler.topology.links[link] for link in changed)
             reconciler.enqueue_nodes({node for link in ends for node in (link.a, link.b)})
-        dead = frozenset(link for link, for_s in self._health.dead_for_s(now_s).items() if for_s >= _REPAIR_AFTER_S)
+        dead = frozenset(
+            link for link, for_s in self._health.dead_for_s(now_s).items() if for_s >= self._repair_after_s
+        )
         if dead - self._repaired:
             self._repair(dead)
         self._repaired = dead

@@ -6,11 +6,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Protocol, Self, runtime_checkable
 
 import structlog
 
+from carelane.controller._upkeep import Upkeep
 from carelane.controller.reconcile.drift import DriftCheck
 from carelane.controller.reconcile.queue import Backoff, WorkQueue
 from carelane.controller.reconcile.reconciler import Reconciler
@@ -46,6 +48,7 @@ class Controller:
 
     `make_southbound` gives the switches: the simulator, or the OpenFlow adapter, which is started and stopped here.
     `telemetry_interval_s` is an epoch of the closed loop, `sharing` what it does with what it measures.
+    `hold_off_s` and `repair_after_s`: see `Upkeep`.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class Controller:
         backoff: Backoff | None = None,
         telemetry_interval_s: float = 1.0,
         sharing: Mode = "fair",
+        hold_off_s: float = 10.0,
+        repair_after_s: float = 5.0,
         weights: SharePolicy | None = None,
     ) -> None:
         self.topology = topology
@@ -67,6 +72,7 @@ class Controller:
         self._backoff = backoff or Backoff()
         self._telemetry_interval_s = telemetry_interval_s
         self._sharing: Mode = sharing
+        self._hold_off_s, self._repair_after_s = hold_off_s, repair_after_s
         self._weights = weights or SharePolicy()
         self._loop: TelemetryLoop | None = None
         self._adopted = threading.Event()
@@ -113,8 +119,14 @@ class Controller:
             self._loop = TelemetryLoop(
                 self._reconciler, southbound, self._telemetry_interval_s, self._sharing, self._weights
             )
+        upkeep = Upkeep(
+            self._reconciler,
+            lambda: datetime.now(UTC),
+            hold_off_s=self._hold_off_s,
+            repair_after_s=self._repair_after_s,
+        )
         self._service = IntentService(
-            self.topology, self._reconciler, self._drift, faults=self._faults, telemetry=self._loop
+            self.topology, self._reconciler, self._drift, faults=self._faults, telemetry=self._loop, upkeep=upkeep
         )
         self._reconciler.enqueue_all()
         loops = [("reconcile", self._reconcile), ("watch", self._watch), ("drift", self._check)]

@@ -54,6 +54,7 @@ class IntentService:
         *,
         faults: Callable[[], Sequence[str]] = tuple,
         telemetry: TelemetryLoop | None = None,
+        upkeep: Upkeep | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.topology = topology
@@ -64,7 +65,7 @@ class IntentService:
         self._faults = faults
         self._telemetry = telemetry
         self._now = now
-        self.upkeep = Upkeep(reconciler, now)
+        self.upkeep = upkeep or Upkeep(reconciler, now)
 
     @property
     def metrics(self) -> ReconcileMetrics:

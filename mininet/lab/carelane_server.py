@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -26,21 +27,23 @@ __all__ = ["CarelaneServer"]
 _READY_TIMEOUT_S = 60.0
 _REST = "http://127.0.0.1:8642"
 _FOLDER = f"{WORK}/product"
+_NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
 class CarelaneServer:
     """One controller with its own database file; start, kill and start again as often as a scenario wants.
 
-    All its files live in the cell, which takes them along when it ends.
+    `settings` are `CARELANE_*` variables. All its files live in the cell, which takes them along when it ends.
     """
 
-    def __init__(self, lab: Lab, topology: Topology) -> None:
+    def __init__(self, lab: Lab, topology: Topology, settings: Mapping[str, str] = _NO_SETTINGS) -> None:
         self.lab = lab
         self.process: CellProcess | None = None
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("CARELANE_")},
             "CARELANE_URL": _REST,
             "PYTHONUNBUFFERED": "1",
+            **settings,
         }
         lab.cell.path(_FOLDER).mkdir()
         self._topology = self.put(

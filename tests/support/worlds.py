@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import pairwise
+from typing import Any
 
 import networkx as nx
 
@@ -114,7 +115,7 @@ def _decide(
 
 def _disjoint(topology: Topology, start: str, end: str, count: int) -> list[tuple[Hop, ...]]:
     """Up to `count` paths that share no link, interior switch or risk group; a single empty one on one switch."""
-    graph: nx.MultiGraph[str] = nx.MultiGraph()
+    graph: Any = nx.MultiGraph()
     graph.add_edges_from((link.a, link.b, name) for name, link in topology.links.items())
     found: list[tuple[Hop, ...]] = []
     while start != end and len(found) < count and nx.has_path(graph, start, end):

@@ -115,6 +115,8 @@ def _controller(
         drift_interval_s=settings.drift_interval_s,
         telemetry_interval_s=settings.telemetry_interval_s,
         sharing=settings.sharing,
+        hold_off_s=settings.hold_off_s,
+        repair_after_s=settings.repair_after_s,
     )
     try:
         controller.start()
