@@ -36,6 +36,8 @@ _THERE, _BACK = "west to east", "east to west"
 _INTENT = f"remote surgery {WEST} -> {EAST}: 100 ms, jitter none, loss none, 5.2 Mbps, burst 1500B, availability none"
 _MODEL_MS = HAPTIC.period_s * 1e3
 _LEAD_S = 0.3
+_BFD_RETURNS_S = 6.0
+"""A session that was down sends once a second until it is up again (RFC 5880, section 6.8.3)."""
 
 _TOPOLOGY = """
 apiVersion: carelane/v1
@@ -86,7 +88,9 @@ class Failover:
         with context.open() as lab:
             rerouted, alone = self._controller(lab, context)
         report.add_run("controller", alone)
-        baseline = [ms for name in (_THERE, _BACK) for ms in lost_by_cut(alone.flows[name], rerouted)]
+        by_cut = {name: lost_by_cut(alone.flows[name], rerouted) for name in (_THERE, _BACK)}
+        report.notes += [f"controller alone, {_told(name, rerouted, got)}" for name, got in by_cut.items()]
+        baseline = [ms for got in by_cut.values() for ms in got]
         _conclude(report, cuts, outages, baseline)
         return report
 
@@ -151,7 +155,7 @@ def _cut_all(
     lab: Lab, context: ScenarioContext, plan: Sequence[tuple[str, bool]], *, cut_s: float, rest_s: float
 ) -> tuple[list[Cut], RunSamples]:
     """Cut and restore one link after the other under the stream."""
-    rests = [rest_s + (2.5 if silent else 0.0) for _, silent in plan]
+    rests = [rest_s + (_BFD_RETURNS_S if silent else 0.0) for _, silent in plan]
     seconds = 2.0 + sum(cut_s + rest + 0.2 for rest in rests)
     context.say(f"lab: {len(plan)} cuts in about {seconds:.0f} s")
     flows = [
@@ -188,10 +192,13 @@ def _conclude(report: Report, cuts: Sequence[Cut], outages: dict[str, list[float
     ours, theirs = float(np.mean(repaired)), float(np.mean(baseline))
     detail = f"mean {ours:.1f} ms in the switches, {theirs:.0f} ms by the controller alone (n {len(baseline)})"
     report.checks.append(Check("at least five times better than rerouting", theirs >= 5 * ours, detail))
-    for name, got in outages.items():
-        told = (f"{cut.link}{'~' if cut.silent else ''} {ms:g}" for cut, ms in zip(cuts, got, strict=True))
-        report.notes.append(f"{name}: {', '.join(told)}")
+    report.notes += [_told(name, cuts, got) for name, got in outages.items()]
     report.notes.append("Milliseconds of lost 1 kHz packets a cut (~: silent), restoring included.")
+
+
+def _told(name: str, cuts: Sequence[Cut], lost_ms: Sequence[float]) -> str:
+    each = (f"{cut.link}{'~' if cut.silent else ''} {ms:g}" for cut, ms in zip(cuts, lost_ms, strict=True))
+    return f"{name}: {', '.join(each)}"
 
 
 def _by_kind(cuts: Sequence[Cut], outages: dict[str, list[float]]) -> dict[str, list[float]]:
