@@ -23,7 +23,7 @@ def add_upkeep(app: FastAPI, service: IntentService) -> None:
     def drains() -> JSONResponse:
         return JSONResponse({"drains": plain(service.drains())})
 
-    @app.put("/v1/drains/{target:path}", tags=["network"], summary="Take a link or switch out of service")
+    @app.post("/v1/drains/{target:path}", tags=["network"], summary="Take a link or switch out of service")
     def drain(target: str, force: bool = False) -> JSONResponse:
         """Moves what uses it without loss; 409 when slices would be left without a path, unless `force=true`."""
         return JSONResponse(plain(service.drain(target, force=force)))

@@ -50,9 +50,6 @@ class Client:
     def get(self, *path: str, **query: str) -> Any:
         return self._call("GET", path, query)
 
-    def put(self, *path: str, **query: str) -> Any:
-        return self._call("PUT", path, query)
-
     def delete(self, *path: str) -> Any:
         return self._call("DELETE", path, {})
 

@@ -34,7 +34,8 @@ def _print_verification(answer: Mapping[str, Any]) -> None:
 def run_drain(url: str | None, target: str, *, force: bool, wait: bool, timeout: str, output: Format) -> Exit:
     """Drain, and wait until every slice that had to move has. Exit 75 when time ran out."""
     client = Client.at(url)
-    answer = client.put("v1", "drains", target, **({"force": "true"} if force else {}))
+    query = {"force": "true"} if force else {}
+    answer = client.post("v1", "drains", target, body=b"{}", media_type="application/json", **query)
     left = _await(client, [*answer["moved"], *answer["staying"]], seconds(timeout)) if wait else []
     emit(answer, output, lambda: _print_drain(answer))
     return _outcome(left, timeout)
