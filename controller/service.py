@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -181,7 +182,9 @@ class IntentService:
         """Raises NotFoundError."""
         with self._store.read() as read:
             intent, holdings, history = read.intent(name), Holdings.of(read.slices(name)), read.history(name)
-        return detail_of(self.topology, intent, holdings.in_force(name), history)
+        detail = detail_of(self.topology, intent, holdings.in_force(name), history)
+        measured = self._telemetry.compliance_of(name) if self._telemetry else None
+        return replace(detail, compliance=measured)
 
     @traced("intents.delete")
     def delete(self, name: str) -> IntentSummary:

@@ -41,7 +41,7 @@ def test_drains_lose_no_packet() -> None:
     stream = Periodic(period_s=0.005, ip_bytes=88)
     with Lab.open("userspace") as lab:
         lab.build(lab_network(topology), controller=True)
-        server = CarelaneServer(lab, topology, {"CARELANE_HOLD_OFF_S": "0"})
+        server = CarelaneServer(lab, topology, settings={"CARELANE_HOLD_OFF_S": "0"})
         server.start(switches=len(topology.nodes))
         line = f"video conference {WEST} -> {EAST}: 1 Mbps, jitter none, loss none, availability none"
         server.check_cli("apply", f"{line}, unprotected", "--name", "meeting")

@@ -76,7 +76,9 @@ class Chaos:
         with context.open() as lab:
             report = context.report(self.name, lab)
             lab.build(network, controller=True)
-            server = CarelaneServer(lab, topology, {"CARELANE_HOLD_OFF_S": "2", "CARELANE_REPAIR_AFTER_S": "3"})
+            server = CarelaneServer(
+                lab, topology, settings={"CARELANE_HOLD_OFF_S": "2", "CARELANE_REPAIR_AFTER_S": "3"}
+            )
             try:
                 server.start(switches=len(network.switches))
                 player = Player(lab, server, random.Random(context.seed), context.say)  # noqa: S311 - not a secret

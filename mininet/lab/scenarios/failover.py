@@ -139,7 +139,7 @@ def _installed(lab: Lab, context: ScenarioContext, protection: str, settings: di
     topology = diamond()
     network = lab_network(topology)
     lab.build(network, controller=True)
-    server = CarelaneServer(lab, topology, settings)
+    server = CarelaneServer(lab, topology, settings=settings)
     context.say(f"carelane up: {server.start(switches=len(network.switches)):.1f} s")
     context.say(server.check_cli("apply", f"{_INTENT}, {protection}", "--name", "surgery"))
     time.sleep(4.0)  # BFD sessions come up within about two seconds
