@@ -84,11 +84,11 @@ class Failover:
             report = context.report(self.name, lab)
             cuts, run = self._switches(lab, context, report)
         report.add_run("switches", run)
-        outages = {name: lost_by_cut(run.flows[name], cuts) for name in (_THERE, _BACK)}
+        outages = {name: lost_by_cut(run.flows[name], run.start_ns, cuts) for name in (_THERE, _BACK)}
         with context.open() as lab:
             rerouted, alone = self._controller(lab, context)
         report.add_run("controller", alone)
-        by_cut = {name: lost_by_cut(alone.flows[name], rerouted) for name in (_THERE, _BACK)}
+        by_cut = {name: lost_by_cut(alone.flows[name], alone.start_ns, rerouted) for name in (_THERE, _BACK)}
         report.notes += [f"controller alone, {_told(name, rerouted, got)}" for name, got in by_cut.items()]
         baseline = [ms for got in by_cut.values() for ms in got]
         _conclude(report, cuts, outages, baseline)
@@ -122,11 +122,15 @@ def diamond() -> Topology:
     return parse_topology(_TOPOLOGY)
 
 
-def lost_by_cut(flow: FlowSamples, cuts: Sequence[Cut]) -> list[float]:
-    """Milliseconds of lost packets for each cut: those sent from shortly before it until shortly before the next."""
-    sent = np.arange(flow.attempted)
-    missing = np.setdiff1d(sent, flow.sequence)
-    at_s = missing * HAPTIC.period_s
+def lost_by_cut(flow: FlowSamples, start_ns: int, cuts: Sequence[Cut]) -> list[float]:
+    """Milliseconds of lost packets for each cut: those sent from shortly before it until shortly before the next.
+
+    A packet that was lost was sent between its neighbours, whose times are known; a sender that pauses does not catch
+    up, so that counting from the start would drift.
+    """
+    order = np.argsort(flow.sequence)
+    missing = np.setdiff1d(np.arange(flow.attempted), flow.sequence)
+    at_s = (np.interp(missing, flow.sequence[order], flow.sent_ns[order]) - start_ns) / 1e9
     starts = [cut.at_s - _LEAD_S for cut in cuts]
     ends = [*starts[1:], float("inf")]
     return [
