@@ -13,6 +13,7 @@ from typing import Protocol, Self, runtime_checkable
 import structlog
 
 from carelane.controller._upkeep import Upkeep
+from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.drift import DriftCheck
 from carelane.controller.reconcile.queue import Backoff, WorkQueue
 from carelane.controller.reconcile.reconciler import Reconciler
@@ -22,6 +23,7 @@ from carelane.controller.southbound.protocol import Southbound, SwitchStatus
 from carelane.controller.telemetry.loop import TelemetryLoop
 from carelane.controller.telemetry.sharing import Mode
 from carelane.errors import CarelaneError
+from carelane.policies.access import AccessPolicy
 from carelane.policies.shaping import SharePolicy
 from carelane.store import Store
 from carelane.topology.model import Topology
@@ -32,6 +34,9 @@ log = structlog.get_logger("carelane.controller")
 
 _WATCH_INTERVAL_S = 0.5
 _STOP_TIMEOUT_S = 30.0
+_PILE_UP_S = 1.0
+"""How long at most a pass is put off while filings come in."""
+
 _CONNECT_GRACE_S = 5.0
 """How long a fresh controller waits for its switches to connect before it calls any of them unreachable."""
 
@@ -64,8 +69,10 @@ class Controller:
         hold_off_s: float = 10.0,
         repair_after_s: float = 5.0,
         weights: SharePolicy | None = None,
+        access: AccessPolicy | None = None,
     ) -> None:
         self.topology = topology
+        self._access = access
         self._url = database_url
         self._make_southbound = make_southbound
         self._drift_interval_s = drift_interval_s
@@ -126,7 +133,13 @@ class Controller:
             repair_after_s=self._repair_after_s,
         )
         self._service = IntentService(
-            self.topology, self._reconciler, self._drift, faults=self._faults, telemetry=self._loop, upkeep=upkeep
+            self.topology,
+            self._reconciler,
+            self._drift,
+            faults=self._faults,
+            telemetry=self._loop,
+            access=AccessControl(self.topology, self._access),
+            upkeep=upkeep,
         )
         self._reconciler.enqueue_all()
         loops = [("reconcile", self._reconcile), ("watch", self._watch), ("drift", self._check)]
@@ -175,6 +188,7 @@ class Controller:
         self._await_switches()
         self._adopt()
         while not self._stopping.is_set():
+            self.service.await_calm(_PILE_UP_S)
             self._reconciler.work(timeout_s=1.0)
 
     def _adopt(self) -> None:
@@ -241,6 +255,7 @@ class Controller:
             if self._stopping.is_set():
                 return
             try:
+                self.service.enforce_access()
                 self._drift.run(nodes if asked and nodes else None)
             except CarelaneError as error:
                 log.warning("drift check failed", error=str(error), kind=type(error).__name__)

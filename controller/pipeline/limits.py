@@ -73,7 +73,7 @@ class Room:
             return self.access(endpoints[name])
         if name in endpoints and endpoints[name].node == node:
             return self.delivery(endpoints[name])
-        return int(self.arcs[self._graph.arc_of[port]])
+        return self._at(port, self._graph.capacity[self._graph.arc_of[port]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,10 @@ class Limits:
 
     def test(self, leaf: Endpoint) -> Callable[[Metrics], bool]:
         """The monotone test for paths from the root to `leaf`."""
-        return lambda metrics: metrics.loss <= self.max_loss + TOLERANCE and self.bounds(metrics, leaf) is not None
+        return lambda metrics: self.keeps_loss(metrics) and self.bounds(metrics, leaf) is not None
+
+    def keeps_loss(self, metrics: Metrics) -> bool:
+        return metrics.loss <= self.max_loss + TOLERANCE
 
     def numbers(self, leaf: Endpoint) -> PathLimits:
         """The same test as numbers, for the inner loops of the search."""

@@ -12,9 +12,21 @@ from carelane.controller.pipeline.slice_plan import Reason
 from carelane.topology.model import Endpoint, Link, Topology
 from carelane.topology.paths import PathGraph
 
-__all__ = ["idealised", "missing_figures"]
+__all__ = ["all_stated", "idealised", "missing_figures"]
 
 _BOUNDLESS_BPS = 10**15
+
+
+def all_stated(graph: PathGraph, requirement: Requirement) -> bool:
+    """Whether the topology states every figure that a promise on `requirement` could need."""
+    objectives = requirement.objectives
+    needed = {"capacity"}
+    if objectives.delay_s is not None or objectives.jitter_s is not None:
+        needed.add("delay")
+    if objectives.availability is not None:
+        needed.add("availability")
+    ends = [end for pair in requirement.pairs for end in (pair.source, pair.destination)]
+    return needed.isdisjoint(graph.unstated) and all(end.capacity_bps is not None for end in ends)
 
 
 def idealised(graph: PathGraph, requirement: Requirement, detour_s: float = 0.0) -> tuple[PathGraph, Requirement]:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from carelane.controller.pipeline.admit import Embedding
-from carelane.controller.pipeline.missing import idealised, missing_figures
+from carelane.controller.pipeline.missing import all_stated, idealised, missing_figures
 from carelane.controller.pipeline.relax import (
     Trial,
     asked_bps,
@@ -82,25 +82,11 @@ def explain(graph: PathGraph, requirement: Requirement, ledger: CapacityLedger) 
 
 def _cut_off(graph: PathGraph, requirement: Requirement) -> list[Pair]:
     """Pairs that no links join at all."""
-    reached: dict[str, set[int]] = {}
-    lost = []
-    for pair in requirement.pairs:
-        start = pair.source.node
-        if start not in reached:
-            reached[start] = _component(graph, graph.node_index[start])
-        if graph.node_index[pair.destination.node] not in reached[start]:
-            lost.append(pair)
-    return lost
 
+    def part(endpoint: Endpoint) -> int:
+        return graph.part_of[graph.node_index[endpoint.node]]
 
-def _component(graph: PathGraph, start: int) -> set[int]:
-    seen, stack = {start}, [start]
-    while stack:
-        for node, _ in graph.leaving[stack.pop()]:
-            if node not in seen:
-                seen.add(node)
-                stack.append(node)
-    return seen
+    return [pair for pair in requirement.pairs if part(pair.source) != part(pair.destination)]
 
 
 def _unreachable(requirement: Requirement, pair: Pair) -> Reason:
@@ -155,6 +141,8 @@ def _unknown(trial: Trial, suspect: Requirement, requirement: Requirement) -> tu
 
 
 def _could_have_helped(trial: Trial, suspect: Requirement) -> list[Reason]:
+    if all_stated(trial.graph, suspect):
+        return []
     ideal, ideal_requirement = idealised(trial.graph, suspect)
     wanted = Trial(ideal, trial.ledger, trial.effort).plan(ideal_requirement)
     return missing_figures(trial.graph.topology, suspect, wanted)[:_NAMED] if wanted else []

@@ -13,16 +13,25 @@ from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availab
 from carelane.controller.pipeline.slice_plan import Decision, Offer, PlannedPath, PlanResult, Reason, Totals
 from carelane.topology.model import Topology
 
-__all__ = ["decision_json", "plan_json", "totals_json"]
+__all__ = ["certificate_json", "decision_json", "plan_json", "totals_json"]
 
 
 def plan_json(topology: Topology, result: PlanResult) -> dict[str, Any]:
-    """The output of `carelane plan -o json`."""
-    return {
+    """The output of `carelane plan -o json`; a batch has a `certificate`, the prices that prove its upper bound."""
+    document: dict[str, Any] = {
         "topology": topology.name,
         "decisions": [decision_json(decision) for decision in result.decisions],
         "totals": totals_json(result.totals),
     }
+    if result.totals.prices:
+        document["certificate"] = certificate_json(result.totals)
+    return document
+
+
+def certificate_json(totals: Totals) -> dict[str, Any]:
+    """Prices per bit/s of ports: `node` is empty for an endpoint's own sending side, `port` a link or an endpoint."""
+    prices = sorted(totals.prices.items())
+    return {"prices": [{"node": node, "port": name, "price": price} for (node, name), price in prices]}
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import expm1, sqrt
 
-from carelane.controller.pipeline.admit import Embedding, embed
+from carelane.controller.pipeline.admit import Embedding
+from carelane.controller.pipeline.lane import embed
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.rounding import DELAY_STEP_PS, floor_availability, offered_delay_s, ratio_up
 from carelane.controller.pipeline.slice_plan import Constraint

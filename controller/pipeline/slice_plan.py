@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from carelane.controller.pipeline.requirement import Protection, Requirement
-from carelane.topology.ledger import CapacityLedger
+from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Hop
 
 __all__ = ["Constraint", "Decision", "Offer", "PlanResult", "PlannedPath", "Reason", "Totals"]
@@ -98,11 +100,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Bandwidth asked for, admitted, and a bound on what any planner could have admitted; shared links count once."""
+    """Bandwidth asked for, admitted, and a bound on what any planner could have admitted; shared links count once.
+
+    `prices` per bit/s of ports (as in the ledger) certify the bound of a batch: see `pipeline.certificate`.
+    """
 
     offered_bps: int
     admitted_bps: int
     upper_bound_bps: int
+    prices: Mapping[PortKey, float] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def gap(self) -> float:

@@ -3,58 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from math import exp
 
-from carelane.controller.pipeline.admit import embed
+from carelane.controller.pipeline.certificate import certify
+from carelane.controller.pipeline.lane import LaneGraph, embed
 from carelane.controller.pipeline.limits import Room
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision, Totals
+from carelane.controller.pipeline.value import demand_bps
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Endpoint
-from carelane.topology.paths import Effort, PathGraph
+from carelane.topology.paths import Effort
 
-__all__ = ["demand_bps", "totals"]
+__all__ = ["possible", "totals", "without"]
 
 _EFFORT = 50_000
+_STEEPNESS = 40.0
 
 
-def demand_bps(requirement: Requirement) -> int:
-    """What a requirement counts for: forward (reverse where that is all), once for all receivers, per site of a hub."""
-    rate = requirement.forward_bps or requirement.reverse_bps
-    return rate * len(requirement.pairs) if requirement.connectivity == "hub" else rate
-
-
-def totals(graph: PathGraph, decisions: Sequence[Decision], start: CapacityLedger) -> Totals:
-    """Totals beside what the ledger `start` held already."""
-    requirements = [decision.requirement for decision in decisions]
+def totals(graph: LaneGraph, decisions: Sequence[Decision], start: CapacityLedger, end: CapacityLedger) -> Totals:
+    """Totals of decisions that led from ledger `start` to `end`."""
     admitted = sum(demand_bps(decision.requirement) for decision in decisions if decision.admitted)
-    freed = start
+    offered = sum(demand_bps(decision.requirement) for decision in decisions)
+    if admitted == offered:
+        return Totals(offered, admitted, offered)
+    graph.follow(end)
+    prices = graph.array([exp(_STEEPNESS * (load - 1.0)) for load in graph.load()])  # what is full at last is dear
+    free = without(start, [decision.requirement for decision in decisions])
+    graph.follow(free)
+    wanted = possible(graph, decisions, free)
+    bound = min(by_ends(graph, wanted, free), certify(graph, wanted, prices, scale=True).bound_bps)
+    return Totals(offered, admitted, max(bound, admitted))
+
+
+def without(ledger: CapacityLedger, requirements: Iterable[Requirement]) -> CapacityLedger:
+    """`ledger` without what slices of the requirements' names hold."""
     for requirement in requirements:
-        freed = freed.without_slice(requirement.name)
-    possible = [item.requirement for item in decisions if item.admitted or _possible(graph, item, freed)]
-    bound = sum(demand_bps(requirement) for requirement in possible)
-    for cut in _cuts(graph, freed, [r for r in possible if r.connectivity == "point-to-point" and r.forward_bps]):
-        bound -= cut
-    return Totals(sum(demand_bps(requirement) for requirement in requirements), admitted, max(bound, admitted))
+        ledger = ledger.without_slice(requirement.name)
+    return ledger
 
 
-def _possible(graph: PathGraph, decision: Decision, ledger: CapacityLedger) -> bool:
-    """Whether a refused requirement could be admitted by itself; also when that is not known."""
+def possible(graph: LaneGraph, decisions: Sequence[Decision], free: CapacityLedger) -> list[Requirement]:
+    """The requirements that could be admitted by themselves beside `free`; also those of which that is not known."""
+    return [item.requirement for item in decisions if item.admitted or _possible(graph, item, free)]
+
+
+def _possible(graph: LaneGraph, decision: Decision, ledger: CapacityLedger) -> bool:
     if not decision.proven:
         return True
     effort = Effort(_EFFORT)
     return embed(graph, decision.requirement, ledger, effort) is not None or effort.exhausted
 
 
-def _cuts(graph: PathGraph, ledger: CapacityLedger, requirements: Sequence[Requirement]) -> list[int]:
-    """Demand that cannot all be admitted because it starts or ends at one endpoint: the larger of the two counts.
+def by_ends(graph: LaneGraph, wanted: Sequence[Requirement], ledger: CapacityLedger) -> int:
+    """What of `wanted` the endpoints' access lines let pass.
 
-    Each requirement has one source and one destination endpoint, so what exceeds the room of the sources is lost
-    altogether, and likewise for destinations; the two may be the same requirements, so only one of them is taken.
+    Each point-to-point requirement has one source and one destination, so what exceeds the room of the sources is
+    lost altogether, and likewise for destinations; the two may be the same requirements, so only one is taken off.
     """
     room = Room(graph, ledger)
-    sources = _excess(requirements, lambda r: r.pairs[0].source, room.access)
-    targets = _excess(requirements, lambda r: r.pairs[0].destination, room.delivery)
-    return [max(sources, targets)]
+    pairs = [r for r in wanted if r.connectivity == "point-to-point" and r.forward_bps]
+    sources = _excess(pairs, lambda r: r.pairs[0].source, room.access)
+    targets = _excess(pairs, lambda r: r.pairs[0].destination, room.delivery)
+    return sum(demand_bps(requirement) for requirement in wanted) - max(sources, targets)
 
 
 def _excess(

@@ -18,6 +18,7 @@ from carelane.controller.pipeline.identifiers import allocate, labels_needed
 from carelane.controller.pipeline.program import SliceIds
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
+from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.drains import drained_links, usable
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.errors import ConflictError, InputError
@@ -25,7 +26,6 @@ from carelane.intents.lifecycle import Phase
 from carelane.intents.manifest import from_manifest, to_manifest
 from carelane.intents.model import ServiceIntent
 from carelane.store import Floors, Reader, StoredIntent
-from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Topology
 from carelane.tracing import traced
 
@@ -48,11 +48,16 @@ class Filing:
 
 
 @traced("planner.propose")
-def propose(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent]) -> tuple[Filing, ...]:
-    """Decide every intent in file order against what is held. Stores nothing. Raises InputError, ConflictError."""
+def propose(
+    topology: Topology, reader: Reader, intents: Sequence[ServiceIntent], access: AccessControl | None = None
+) -> tuple[Filing, ...]:
+    """Decide every intent in file order against what is held. Stores nothing. Raises InputError, ConflictError.
+
+    What the access policy forbids is refused before anything is planned.
+    """
     requirements = _requirements(topology, intents)
     without = drained_links(topology, reader.drains())
-    desk = _Desk(topology, Holdings.of(reader.slices()), without)
+    desk = _Desk(topology, Holdings.of(reader.slices()), without, access)
     filings: list[Filing] = []
     for intent, requirement in zip(intents, requirements, strict=True):
         record = reader.find(intent.name)
@@ -66,19 +71,32 @@ def propose(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent]
             filings.append(Filing(intent, manifest, record, outcome, None, held.ids, held.floors))
             continue
         decision, ids = desk.decide(requirement)
-        floors = _floors(desk.decided, intent.name) if ids else {}
+        floors = desk.decided.slice_floors(intent.name) if ids else {}
         filings.append(Filing(intent, manifest, record, outcome, decision, ids, floors))
     return tuple(filings)
 
 
 @traced("planner.dry_run")
-def dry_run(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent], *, optimize: bool) -> PlanResult:
+def dry_run(
+    topology: Topology,
+    reader: Reader,
+    intents: Sequence[ServiceIntent],
+    *,
+    optimize: bool,
+    access: AccessControl | None = None,
+) -> PlanResult:
     """What the planner says to these intents now, each planned as if it held nothing. Raises InputError."""
-    requirements = _requirements(topology, intents)
+    wanted = _requirements(topology, intents)
+    refused = {item.name: found for item in wanted if access is not None and (found := access.refusal(item))}
+    if refused:
+        allowed = [intent for intent in intents if intent.name not in refused]
+        rest = dry_run(topology, reader, allowed, optimize=optimize)
+        planned = {decision.name: decision for decision in rest.decisions} | refused
+        return replace(rest, decisions=tuple(planned[item.name] for item in wanted))
+    requirements = wanted
     without = drained_links(topology, reader.drains())
     ledger = Holdings.of(reader.slices()).ledger()
-    held = {name for at_port in ledger.floors.values() for name in at_port}
-    if optimize or held.isdisjoint(requirement.name for requirement in requirements):
+    if optimize or ledger.names.isdisjoint(requirement.name for requirement in requirements):
         for requirement in requirements:
             ledger = ledger.without_slice(requirement.name)
         return plan(usable(topology, without), requirements, ledger, optimize=optimize)
@@ -92,7 +110,7 @@ def replan(topology: Topology, without: Collection[str], reader: Reader, held: H
     record = reader.intent(held.name)
     desk = _Desk(topology, Holdings.of(reader.slices()), without)
     decision, ids = desk.decide(held.decision.requirement)
-    floors = _floors(desk.decided, held.name) if ids else {}
+    floors = desk.decided.slice_floors(held.name) if ids else {}
     intent = from_manifest(record.manifest)
     return Filing(intent, record.manifest, record, "unchanged", decision, ids, floors)
 
@@ -100,9 +118,12 @@ def replan(topology: Topology, without: Collection[str], reader: Reader, held: H
 class _Desk:
     """Decides one requirement after the other and remembers what that leaves for the next."""
 
-    def __init__(self, topology: Topology, holdings: Holdings, without: Collection[str]) -> None:
+    def __init__(
+        self, topology: Topology, holdings: Holdings, without: Collection[str], access: AccessControl | None = None
+    ) -> None:
         self._topology = topology
         self._usable = usable(topology, without)
+        self._access = access
         self.in_force: dict[str, Held] = {held.name: held for held in holdings.slices if not held.retiring}
         self._numbers = {held.name: held.ids.number for held in holdings.slices}
         self._used = list(holdings.used_ids())
@@ -114,7 +135,10 @@ class _Desk:
     def decide(self, requirement: Requirement) -> tuple[Decision, SliceIds | None]:
         """Plan as if the name held nothing. Admitted: it holds the new, and the old until switches let go of it."""
         name = requirement.name
-        before = _floors(self.ledger, name)
+        forbidden = self._access.refusal(requirement) if self._access is not None else None
+        if forbidden is not None:
+            return forbidden, None
+        before = self.ledger.slice_floors(name)
         result = plan(self._usable, [requirement], self.ledger.without_slice(name))
         (decision,) = result.decisions
         totals = result.totals
@@ -129,7 +153,7 @@ class _Desk:
         if ids is None:
             return decision, None
         self.decided = result.ledger
-        floors = _floors(result.ledger, name)
+        floors = result.ledger.slice_floors(name)
         both = {port: max(floors.get(port, 0), before.get(port, 0)) for port in floors.keys() | before.keys()}
         self.ledger = result.ledger.with_slice(name, both.items())
         self._running[name] = (decision, ids)
@@ -167,9 +191,8 @@ def _requirements(topology: Topology, intents: Sequence[ServiceIntent]) -> list[
 def _check_owner(intent: ServiceIntent, record: StoredIntent | None) -> None:
     if record is None or record.tenant == intent.tenant or record.phase is Phase.WITHDRAWN:
         return
-    raise ConflictError(
-        f"the name {intent.name} belongs to tenant {record.tenant}, not {intent.tenant}; choose another name"
-    )
+    # Whose it is stays untold: the caller may be no more than another tenant.
+    raise ConflictError(f"the name {intent.name} is taken by another tenant; choose another name")
 
 
 def _same_paths(old: Decision, new: Decision) -> bool:
@@ -184,7 +207,3 @@ def _refused(decision: Decision, conflict: ConflictError) -> Decision:
     """The planner found room, and the switches could not tell the slice's traffic from another's."""
     reason = Reason("policy", None, None, None, None, str(conflict))
     return Decision(decision.requirement, admitted=False, reasons=(reason,), assumptions=decision.assumptions)
-
-
-def _floors(ledger: CapacityLedger, name: str) -> dict[tuple[str, str], int]:
-    return {port: at_port[name] for port, at_port in ledger.floors.items() if name in at_port}

@@ -157,6 +157,30 @@ class PathGraph:
             [links[arc >> 1] and nodes[self.tail[arc ^ 1]] for arc in range(len(self.tail))], dtype=np.bool_
         )
 
+    @cached_property
+    def unstated(self) -> frozenset[str]:
+        """The figures that some link, or for availability some node, does not state: capacity, delay, availability."""
+        missing = {
+            "capacity": any(capacity is None for capacity in self.capacity),
+            "delay": not self.delay_stated.all(),
+            "availability": any(node.availability is None for node in self.topology.nodes.values())
+            or any(link.availability is None for link in self.topology.links.values()),
+        }
+        return frozenset(figure for figure, found in missing.items() if found)
+
+    @cached_property
+    def part_of(self) -> list[int]:
+        """A number per node, equal for nodes that links join, directly or not."""
+        parts = [-1] * len(self.node_ids)
+        for start in range(len(parts)):
+            stack = [start] if parts[start] < 0 else []
+            while stack:
+                node = stack.pop()
+                if parts[node] < 0:
+                    parts[node] = start
+                    stack.extend(following for following, _ in self.leaving[node])
+        return parts
+
     def group_words(self, groups: Iterable[str]) -> list[int]:
         """A set of paying risk groups as words of bits."""
         words = [0] * self.words

@@ -5,11 +5,24 @@ from __future__ import annotations
 from carelane.store._commands import Writer
 from carelane.store._queries import Reader
 from carelane.store._store import Store
-from carelane.store.records import Floors, StoredDrain, StoredEvent, StoredIntent, StoredSlice, StoredStatus
+from carelane.store.records import (
+    ApiKey,
+    AuditEntry,
+    Floors,
+    Replay,
+    StoredDrain,
+    StoredEvent,
+    StoredIntent,
+    StoredSlice,
+    StoredStatus,
+)
 
 __all__ = [
+    "ApiKey",
+    "AuditEntry",
     "Floors",
     "Reader",
+    "Replay",
     "Store",
     "StoredDrain",
     "StoredEvent",

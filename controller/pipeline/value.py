@@ -1,0 +1,13 @@
+"""What admitting a requirement is worth: the bandwidth that totals and bounds count."""
+
+from __future__ import annotations
+
+from carelane.controller.pipeline.requirement import Requirement
+
+__all__ = ["demand_bps"]
+
+
+def demand_bps(requirement: Requirement) -> int:
+    """What a requirement counts for: forward (reverse where that is all), once for all receivers, per site of a hub."""
+    rate = requirement.forward_bps or requirement.reverse_bps
+    return rate * len(requirement.pairs) if requirement.connectivity == "hub" else rate
