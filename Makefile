@@ -41,6 +41,12 @@ bench: ## the benchmarks: a table each, and JSON under reports/bench
 	@scripts/setup.sh test
 	@for benchmark in benchmarks/[a-z]*.py; do $(PY) $$benchmark --report $(REPORTS)/bench || exit 1; done
 
+chaos: ## half an hour of seeded failures in the lab, invariants checked after each step (SEED=n)
+	@scripts/setup.sh demo
+	@$(PY) -c "from pathlib import Path; from carelane.lab.scenario import register, run; \
+	from carelane.lab.scenarios.chaos import Chaos; register(Chaos(seconds=1800)); \
+	raise SystemExit(run('chaos', Path('$(REPORTS)/chaos'), seed=$(or $(SEED),1), say=print))"
+
 lab-shell: ## a shell inside a running lab
 	@scripts/setup.sh demo
 	@$(PY) -m carelane lab shell

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
+from carelane.controller._verification import Verification
 from carelane.controller.pipeline.changes import SwitchChanges
-from carelane.controller.pipeline.program import FlowRule, Group, Meter
+from carelane.controller.pipeline.program import FlowRule, Group, Meter, PortBfd
 from carelane.controller.pipeline.render import describe_changes
 from carelane.topology.model import Endpoint, Link, Node, Topology
 
-__all__ = ["changes_json", "plain", "topology_json"]
+__all__ = ["changes_json", "plain", "topology_json", "verification_json"]
 
 
 def plain(value: Any) -> Any:
@@ -105,9 +106,23 @@ def changes_json(changes: Sequence[SwitchChanges]) -> dict[str, Any]:
     return {"switches": switches, "operations": sum(len(change.operations) for change in changes)}
 
 
+def verification_json(found: Verification) -> dict[str, Any]:
+    """What verification found; each fault in fields and as one line of text."""
+    return {
+        "proven": found.proven,
+        "slices": found.slices,
+        "switches": found.switches,
+        "unread": dict(found.unread),
+        "moving": list(found.moving),
+        "faults": [{**plain(fault), "text": str(fault)} for fault in found.faults],
+    }
+
+
 def _kind(target: object) -> str:
     if isinstance(target, FlowRule):
         return "flow"
     if isinstance(target, Group):
         return "group"
+    if isinstance(target, PortBfd):
+        return "watch"
     return "meter" if isinstance(target, Meter) else "queues"

@@ -6,11 +6,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Protocol, Self, runtime_checkable
 
 import structlog
 
+from carelane.controller._upkeep import Upkeep
 from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.drift import DriftCheck
 from carelane.controller.reconcile.queue import Backoff, WorkQueue
@@ -51,6 +53,7 @@ class Controller:
 
     `make_southbound` gives the switches: the simulator, or the OpenFlow adapter, which is started and stopped here.
     `telemetry_interval_s` is an epoch of the closed loop, `sharing` what it does with what it measures.
+    `hold_off_s` and `repair_after_s`: see `Upkeep`.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class Controller:
         backoff: Backoff | None = None,
         telemetry_interval_s: float = 1.0,
         sharing: Mode = "fair",
+        hold_off_s: float = 10.0,
+        repair_after_s: float = 5.0,
         weights: SharePolicy | None = None,
         access: AccessPolicy | None = None,
     ) -> None:
@@ -74,6 +79,7 @@ class Controller:
         self._backoff = backoff or Backoff()
         self._telemetry_interval_s = telemetry_interval_s
         self._sharing: Mode = sharing
+        self._hold_off_s, self._repair_after_s = hold_off_s, repair_after_s
         self._weights = weights or SharePolicy()
         self._loop: TelemetryLoop | None = None
         self._adopted = threading.Event()
@@ -120,6 +126,12 @@ class Controller:
             self._loop = TelemetryLoop(
                 self._reconciler, southbound, self._telemetry_interval_s, self._sharing, self._weights
             )
+        upkeep = Upkeep(
+            self._reconciler,
+            lambda: datetime.now(UTC),
+            hold_off_s=self._hold_off_s,
+            repair_after_s=self._repair_after_s,
+        )
         self._service = IntentService(
             self.topology,
             self._reconciler,
@@ -127,6 +139,7 @@ class Controller:
             faults=self._faults,
             telemetry=self._loop,
             access=AccessControl(self.topology, self._access),
+            upkeep=upkeep,
         )
         self._reconciler.enqueue_all()
         loops = [("reconcile", self._reconcile), ("watch", self._watch), ("drift", self._check)]
@@ -215,6 +228,7 @@ class Controller:
                 returned = {node for node in changed if statuses[node].connected and not _connected(seen, node)}
                 if seen:
                     self._reconciler.enqueue_nodes(changed)
+                self.service.upkeep.observe(statuses)
                 self._reconciler.enqueue_unfinished()
                 self._ask_check(returned)
                 seen = statuses

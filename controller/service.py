@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from carelane.controller._describe import detail_of, step_of, summary_of
+from carelane.controller._upkeep import DrainResult, Upkeep
+from carelane.controller._verification import Verification, verify_network
 from carelane.controller.pipeline import plan_json, resolve
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
@@ -42,7 +44,7 @@ from carelane.errors import NotFoundError, StoreUnavailable, SwitchUnreachable
 from carelane.intents.lifecycle import SETTLED, Phase
 from carelane.intents.manifest import from_manifest
 from carelane.intents.model import ServiceIntent
-from carelane.store import Reader, Store, StoredIntent, Writer
+from carelane.store import Reader, Store, StoredDrain, StoredIntent, Writer
 from carelane.topology.model import Topology
 from carelane.tracing import traced
 
@@ -75,6 +77,7 @@ class IntentService:
         *,
         faults: Callable[[], Sequence[str]] = tuple,
         telemetry: TelemetryLoop | None = None,
+        upkeep: Upkeep | None = None,
         access: AccessControl | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -86,6 +89,7 @@ class IntentService:
         self._faults = faults
         self._telemetry = telemetry
         self._now = now
+        self.upkeep = upkeep or Upkeep(reconciler, now)
         self.access = access or AccessControl(topology, None, now)
         self._underway = 0
         self._calm = threading.Condition()
@@ -207,10 +211,11 @@ class IntentService:
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             holdings = Holdings.of(read.slices())
             proposed = self._proposed(read, holdings, intents)
+            avoid = self._reconciler.avoid(read)
         ceilings = self._reconciler.ceilings
-        before = desired_program(self.topology, holdings, failed, ceilings).program
+        before = desired_program(self.topology, holdings, failed, ceilings, avoid=avoid).program
         filed = {intent.name for intent in intents}
-        after = desired_program(self.topology, proposed, failed - filed, ceilings).program
+        after = desired_program(self.topology, proposed, failed - filed, ceilings, avoid=avoid).program
         changes: list[SwitchChanges] = []
         for node in self.topology.nodes:
             try:
@@ -219,6 +224,32 @@ class IntentService:
                 if before[node] != after[node]:
                     raise
         return tuple(item for item in changes if item)
+
+    def drain(self, target: str, *, force: bool = False) -> DrainResult:
+        """Take a link or switch out of service; what uses it moves without loss. Wait for the names to be Active.
+
+        Raises NotFoundError, or ConflictError when slices would be left without a path (unless forced).
+        """
+        return self.upkeep.drain(target, force=force)
+
+    def undrain(self, target: str) -> DrainResult:
+        """Put it back into service. Raises NotFoundError when it is not drained."""
+        return self.upkeep.undrain(target)
+
+    def drains(self) -> tuple[StoredDrain, ...]:
+        """What is out of service on purpose."""
+        return self.upkeep.drains()
+
+    def verify(self) -> Verification:
+        """Read every switch and prove on what is found there that each slice gets what it was promised.
+
+        Slices that are being changed meanwhile may show as faults; `moving` names them.
+        """
+        with self._store.read() as read:
+            failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
+            holdings = Holdings.of(read.slices())
+            avoid = self._reconciler.avoid(read)
+        return verify_network(self.topology, self._southbound, holdings, failed, self._reconciler.ceilings, avoid)
 
     def list(
         self,

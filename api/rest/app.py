@@ -26,6 +26,7 @@ from carelane.api.rest.metrics import RequestMetrics, create_registry
 from carelane.api.rest.network import add_network
 from carelane.api.rest.static import add_page
 from carelane.api.rest.tracing import Tracing
+from carelane.api.rest.upkeep import add_upkeep
 from carelane.api.rest.views import Views
 from carelane.controller.service import IntentService
 
@@ -68,6 +69,7 @@ def create_app(
     add_intents(app, service, views)
     add_plans(app, service, views)
     add_network(app, service, views)
+    add_upkeep(app, service)
     add_measured(app, service)
     add_admin(app, service.store, authenticator.keys)
     add_events(app, service.store)

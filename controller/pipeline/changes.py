@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from carelane.controller.pipeline.program import FlowRule, Group, Meter, PortQos
+from carelane.controller.pipeline.program import FlowRule, Group, Meter, PortBfd, PortQos
 
 __all__ = ["Operation", "SwitchChanges", "Target"]
 
-Target = FlowRule | Group | Meter | PortQos
+Target = FlowRule | Group | Meter | PortQos | PortBfd
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ The order, and what each step protects:
 1. delete flows: first, so that no packet of a new slice meets a rule of the former owner of its label or address;
 2. delete groups and meters that no remaining flow uses (a switch deletes the flows of a group it deletes, so one
    that a flow uses until step 6 must stay until then);
-3. queues: before anything that sends into them. A queue that something remaining still uses stays until step 7;
+3. liveness watches, and queues: before anything that sends into them. A queue that something remaining still uses
+   stays until step 7;
 4. meters, 5. groups, 6. flows: referenced things before what refers to them;
-7. delete the groups and meters that flows have just let go of; then take away their queues, and the QoS of ports
-   that no slice uses any longer.
+7. delete the groups and meters that flows have just let go of; then take away their queues, the QoS of ports that
+   no slice uses any longer, and the watches of ports that lead nowhere any longer.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from carelane.controller.pipeline.program import (
     Group,
     Meter,
     Output,
+    PortBfd,
     PortQos,
     SetQueue,
     SwitchProgram,
@@ -37,7 +39,7 @@ from carelane.controller.pipeline.program import (
 
 __all__ = ["References", "diff", "references"]
 
-_Item = TypeVar("_Item", FlowRule, Group, Meter, PortQos)
+_Item = TypeVar("_Item", FlowRule, Group, Meter, PortBfd)
 _Verb = Literal["add", "modify", "delete"]
 
 
@@ -85,6 +87,7 @@ def diff(own: SwitchProgram, desired: SwitchProgram) -> SwitchChanges:
     flows = _delta(own.flows, desired.flows, lambda rule: rule.key)
     groups = _delta(own.groups, desired.groups, lambda group: group.id)
     meters = _delta(own.meters, desired.meters, lambda meter: meter.id)
+    watches = _delta(own.watches, desired.watches, lambda watch: watch.port)
     deleted = {rule.key for rule in flows.gone if isinstance(rule, FlowRule)}
     staying = [rule.actions for rule in own.flows if rule.key not in deleted]
     held = references(staying)
@@ -97,6 +100,7 @@ def diff(own: SwitchProgram, desired: SwitchProgram) -> SwitchChanges:
         *_deletes(flows.gone),
         *_deletes(early_groups),
         *_deletes(early_meters),
+        *watches.changed,
         *grown,
         *meters.changed,
         *groups.changed,
@@ -104,6 +108,7 @@ def diff(own: SwitchProgram, desired: SwitchProgram) -> SwitchChanges:
         *_deletes(late_groups),
         *_deletes(late_meters),
         *shrunk,
+        *_deletes(watches.gone),
     )
     return SwitchChanges(desired.node, desired.dpid, operations)
 

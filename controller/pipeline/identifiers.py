@@ -4,7 +4,7 @@ Everything a switch holds for a slice can be traced back to it from these number
 
   cookie  bits 48-63 COOKIE_OWNER, bits 32-47 what the rule is (`CookieKind`), bits 0-31 the slice number or 0
   label   block of a slice: 2k and 2k + 1 for the two directions of path k of its decision, 2n for its tree
-  group   GROUP_TAG | label
+  group   GROUP_TAG | label; with bit 20 set where packets of the label come back to the edge of their path
   address of a point-to-multipoint slice's group: 239.192.0.0 + slice number, in the organisation-local scope of
           RFC 2365 section 6.2; for IPv6 ff18::8000:0 + slice number (RFC 3307 section 4.3)
 """
@@ -33,13 +33,16 @@ __all__ = [
     "cookie_of",
     "forward_label",
     "group_id",
+    "group_label",
     "labels_needed",
     "multicast_address",
+    "return_group_id",
     "reverse_label",
     "slice_number",
     "tree_label",
 ]
 
+_RETURNED = 1 << 20
 _MULTICAST_V4 = int(IPv4Address("239.192.0.0"))
 _MULTICAST_V6 = int(IPv6Address("ff18::8000:0"))
 
@@ -87,6 +90,16 @@ def tree_label(ids: SliceIds, paths: int) -> int:
 def group_id(label: int) -> int:
     """Number of the group that sends packets of `label` on."""
     return GROUP_TAG | label
+
+
+def return_group_id(label: int) -> int:
+    """Number of the group at the edge that gives packets of `label` that came back to the lanes that are left."""
+    return GROUP_TAG | _RETURNED | label
+
+
+def group_label(number: int) -> int:
+    """The label that a group of ours belongs to."""
+    return number & (_RETURNED - 1)
 
 
 def multicast_address(ids: SliceIds, *, version: int = 4) -> IPv4Address | IPv6Address:

@@ -37,6 +37,7 @@ __all__ = [
     "Meter",
     "Output",
     "PopMpls",
+    "PortBfd",
     "PortQos",
     "Program",
     "PushMpls",
@@ -251,6 +252,14 @@ class PortQos:
 
 
 @dataclass(frozen=True, slots=True)
+class PortBfd:
+    """BFD (RFC 5880) on a port towards another switch: a port whose session is down counts as dead in groups."""
+
+    port: int
+    interval_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class SwitchProgram:
     """Everything carelane owns on one switch. Each part is put in order here, so that equal programs are equal objects
     however they came about (compiled, or read back from a switch).
@@ -262,6 +271,7 @@ class SwitchProgram:
     groups: tuple[Group, ...] = ()
     meters: tuple[Meter, ...] = ()
     ports: tuple[PortQos, ...] = ()
+    watches: tuple[PortBfd, ...] = ()
 
     def __post_init__(self) -> None:
         def put(name: str, items: list[Any]) -> None:
@@ -271,6 +281,7 @@ class SwitchProgram:
         put("groups", sorted(self.groups, key=lambda group: group.id))
         put("meters", sorted(self.meters, key=lambda meter: meter.id))
         put("ports", sorted(self.ports, key=lambda port: port.port))
+        put("watches", sorted(self.watches, key=lambda watch: watch.port))
 
 
 Program = Mapping[str, SwitchProgram]

@@ -15,6 +15,7 @@ from carelane.controller.pipeline.program import (
     Meter,
     Output,
     PopMpls,
+    PortBfd,
     PortQos,
     Program,
     PushMpls,
@@ -52,7 +53,7 @@ def describe_program(program: Program) -> list[str]:
 
 def describe_switch(switch: SwitchProgram) -> list[str]:
     """A heading, then flows, groups, meters and queues, one a line."""
-    items: list[Target] = [*switch.flows, *switch.groups, *switch.meters, *switch.ports]
+    items: list[Target] = [*switch.flows, *switch.groups, *switch.meters, *switch.ports, *switch.watches]
     return [f"{switch.node} (dpid {switch.dpid:016x})", *(f"  {_render(item)}" for item in items)]
 
 
@@ -100,6 +101,8 @@ def _render(item: Target) -> str:
             return render_meter(item)
         case PortQos():
             return render_port(item)
+        case PortBfd():
+            return f"port {item.port} watched by BFD every {item.interval_ms} ms"
 
 
 def _match(match: Match) -> str:

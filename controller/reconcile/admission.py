@@ -8,7 +8,7 @@ A changed intent that is refused leaves the slice that runs in place and says so
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,16 +19,17 @@ from carelane.controller.pipeline.program import SliceIds
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
 from carelane.controller.reconcile.access import AccessControl
+from carelane.controller.reconcile.drains import drained_links, usable
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.errors import ConflictError, InputError
 from carelane.intents.lifecycle import Phase
-from carelane.intents.manifest import to_manifest
+from carelane.intents.manifest import from_manifest, to_manifest
 from carelane.intents.model import ServiceIntent
 from carelane.store import Floors, Reader, StoredIntent
 from carelane.topology.model import Topology
 from carelane.tracing import traced
 
-__all__ = ["Filing", "Outcome", "dry_run", "propose"]
+__all__ = ["Filing", "Outcome", "dry_run", "propose", "replan"]
 
 Outcome = Literal["created", "changed", "unchanged"]
 
@@ -55,7 +56,8 @@ def propose(
     What the access policy forbids is refused before anything is planned.
     """
     requirements = _requirements(topology, intents)
-    desk = _Desk(topology, Holdings.of(reader.slices()), access)
+    without = drained_links(topology, reader.drains())
+    desk = _Desk(topology, Holdings.of(reader.slices()), without, access)
     filings: list[Filing] = []
     for intent, requirement in zip(intents, requirements, strict=True):
         record = reader.find(intent.name)
@@ -92,21 +94,35 @@ def dry_run(
         planned = {decision.name: decision for decision in rest.decisions} | refused
         return replace(rest, decisions=tuple(planned[item.name] for item in wanted))
     requirements = wanted
+    without = drained_links(topology, reader.drains())
     ledger = Holdings.of(reader.slices()).ledger()
     if optimize or ledger.names.isdisjoint(requirement.name for requirement in requirements):
         for requirement in requirements:
             ledger = ledger.without_slice(requirement.name)
-        return plan(topology, requirements, ledger, optimize=optimize)
-    desk = _Desk(topology, Holdings.of(reader.slices()))
+        return plan(usable(topology, without), requirements, ledger, optimize=optimize)
+    desk = _Desk(topology, Holdings.of(reader.slices()), without)
     decisions = tuple(desk.decide(requirement)[0] for requirement in requirements)
     return PlanResult(decisions, desk.ledger, desk.totals)
+
+
+def replan(topology: Topology, without: Collection[str], reader: Reader, held: Held) -> Filing:
+    """Decide the slice in force again, word for word as promised, without some links. Stores nothing."""
+    record = reader.intent(held.name)
+    desk = _Desk(topology, Holdings.of(reader.slices()), without)
+    decision, ids = desk.decide(held.decision.requirement)
+    floors = desk.decided.slice_floors(held.name) if ids else {}
+    intent = from_manifest(record.manifest)
+    return Filing(intent, record.manifest, record, "unchanged", decision, ids, floors)
 
 
 class _Desk:
     """Decides one requirement after the other and remembers what that leaves for the next."""
 
-    def __init__(self, topology: Topology, holdings: Holdings, access: AccessControl | None = None) -> None:
+    def __init__(
+        self, topology: Topology, holdings: Holdings, without: Collection[str], access: AccessControl | None = None
+    ) -> None:
         self._topology = topology
+        self._usable = usable(topology, without)
         self._access = access
         self.in_force: dict[str, Held] = {held.name: held for held in holdings.slices if not held.retiring}
         self._numbers = {held.name: held.ids.number for held in holdings.slices}
@@ -123,7 +139,7 @@ class _Desk:
         if forbidden is not None:
             return forbidden, None
         before = self.ledger.slice_floors(name)
-        result = plan(self._topology, [requirement], self.ledger.without_slice(name))
+        result = plan(self._usable, [requirement], self.ledger.without_slice(name))
         (decision,) = result.decisions
         totals = result.totals
         ids = self._numbers_for(decision) if decision.admitted else None

@@ -1,25 +1,29 @@
-"""The program that all stored slices together ask for."""
+"""The program that all stored slices together ask for, proven before anything of it is sent."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from carelane.controller.pipeline.ceilings import NO_CEILINGS, Ceilings, with_ceilings
 from carelane.controller.pipeline.compile import compile_program
-from carelane.controller.pipeline.program import Program
+from carelane.controller.pipeline.diff import diff
+from carelane.controller.pipeline.program import Program, SliceIds
+from carelane.controller.pipeline.slice_plan import Decision
+from carelane.controller.pipeline.verify import Fault, Verifier
 from carelane.controller.reconcile.holdings import Held, Holdings
-from carelane.errors import PermanentError
+from carelane.errors import PermanentError, ProgramError
 from carelane.topology.model import Topology
 
-__all__ = ["Desired", "desired_program"]
+__all__ = ["Desired", "Prover", "desired_program"]
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """`unfit` names slices that cannot be part of it, with the reason: the topology changed under them.
-
-    `compiled` is the program before ceilings.
+    """`unfit` names slices that cannot be part of it, with the reason: the topology changed under them, or what they
+    would become on the switches fails verification. `compiled` is the program before ceilings.
     """
 
     program: Program
@@ -27,33 +31,100 @@ class Desired:
     compiled: Program = field(default_factory=dict)
 
 
+class Prover:
+    """Verifies each desired program, as a change of the one before. Not thread-safe.
+
+    Ceilings are left out: by construction they neither lower a floor nor a declared rate.
+    """
+
+    def __init__(self, topology: Topology) -> None:
+        self._verifier = Verifier(topology)
+        self._program: Program | None = None
+        self._slices: dict[int, tuple[Decision, SliceIds]] = {}
+        self._avoid: frozenset[str] = frozenset()
+
+    def faults(self, program: Program, slices: Sequence[Held], avoid: frozenset[str]) -> tuple[Fault, ...]:
+        """What is wrong with `program`; nothing of it is remembered then."""
+        wanted = {held.ids.number: (held.decision, held.ids) for held in slices}
+        before, self._program = self._program, None
+        if before is None:
+            found = self._verifier.check(program, wanted.values(), avoid)
+        else:
+            changes = [diff(before[node], program[node]) for node in program if before[node] != program[node]]
+            arrived = [item for number, item in wanted.items() if self._expects_anew(number, item, avoid)]
+            found = self._verifier.check_change(changes, arrived, self._slices.keys() - wanted.keys(), avoid)
+        if not found:
+            self._program, self._slices, self._avoid = program, wanted, avoid
+        return found
+
+    def _expects_anew(self, number: int, item: tuple[Decision, SliceIds], avoid: frozenset[str]) -> bool:
+        if self._slices.get(number) != item:
+            return True
+        moved = avoid ^ self._avoid
+        return any(hop.link in moved for path in item[0].paths for hop in path.hops)
+
+
 def desired_program(
-    topology: Topology, holdings: Holdings, failed: Collection[str], ceilings: Ceilings = NO_CEILINGS
+    topology: Topology,
+    holdings: Holdings,
+    failed: Collection[str],
+    ceilings: Ceilings = NO_CEILINGS,
+    *,
+    avoid: frozenset[str] = frozenset(),
+    prover: Prover | None = None,
 ) -> Desired:
     """Compile every slice in force except those of failed intents, and apply the ceilings that sharing found.
 
-    One that does not fit never stops the others.
+    One that does not fit, or for which `prover` finds a fault, never stops the others. Paths that touch a link to
+    `avoid` come last.
     """
     slices = [held for held in holdings.slices if not held.retiring and held.name not in failed]
     try:
-        desired = Desired(_compile(topology, slices))
+        desired = Desired(_compile(topology, slices, avoid))
     except PermanentError:
-        desired = _without_unfit(topology, slices)
+        desired = _without_unfit(topology, slices, avoid)
+    if prover is not None:
+        desired = _proven(topology, slices, desired, avoid, prover)
     return Desired(with_ceilings(desired.program, ceilings), desired.unfit, desired.program)
 
 
-def _without_unfit(topology: Topology, slices: list[Held]) -> Desired:
+def _proven(topology: Topology, slices: list[Held], desired: Desired, avoid: frozenset[str], prover: Prover) -> Desired:
+    """`desired` without the slices that verification finds at fault.
+
+    Raises ProgramError when the fault is nobody's in particular: then nothing at all is sent.
+    """
+    program, unfit = desired.program, dict(desired.unfit)
+    fit = [held for held in slices if held.name not in unfit]
+    while faults := prover.faults(program, fit, avoid):
+        guilty = {fault.slice for fault in faults} & {held.name for held in fit}
+        if not guilty:
+            raise ProgramError(f"the program fails verification and nothing of it is sent: {told(faults)}")
+        for name in guilty:
+            own = [fault for fault in faults if fault.slice == name]
+            unfit[name] = ProgramError(f"its program fails verification and was not sent: {told(own)}")
+        fit = [held for held in fit if held.name not in guilty]
+        program = _compile(topology, fit, avoid)
+    return Desired(program, unfit)
+
+
+def told(faults: Sequence[Fault]) -> str:
+    """The first few counter-examples in words."""
+    more = f" (and {len(faults) - _SHOWN} more)" if len(faults) > _SHOWN else ""
+    return "; ".join(map(str, faults[:_SHOWN])) + more
+
+
+def _without_unfit(topology: Topology, slices: list[Held], avoid: frozenset[str]) -> Desired:
     fit: list[Held] = []
     unfit: dict[str, PermanentError] = {}
     for held in slices:
         try:
-            _compile(topology, [*fit, held])
+            _compile(topology, [*fit, held], avoid)
         except PermanentError as error:
             unfit[held.name] = error
         else:
             fit.append(held)
-    return Desired(_compile(topology, fit), unfit)
+    return Desired(_compile(topology, fit, avoid), unfit)
 
 
-def _compile(topology: Topology, slices: list[Held]) -> Program:
-    return compile_program(topology, [(held.decision, held.ids) for held in slices])
+def _compile(topology: Topology, slices: Sequence[Held], avoid: frozenset[str]) -> Program:
+    return compile_program(topology, [(held.decision, held.ids) for held in slices], avoid)

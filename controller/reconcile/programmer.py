@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
+from carelane.controller.pipeline.compile import CLASSIFY, CORE
 from carelane.controller.pipeline.diff import diff
-from carelane.controller.pipeline.program import Program
+from carelane.controller.pipeline.program import FlowRule, Program
 from carelane.controller.reconcile.staging import Keeper, Owner, Owners, Stage, only, staged, takes_queues_of
 from carelane.controller.southbound.protocol import Southbound, SwitchState
 from carelane.errors import CarelaneError, PermanentError, SwitchUnreachable, TransientError
@@ -62,10 +64,14 @@ class PassResult:
 
 
 class Programmer:
-    """Talks to several switches at once; stateless, so that two passes differ only by what they are given."""
+    """Talks to several switches at once; stateless, so that two passes differ only by what they are given.
 
-    def __init__(self, southbound: Southbound, *, parallel: int = 8) -> None:
+    `linger_s` is how long packets may be on their way over a path that a slice leaves: more than any delay bound.
+    """
+
+    def __init__(self, southbound: Southbound, *, parallel: int = 8, linger_s: float = 0.25) -> None:
         self._southbound = southbound
+        self._linger_s = linger_s
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="carelane-switch")
 
     def close(self) -> None:
@@ -79,6 +85,9 @@ class Programmer:
         wanted = {node: self._difference(result.states[node], desired, owners, scope) for node in result.states}
         wanted = {node: changes for node, changes in wanted.items() if changes}
         for stage in Stage:
+            if stage is Stage.BREAK and _moves(wanted):
+                # What was sent by the old rules is still on its way; they go when it has arrived.
+                time.sleep(self._linger_s)
             self._carry_out(stage, wanted, owners, scope, result)
         self._verify(wanted, desired, owners, scope, result)
         return result
@@ -133,3 +142,14 @@ class Programmer:
             except OSError as error:
                 result.errors[node] = SwitchUnreachable(f"{node}: {error}")
         return answers
+
+
+def _moves(wanted: Mapping[str, SwitchChanges]) -> bool:
+    """Whether packets are steered from rules that go to rules that come: a classifier is modified, a label deleted."""
+    flows = {
+        (item.verb == "delete", item.target.table)
+        for changes in wanted.values()
+        for item in changes.operations
+        if isinstance(item.target, FlowRule)
+    }
+    return flows >= {(False, CLASSIFY), (True, CORE)}

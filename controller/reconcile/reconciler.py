@@ -17,7 +17,8 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from carelane.controller.pipeline.ceilings import NO_CEILINGS, Ceilings, with_ceilings
-from carelane.controller.reconcile.desired import Desired, desired_program
+from carelane.controller.reconcile.desired import Desired, Prover, desired_program
+from carelane.controller.reconcile.drains import drained_links
 from carelane.controller.reconcile.holdings import Holdings, nodes_of
 from carelane.controller.reconcile.metrics import ReconcileMetrics
 from carelane.controller.reconcile.programmer import PassResult, Programmer, Scope
@@ -29,7 +30,7 @@ from carelane.controller.reconcile.verdict import Evidence, Verdict, judge
 from carelane.controller.southbound.protocol import Southbound, SwitchStatus
 from carelane.errors import CarelaneError, PermanentError
 from carelane.intents.lifecycle import KEPT, Phase
-from carelane.store import Store, StoredIntent, Writer
+from carelane.store import Reader, Store, StoredIntent, Writer
 from carelane.topology.model import Topology
 from carelane.tracing import following, request_fields
 
@@ -77,6 +78,8 @@ class Reconciler:
         self.programmer = Programmer(southbound)
         self.turn = threading.Lock()
         self.ceilings = NO_CEILINGS
+        self.broken: frozenset[str] = frozenset()
+        self._prover = Prover(topology)
         self.observe: Callable[[str], tuple[Finding, ...]] = lambda _: ()
         self._now = now
 
@@ -153,13 +156,21 @@ class Reconciler:
             return self.programmer.run(after, view.owners, self.scope(view, names), nodes)
 
     def view(self, names: Collection[str]) -> View:
-        """What the store holds and asks for now. Raises StoreUnavailable."""
+        """What the store holds and asks for now, proven; for the holder of `turn`.
+
+        Raises StoreUnavailable, or ProgramError where the program fails verification and no slice is to blame.
+        """
         with self.store.read() as read:
             holdings = Holdings.of(read.slices())
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             intents = {intent.name: intent for intent in read.intents(names=names)}
-        desired = desired_program(self.topology, holdings, failed, self.ceilings)
+            avoid = self.avoid(read)
+        desired = desired_program(self.topology, holdings, failed, self.ceilings, avoid=avoid, prover=self._prover)
         return View(holdings, intents, desired, Owners.of(holdings))
+
+    def avoid(self, read: Reader) -> frozenset[str]:
+        """Links that carry traffic only where there is no other path: `broken` and drained ones."""
+        return self.broken | drained_links(self.topology, read.drains())
 
     def scope(self, view: View, names: Collection[str]) -> Scope:
         """The declared switches of these names."""

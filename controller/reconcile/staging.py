@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
-from carelane.controller.pipeline.identifiers import slice_number
-from carelane.controller.pipeline.program import GROUP_TAG, FlowRule, Group, Meter, PortQos, SwitchProgram
+from carelane.controller.pipeline.identifiers import group_label, slice_number
+from carelane.controller.pipeline.program import FlowRule, Group, Meter, PortBfd, PortQos, SwitchProgram
 from carelane.controller.reconcile.holdings import Holdings
 
 __all__ = ["Keeper", "Owner", "Owners", "Stage", "only", "staged", "takes_queues_of"]
@@ -52,10 +52,10 @@ class Owners:
             number = slice_number(target.cookie)
             return self.by_number.get(number, Keeper.NOBODY) if number else Keeper.PIPELINE
         if isinstance(target, Group):
-            return self.by_label.get(target.id & ~GROUP_TAG, Keeper.NOBODY)
+            return self.by_label.get(group_label(target.id), Keeper.NOBODY)
         if isinstance(target, Meter):
             return self.by_label.get(target.id, Keeper.NOBODY)
-        return Keeper.PORT
+        return Keeper.PIPELINE if isinstance(target, PortBfd) else Keeper.PORT
 
 
 def only(changes: SwitchChanges, keep: Callable[[Operation], bool]) -> SwitchChanges:

@@ -1,4 +1,4 @@
-"""QoS and Queue rows of OVSDB and the program's `PortQos`: pure translation both ways."""
+"""QoS, Queue and Interface rows of OVSDB and the program's `PortQos` and `PortBfd`: pure translation both ways."""
 
 from __future__ import annotations
 
@@ -6,14 +6,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from carelane.controller.pipeline.program import PortQos, Queue
+from carelane.controller.pipeline.program import PortBfd, PortQos, Queue
 
-__all__ = ["OWNER", "PortRow", "find_ports", "is_own", "port_qos", "qos_config", "queue_config", "queue_ids"]
+__all__ = [
+    "BFD",
+    "OWNER",
+    "PortRow",
+    "bfd_config",
+    "find_ports",
+    "is_own",
+    "port_bfd",
+    "port_qos",
+    "qos_config",
+    "queue_config",
+    "queue_ids",
+    "watches",
+]
 
 OWNER = "carelane:owner"
 _OWNER_VALUE = "carelane"
 _SLICE = "carelane:slice"
 _PORT = "carelane:port"
+BFD = "carelane:bfd"
+"""Marks, in an interface's external-ids, that its BFD is ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +39,7 @@ class PortRow:
     interface: str
     mtu: int | None
     qos: Any | None
+    interface_row: Any
 
 
 def find_ports(tables: Any, dpid: int) -> dict[int, PortRow] | None:
@@ -32,7 +48,9 @@ def find_ports(tables: Any, dpid: int) -> dict[int, PortRow] | None:
     for bridge in tables["Bridge"].rows.values():
         if wanted in bridge.datapath_id:
             return {
-                number: PortRow(port, interface.name, next(iter(interface.mtu), None), next(iter(port.qos), None))
+                number: PortRow(
+                    port, interface.name, next(iter(interface.mtu), None), next(iter(port.qos), None), interface
+                )
                 for port in bridge.ports
                 for interface in port.interfaces
                 for number in interface.ofport
@@ -60,6 +78,25 @@ def port_qos(port: int, qos: Any) -> PortQos:
         if is_own(row)
     )
     return PortQos(port, _number(qos.other_config, "max-rate"), queues)
+
+
+def watches(port: PortRow) -> bool:
+    """Whether BFD runs there, whoever asked for it."""
+    return bool(port.interface_row.bfd.get("enable") == "true")
+
+
+def port_bfd(number: int, port: PortRow) -> PortBfd | None:
+    """Our BFD on a port; None where there is none of ours. Settings that differ from ours read as interval 0."""
+    row = port.interface_row
+    if row.external_ids.get(BFD) != _OWNER_VALUE:
+        return None
+    found = PortBfd(number, _number(row.bfd, "min_tx"))
+    return found if dict(row.bfd) == bfd_config(found) else PortBfd(number, 0)
+
+
+def bfd_config(target: PortBfd) -> dict[str, str]:
+    """The `bfd` column of an Interface (ovs-vswitchd.conf.db(5)): milliseconds, and the default of three missed."""
+    return {"enable": "true", "min_tx": str(target.interval_ms), "min_rx": str(target.interval_ms)}
 
 
 def qos_config(target: PortQos) -> tuple[dict[str, str], dict[str, str]]:

@@ -65,7 +65,13 @@ SCHEMA: dict[str, Any] = {
             }
         },
         "Interface": {
-            "columns": {"name": {"type": "string"}, "ofport": _OPTIONAL_INTEGER, "mtu": _OPTIONAL_INTEGER},
+            "columns": {
+                "name": {"type": "string"},
+                "ofport": _OPTIONAL_INTEGER,
+                "mtu": _OPTIONAL_INTEGER,
+                "bfd": _STRINGS,
+                "external_ids": _STRINGS,
+            },
         },
         "QoS": {
             "columns": {

@@ -11,6 +11,7 @@ from carelane.controller.pipeline.diff import references
 from carelane.controller.pipeline.program import (
     FIRST_LABEL,
     GROUP_TAG,
+    IN_PORT,
     LAST_LABEL,
     Action,
     Bucket,
@@ -21,6 +22,7 @@ from carelane.controller.pipeline.program import (
     Meter,
     Output,
     PopMpls,
+    PortBfd,
     PortQos,
     PushMpls,
     SetDscp,
@@ -92,6 +94,7 @@ class SimulatedSwitch:
         self.dpid = dpid
         self.connected = True
         self.down_ports: set[int] = set()
+        self.silent_ports: set[int] = set()
         self.wipe()
 
     def wipe(self) -> None:
@@ -104,6 +107,7 @@ class SimulatedSwitch:
         self._groups: dict[int, Group] = {}
         self._meters: dict[int, _Metered] = {}
         self._ports: dict[int, PortQos] = {}
+        self._watches: dict[int, PortBfd] = {}
         self._index: dict[tuple[int, int | None], list[FlowRule]] | None = None
 
     # State
@@ -116,7 +120,12 @@ class SimulatedSwitch:
             tuple(group for group in self._groups.values() if _is_own(group)),
             tuple(held.meter for held in self._meters.values() if _is_own(held.meter)),
             tuple(self._ports.values()),
+            tuple(self._watches.values()),
         )
+
+    def lives(self, port: int | None) -> bool:
+        """Whether groups take a port for alive: it has a carrier, and BFD, where it watches, hears the other end."""
+        return port not in self.down_ports and not (port in self.silent_ports and port in self._watches)
 
     def strangers(self) -> tuple[str, ...]:
         flows = [render_flow(rule) for rule in self._flows.values() if not is_own_cookie(rule.cookie)]
@@ -168,6 +177,10 @@ class SimulatedSwitch:
                 self._ports.pop(port.port, None)
             case PortQos() as port:
                 self._ports[port.port] = port
+            case PortBfd() as watch if operation.verb == "delete":
+                self._watches.pop(watch.port, None)
+            case PortBfd() as watch:
+                self._watches[watch.port] = watch
 
     def _change_flow(self, verb: str, rule: FlowRule) -> None:
         if verb == "delete":
@@ -271,9 +284,10 @@ class SimulatedSwitch:
                 case ToGroup(group=number):
                     self._replicate(self._groups[number], work, in_port, at_s, fate)
                 case Output(port=port):
-                    known = {queue.id for queue in self._ports[port].queues} if port in self._ports else set()
+                    qos = self._ports.get(in_port if port == IN_PORT else port)
+                    known = {queue.id for queue in qos.queues} if qos is not None else set()
                     queue = work.queue if work.queue in known else 0
-                    _tally(self._sent[port, queue], work.packet)
+                    _tally(self._sent[in_port if port == IN_PORT else port, queue], work.packet)
                     fate.emissions.append(Emission(port, queue, work.packet))
                 case SetQueue(queue=queue):
                     work.queue = queue
@@ -295,7 +309,7 @@ class SimulatedSwitch:
     def _first_live(self, group: Group) -> tuple[Bucket, ...]:
         if group.type == "indirect":
             return group.buckets
-        return tuple(bucket for bucket in group.buckets if bucket.watch_port not in self.down_ports)[:1]
+        return tuple(bucket for bucket in group.buckets if self.lives(bucket.watch_port))[:1]
 
     def _police(self, number: int, work: _Working, at_s: float | None) -> None:
         held, packet = self._meters[number], work.packet

@@ -1,7 +1,8 @@
-"""Queues of switch ports through OVSDB: one transaction a switch and apply, confirmed by ovs-vswitchd, read back.
+"""Queues and BFD of ports through OVSDB: one transaction a switch and apply, confirmed by ovs-vswitchd, read back.
 
 Every row of ours carries external-ids ``carelane:owner``, ``carelane:port`` and, on queues, ``carelane:slice``. Rows
-of others are reported and never removed or altered; rows of ours that nothing refers to any more are swept.
+of others are reported and never removed or altered; rows of ours that nothing refers to any more are swept. BFD is a
+setting of the port's interface, marked there by ``carelane:bfd``.
 
 OVS derives HTB's quantum from the MTU (lib/netdev-linux.c), so that a queue is served at least one frame at a time.
 """
@@ -13,15 +14,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from carelane.controller.pipeline.changes import Operation
-from carelane.controller.pipeline.program import PortQos
+from carelane.controller.pipeline.program import PortBfd, PortQos
 from carelane.controller.southbound._ovsdb_rows import (
+    BFD,
     PortRow,
+    bfd_config,
     find_ports,
     is_own,
+    port_bfd,
     port_qos,
     qos_config,
     queue_config,
     queue_ids,
+    watches,
 )
 from carelane.controller.southbound._ovsdb_server import Server
 from carelane.controller.southbound.tc import TcReader, compare_classes, read_classes
@@ -37,6 +42,7 @@ class PortsState:
     """What a switch has in OVSDB; `mismatches` says where the kernel differs from it."""
 
     own: tuple[PortQos, ...] = ()
+    watches: tuple[PortBfd, ...] = ()
     strangers: tuple[str, ...] = ()
     mismatches: tuple[str, ...] = ()
 
@@ -59,7 +65,7 @@ class Ovsdb:
         self._tc_reader = tc_reader
 
     def apply(self, dpid: int, operations: Sequence[Operation]) -> None:
-        """Carry out `PortQos` operations on one switch in one transaction.
+        """Carry out `PortQos` and `PortBfd` operations on one switch in one transaction.
 
         Raises ProgramError (nothing changed) or SwitchUnreachable (unknown outcome: read to learn it).
         """
@@ -68,9 +74,11 @@ class Ovsdb:
             ports = _ports(tables, dpid)
             _sweep(tables)
             for operation in operations:
-                if not isinstance(operation.target, PortQos):
+                if isinstance(operation.target, PortBfd):
+                    _watch(ports, operation.target, wanted=operation.verb != "delete")
+                elif not isinstance(operation.target, PortQos):
                     raise TypeError(f"{type(operation.target).__name__} is not an OVSDB target")
-                if operation.verb == "delete":
+                elif operation.verb == "delete":
                     _remove(ports, operation.target)
                 else:
                     _put(tables, txn, ports, operation.target)
@@ -81,12 +89,18 @@ class Ovsdb:
         """Raises SwitchUnreachable when the database is not reachable or does not know the switch."""
         server = self._server(dpid)
         own: list[PortQos] = []
+        watching: list[PortBfd] = []
         strangers: list[str] = []
         mismatches: list[str] = []
         to_check: list[tuple[PortQos, PortRow]] = []
         server.refresh()
         with server.tables() as tables:
             for number, port in sorted(_ports(tables, dpid).items()):
+                watch = port_bfd(number, port)
+                if watch is not None:
+                    watching.append(watch)
+                elif watches(port):
+                    strangers.append(f"port {number} ({port.interface}): BFD")
                 if port.qos is None:
                     continue
                 if not is_own(port.qos):
@@ -107,7 +121,7 @@ class Ovsdb:
         if reader is not None:
             for state, port in to_check:
                 mismatches += _kernel_mismatches(reader, state, port)
-        return PortsState(tuple(own), tuple(strangers), tuple(mismatches))
+        return PortsState(tuple(own), tuple(watching), tuple(strangers), tuple(mismatches))
 
     def close(self) -> None:
         """Disconnect; the next call connects again."""
@@ -151,6 +165,23 @@ def _sweep(tables: Any) -> None:
     }
     for queue in [row for row in tables["Queue"].rows.values() if is_own(row) and row.uuid not in queued]:
         queue.delete()
+
+
+def _watch(ports: Mapping[int, PortRow], target: PortBfd, *, wanted: bool) -> None:
+    port = ports.get(target.port)
+    if port is None and not wanted:
+        return
+    if port is None:
+        raise ProgramError(f"port {target.port} does not exist on the switch, so it cannot be watched")
+    row = port.interface_row
+    if port_bfd(target.port, port) is None and watches(port):
+        raise ProgramError(
+            f"port {target.port} ({port.interface}) has BFD that carelane did not set; "
+            f"remove it with `ovs-vsctl clear interface {port.interface} bfd` to let carelane watch the port"
+        )
+    ids = {key: value for key, value in row.external_ids.items() if key != BFD}
+    _set(row, "bfd", bfd_config(target) if wanted else {})
+    _set(row, "external_ids", {**ids, BFD: "carelane"} if wanted else ids)
 
 
 def _remove(ports: Mapping[int, PortRow], target: PortQos) -> None:

@@ -22,13 +22,17 @@ def flow_key_text(rule: FlowRule) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SwitchStatus:
-    """Liveness of one declared switch, with the reason when it is not usable."""
+    """Liveness of one declared switch, with the reason when it is not usable.
+
+    `dead_ports` have a carrier, and the switch counts them as dead all the same (BFD).
+    """
 
     node: str
     dpid: int
     connected: bool
     reason: str = ""
     ports_up: Mapping[int, bool] = field(default_factory=dict)
+    dead_ports: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,13 +137,24 @@ class Simulator:
 
     # Faults
 
-    def set_link(self, link: str, *, up: bool) -> None:
-        """Take a link down, or up again, at both ends."""
+    def set_link(self, link: str, *, up: bool, silent: bool = False) -> None:
+        """Take a link down, or up again, at both ends; `silent`, packets vanish there and both keep their carrier."""
         found = self._topology.links.get(link)
         if found is None:
             raise NotFoundError(f"no link {link} in topology {self._topology.name}")
-        for place in ((found.a, found.a_port), (found.b, found.b_port)):
-            self.set_port(*place, up=up)
+        for node, port in ((found.a, found.a_port), (found.b, found.b_port)):
+            with self._lock:
+                for ports, dead in (
+                    (self._switch(node).down_ports, not silent),
+                    (self._switch(node).silent_ports, silent),
+                ):
+                    ports.add(port) if dead and not up else ports.discard(port)
+
+    def set_node(self, node: str, *, up: bool) -> None:
+        """Switch a node off, or on again: all its links go with it."""
+        for link in self._topology.links.values():
+            if node in (link.a, link.b):
+                self.set_link(link.id, up=up)
 
     def set_port(self, node: str, port: int, *, up: bool) -> None:
         """Take one port down, or up again; its switch sees it, the far end of its link does not."""
@@ -221,7 +232,7 @@ class Simulator:
             reason = "OpenFlow does not send out of the port of arrival unless told IN_PORT"
             copies.append(Copy("dropped", node, port, visits, packet, (), reason, rule))
         elif not self._works(place):
-            copies.append(Copy("dropped", node, port, visits, packet, (), f"port {port} is down", rule))
+            copies.append(Copy("dropped", node, port, visits, packet, (), f"port {port} is dead", rule))
         elif place in self._peers:
             waiting.append((*self._peers[place], packet, travelled))
         elif place in self._hosts:
@@ -231,8 +242,11 @@ class Simulator:
             copies.append(Copy("dropped", node, port, visits, packet, (), f"there is no port {port}", rule))
 
     def _works(self, place: _Place) -> bool:
-        """Whether what leaves here arrives: neither this port nor the far end of its link is down."""
-        return all(port not in self._switches[node].down_ports for node, port in (place, self._peers.get(place, place)))
+        """Whether what leaves here arrives: neither this port nor the far end of its link is dead."""
+        return all(
+            port not in self._switches[node].down_ports and port not in self._switches[node].silent_ports
+            for node, port in (place, self._peers.get(place, place))
+        )
 
     def _place(self, where: str | _Place) -> _Place:
         if isinstance(where, tuple):
@@ -245,8 +259,9 @@ class Simulator:
 
     def _status(self, switch: SimulatedSwitch) -> SwitchStatus:
         up = {port: port not in switch.down_ports for port in self._ports_of(switch.node)}
+        dead = frozenset(port for port in up if up[port] and not switch.lives(port))
         reason = "" if switch.connected else "not connected to the controller"
-        return SwitchStatus(switch.node, switch.dpid, switch.connected, reason, up)
+        return SwitchStatus(switch.node, switch.dpid, switch.connected, reason, up, dead)
 
     def _ports_of(self, node: str) -> list[int]:
         return sorted({port for name, port in (*self._peers, *self._hosts) if name == node})

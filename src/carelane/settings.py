@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     sharing: Literal["fair", "aimd", "off"] = Field(
         default="fair", description="fair shares by demand; off: floors only; aimd: a yardstick to compare with"
     )
+    hold_off_s: float = Field(default=10.0, ge=0, description="how long a link that lives again is avoided")
+    repair_after_s: float = Field(default=5.0, ge=0, description="how long a link is dead before slices move for good")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
     traces: Literal["none", "console", "otlp"] = Field(default="none", description="where OpenTelemetry spans go")

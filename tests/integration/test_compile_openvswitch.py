@@ -219,6 +219,26 @@ def test_the_group_moves_traffic_and_arp_to_the_backup(network):
     network.set_port("s1", 1, "up")
 
 
+def test_packets_and_arp_turn_around_at_a_dead_link_further_down(network):
+    ask = bytes(
+        scapy.Ether(src=ENDS["h1"].mac, dst="ff:ff:ff:ff:ff:ff") / scapy.ARP(op=1, psrc="10.0.0.1", pdst="10.0.0.3")
+    )
+    for node, port in (("s2", 2), ("s3", 1)):
+        network.set_port(node, port, "down")
+    try:
+        for source, to in (("h1", "h3"), ("h3", "h1")):
+            got = network.exchange(source, datagram(source, to), 1)
+            assert {name: len(frames) for name, frames in got.items()} == {to: 1}
+            packet = packet_of(got[to][0])
+            assert (packet.labels, packet.dscp, packet.eth_dst) == ((), 46, ENDS[to].mac)
+        got = network.exchange("h1", ask, 1)
+        assert list(got) == ["h3"]
+        assert got["h3"][0][: len(ask)] == ask
+    finally:
+        for node, port in (("s2", 2), ("s3", 1)):
+            network.set_port(node, port, "up")
+
+
 def test_the_tree_gives_every_receiver_one_copy(network, slices):
     group = str(multicast_address(slices[1][1]))
     got = network.exchange("h4", datagram("h4", group, dst="01:00:5e:40:00:02"), 3)

@@ -175,19 +175,19 @@ def test_trees_deliver_once_to_every_receiver_and_to_nobody_else(world):
             assert all(copy.outcome != "looped" for copy in walk.copies)
 
 
-@given(worlds())
+@given(worlds(), st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_a_protected_pair_survives_the_loss_of_its_first_link(world):
+def test_a_protected_pair_survives_the_loss_of_any_link_of_its_path(world, silent):
     simulator, allowed = installed(world), admitted(world)
     for (source, to), (number, decision) in allowed.items():
         paths = [path for path in decision.paths if {path.source, path.to} == {source, to}]
         if len(paths) < 2:
             continue
-        first = paths[0].hops[0 if paths[0].source == source else -1].link
-        simulator.set_link(first, up=False)
-        walk = simulator.send(source, packet(world, source, to))
-        assert (walk.reached, walk.queues) == ([to], {number})
-        simulator.set_link(first, up=True)
+        for hop in paths[0].hops:
+            simulator.set_link(hop.link, up=False, silent=silent)
+            walk = simulator.send(source, packet(world, source, to))
+            assert (walk.reached, walk.queues) == ([to], {number})
+            simulator.set_link(hop.link, up=True, silent=silent)
 
 
 @given(worlds(), st.randoms(use_true_random=False))
@@ -223,5 +223,5 @@ def test_withdrawing_everything_leaves_only_the_ground_rules(world):
         simulator.apply(diff(simulator.read(node).own, wanted))
         own = simulator.read(node).own
         assert own == wanted
-        assert own == SwitchProgram(node, wanted.dpid, own.flows)
+        assert own == SwitchProgram(node, wanted.dpid, own.flows, watches=own.watches)
         assert all(slice_number(rule.cookie) == 0 for rule in own.flows)

@@ -9,9 +9,8 @@ a host sends, labelled frames included, is dropped and counted at a rule of that
 
 Table 1, classify, at the ingress switch. One rule a pair and direction: police (inelastic classes), mark the DSCP,
 push a label entry, queue, send. With backup paths the packet goes to a fast-failover group whose buckets watch the
-first link of each path in order of activation. A link that dies further down the path is not noticed here, so of
-the two directions only the one that enters the broken link first moves by itself; until crank-back is built (a later
-issue), the controller plans again for the rest. Pairs on one switch are delivered directly.
+first link of each path in order of activation, and comes back when a link further down is dead (`_protection`).
+Pairs on one switch are delivered directly.
 
 Table 2, core. Match label **and** in_port, queue, send: rules grow with paths, not with flows, and a packet that
 strays matches nothing, so forwarding cannot loop. The last switch pops the label, sets the host's MAC where stated,
@@ -23,20 +22,33 @@ tells the last switch what is under the label; core rules ignore those bits. IPv
 Point to multipoint: each receiver is reached by unicast like a pair, and all of them by the slice's group address
 over a tree (`identifiers.multicast_address`), both under one meter at the source.
 
+Every link port is watched by BFD at the interval of `carelane.policies.liveness`, so that the groups also notice a
+link that swallows packets without losing its carrier.
+
 Meters: `_policing`. Queues: `_queues`; only ports that a slice uses get a QoS tree. Numbers: `identifiers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from types import MappingProxyType
 
 from carelane.controller.pipeline.compile._draft import Draft
-from carelane.controller.pipeline.compile._layout import CLASSIFY, CORE, PORTS, ground_rules
+from carelane.controller.pipeline.compile._layout import (
+    ARP,
+    CLASSIFY,
+    CORE,
+    MPLS,
+    PORTS,
+    ether_type,
+    ground_rules,
+    ground_watches,
+)
 from carelane.controller.pipeline.compile._policing import Bucket, forward_bucket, reverse_bucket
-from carelane.controller.pipeline.compile._resolved import Slice, Way, resolve_slice
+from carelane.controller.pipeline.compile._queues import LEAST_FLOOR_BPS
+from carelane.controller.pipeline.compile._resolved import Lane, Site, Slice, Way, resolve_slice
 from carelane.controller.pipeline.compile._tree import program_tree
 from carelane.controller.pipeline.compile._unicast import program_way
 from carelane.controller.pipeline.program import Program, SliceIds
@@ -45,32 +57,48 @@ from carelane.errors import ConflictError
 from carelane.topology.model import Topology
 
 __all__ = [
+    "ARP",
     "CLASSIFY",
     "CORE",
+    "LEAST_FLOOR_BPS",
+    "MPLS",
     "PORTS",
     "Bucket",
+    "Lane",
+    "Site",
     "Slice",
     "Way",
     "check_slice",
     "compile_program",
+    "ether_type",
     "forward_bucket",
+    "ground_rules",
+    "ground_watches",
     "resolve_slice",
     "reverse_bucket",
 ]
 
 
-def compile_program(topology: Topology, slices: Sequence[tuple[Decision, SliceIds]]) -> Program:
+def compile_program(
+    topology: Topology, slices: Sequence[tuple[Decision, SliceIds]], avoid: Collection[str] = frozenset()
+) -> Program:
     """The program of every switch of `topology`, in declaration order, carrying exactly `slices` in any order.
+
+    Of protected slices, lanes that touch none of the links to `avoid` come first.
 
     Raises InputError (an endpoint without the address a switch needs), ProgramError (a decision that does not fit
     the topology) or ConflictError (two slices with the same numbers or the same traffic, a port promised twice).
     `check_slice` tells about one slice beforehand.
     """
-    resolved = [resolve_slice(topology, decision, ids) for decision, ids in sorted(slices, key=lambda s: s[1].number)]
+    resolved = [
+        resolve_slice(topology, decision, ids, avoid) for decision, ids in sorted(slices, key=lambda s: s[1].number)
+    ]
     _distinct(resolved)
     draft = Draft(topology, {item.ids.number: item.name for item in resolved})
     for node, rule in ground_rules(topology):
         draft.flow(node, rule)
+    for node, watch in ground_watches(topology):
+        draft.watch(node, watch)
     for item in resolved:
         for way in item.ways:
             program_way(draft, item, way)

@@ -12,6 +12,7 @@ from carelane.controller.pipeline.program import (
     Group,
     Match,
     Meter,
+    PortBfd,
     Program,
     SwitchProgram,
 )
@@ -26,6 +27,7 @@ class _Switch:
     flows: dict[tuple[int, int, Match], FlowRule] = field(default_factory=dict)
     groups: dict[int, Group] = field(default_factory=dict)
     meters: dict[int, Meter] = field(default_factory=dict)
+    watches: list[PortBfd] = field(default_factory=list)
 
 
 class Draft:
@@ -49,6 +51,9 @@ class Draft:
     def meter(self, node: str, meter: Meter) -> None:
         self._switches[node].meters[meter.id] = meter
 
+    def watch(self, node: str, watch: PortBfd) -> None:
+        self._switches[node].watches.append(watch)
+
     def finish(self) -> Program:
         ports = self.ports.by_node()
         return {
@@ -59,6 +64,7 @@ class Draft:
                 tuple(self._switches[node.id].groups.values()),
                 tuple(self._switches[node.id].meters.values()),
                 tuple(ports.get(node.id, ())),
+                tuple(self._switches[node.id].watches),
             )
             for node in self._topology.nodes.values()
         }

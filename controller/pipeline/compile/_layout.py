@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
 
 from carelane.controller.pipeline.identifiers import CookieKind, cookie_of
-from carelane.controller.pipeline.program import CONTROLLER_PORT, FlowRule, GotoTable, Match, Output
+from carelane.controller.pipeline.program import CONTROLLER_PORT, FlowRule, GotoTable, Match, Output, PortBfd
+from carelane.policies.liveness import bfd_interval_ms
 from carelane.topology.model import Endpoint, Topology
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "classify_priority",
     "ether_type",
     "ground_rules",
+    "ground_watches",
 ]
 
 PORTS, CLASSIFY, CORE = 0, 1, 2
@@ -68,6 +70,14 @@ def ground_rules(topology: Topology) -> Iterator[tuple[str, FlowRule]]:
             yield from ((node, rule) for rule in _trunk_rules(link.port_at(node)))
     for endpoint in topology.endpoints.values():
         yield from ((endpoint.node, rule) for rule in _edge_rules(endpoint))
+
+
+def ground_watches(topology: Topology) -> Iterator[tuple[str, PortBfd]]:
+    """The liveness watch of every link port, as (node, watch)."""
+    for link in topology.links.values():
+        watch_ms = bfd_interval_ms(link)
+        for node in (link.a, link.b):
+            yield node, PortBfd(link.port_at(node), watch_ms)
 
 
 def _trunk_rules(port: int) -> Iterator[FlowRule]:

@@ -30,9 +30,9 @@ from carelane.errors import ConflictError
 from carelane.policies.classes import STANDARD
 from carelane.topology.model import Topology
 
-__all__ = ["PortPlan"]
+__all__ = ["LEAST_FLOOR_BPS", "PortPlan"]
 
-_LEAST_FLOOR_BPS = 16_000
+LEAST_FLOOR_BPS = 16_000
 _BEST_EFFORT_BURST_BITS = 10 * 1500 * 8
 
 _Port = tuple[str, int]
@@ -50,12 +50,23 @@ class _Claim:
     bursts: dict[_Share, int] = field(default_factory=dict)
 
     def add(self, way: Way, lane: Lane) -> None:
-        packet_bits = self.owner.requirement.max_packet_bytes * 8
-        burst_bits = way.bucket.burst_bits + ceil(lane.floor_bps * lane.growth_s) + packet_bits
-        floor_share = (0 if self.owner.multipoint else way.pair, way.forward)
-        burst_share = floor_share if way.forward else (way.pair, False)
+        """What `lane` needs at a port on its way."""
+        floor_share, burst_share = self._shares(way.pair, way.forward)
         self.floors[floor_share] = max(lane.floor_bps, self.floors.get(floor_share, 0))
-        self.bursts[burst_share] = max(burst_bits, self.bursts.get(burst_share, 0))
+        self.bursts[burst_share] = max(self._burst_bits(way, lane), self.bursts.get(burst_share, 0))
+
+    def lend(self, way: Way, lane: Lane) -> None:
+        """What packets of `lane` need that come back: they stand in for those of the other direction."""
+        _, burst_share = self._shares(way.pair, not way.forward)
+        self.bursts[burst_share] = max(self._burst_bits(way, lane), self.bursts.get(burst_share, 0))
+
+    def _shares(self, pair: int, forward: bool) -> tuple[_Share, _Share]:
+        floor_share = (0 if self.owner.multipoint else pair, forward)
+        return floor_share, floor_share if forward else (pair, False)
+
+    def _burst_bits(self, way: Way, lane: Lane) -> int:
+        packet_bits = self.owner.requirement.max_packet_bytes * 8
+        return way.bucket.burst_bits + ceil(lane.floor_bps * lane.growth_s) + packet_bits
 
     @property
     def floor_bps(self) -> int:
@@ -79,12 +90,18 @@ class PortPlan:
         return (node, port) in self._rates
 
     def reserve(self, owner: Slice, way: Way) -> None:
-        """Claim a queue at every port of every lane of `way`, delivery port included."""
+        """Claim a queue at every port of every lane of `way`, delivery port included, and where packets come back."""
         for lane in way.lanes:
             ports = [(step.node, step.out_port) for step in lane.steps]
             for port in [*ports, (way.target.node, way.target.port)]:
                 if port in self._rates:
-                    self._claims[port].setdefault(owner.ids.number, _Claim(owner)).add(way, lane)
+                    self._claim(owner, port).add(way, lane)
+            for step in lane.steps[:-1] if way.protected else ():
+                if (step.next_node, step.in_port) in self._rates:
+                    self._claim(owner, (step.next_node, step.in_port)).lend(way, lane)
+
+    def _claim(self, owner: Slice, port: _Port) -> _Claim:
+        return self._claims[port].setdefault(owner.ids.number, _Claim(owner))
 
     def by_node(self) -> dict[str, list[PortQos]]:
         """The QoS of every port with a claim. Raises ConflictError where more is promised than the port carries."""
@@ -108,7 +125,7 @@ class PortPlan:
 
 
 def _stated_floor(floor_bps: int, rate_bps: int) -> int:
-    return min(max(floor_bps, _LEAST_FLOOR_BPS), rate_bps)
+    return min(max(floor_bps, LEAST_FLOOR_BPS), rate_bps)
 
 
 def _egress_rates(topology: Topology) -> dict[_Port, int]:

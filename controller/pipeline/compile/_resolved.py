@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 
 from carelane.controller.pipeline.compile._policing import Bucket, forward_bucket, reverse_bucket
@@ -53,15 +54,24 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One direction of one pair, with its lanes in order of activation. `meter` is None for elastic classes."""
+    """One direction of one pair, with its lanes in order of activation. `meter` is None for elastic classes.
+
+    `label` is that of the primary path, whichever lane comes first now: it numbers the meter and the edge's group.
+    """
 
     pair: int
     forward: bool
     origin: Site
     target: Site
+    label: int
     lanes: tuple[Lane, ...]
     bucket: Bucket
     meter: int | None
+
+    @property
+    def protected(self) -> bool:
+        """Whether there is somewhere else to go when a link of the first lane dies."""
+        return len(self.lanes) > 1 and bool(self.lanes[0].steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +94,11 @@ class Slice:
         return self.requirement.connectivity == "point-to-multipoint"
 
 
-def resolve_slice(topology: Topology, decision: Decision, ids: SliceIds) -> Slice:
-    """Look everything up. Raises InputError, ProgramError or ConflictError, each naming what is missing."""
+def resolve_slice(topology: Topology, decision: Decision, ids: SliceIds, avoid: Collection[str] = frozenset()) -> Slice:
+    """Look everything up; lanes that touch none of the links to `avoid` come first.
+
+    Raises InputError, ProgramError or ConflictError, each naming what is missing.
+    """
     requirement = decision.requirement
     if not decision.admitted:
         raise ConflictError(f"slice {decision.name} is refused and cannot be programmed")
@@ -98,7 +111,7 @@ def resolve_slice(topology: Topology, decision: Decision, ids: SliceIds) -> Slic
         raise ProgramError(
             f"slice {decision.name}: unknown traffic class {requirement.traffic_class!r}, known: {', '.join(CLASSES)}"
         )
-    ways = tuple(way for pair in range(len(requirement.pairs)) for way in _ways(topology, decision, ids, pair))
+    ways = tuple(way for pair in range(len(requirement.pairs)) for way in _ways(topology, decision, ids, pair, avoid))
     if not traffic_class.elastic:
         ways = tuple(_metered(way, ways, requirement) for way in ways)
     return Slice(
@@ -106,7 +119,7 @@ def resolve_slice(topology: Topology, decision: Decision, ids: SliceIds) -> Slic
     )
 
 
-def _ways(topology: Topology, decision: Decision, ids: SliceIds, pair: int) -> list[Way]:
+def _ways(topology: Topology, decision: Decision, ids: SliceIds, pair: int, avoid: Collection[str]) -> list[Way]:
     requirement = decision.requirement
     source, destination = requirement.pairs[pair].source, requirement.pairs[pair].destination
     near, far = _site(topology, source, decision), _site(topology, destination, decision)
@@ -126,6 +139,8 @@ def _ways(topology: Topology, decision: Decision, ids: SliceIds, pair: int) -> l
     if not own:
         raise ProgramError(f"slice {decision.name}: the decision has no path from {source.id} to {destination.id}")
     own.sort(key=lambda item: _activation(item[1].role))
+    primary = own[0][0]
+    own.sort(key=lambda item: any(hop.link in avoid for hop in item[1].hops))
     forward, reverse = [], []
     for k, path in own:
         steps = _steps(topology, decision, path, near.node, far.node)
@@ -135,9 +150,11 @@ def _ways(topology: Topology, decision: Decision, ids: SliceIds, pair: int) -> l
         reverse.append(Lane(reverse_label(ids, k), back, path.reverse_bps, growth_s))
     ways = []
     if requirement.forward_bps > 0:
-        ways.append(Way(pair, True, near, far, tuple(forward), forward_bucket(requirement), None))
+        label, bucket = forward_label(ids, primary), forward_bucket(requirement)
+        ways.append(Way(pair, True, near, far, label, tuple(forward), bucket, None))
     if requirement.reverse_bps > 0:
-        ways.append(Way(pair, False, far, near, tuple(reverse), reverse_bucket(requirement), None))
+        label, bucket = reverse_label(ids, primary), reverse_bucket(requirement)
+        ways.append(Way(pair, False, far, near, label, tuple(reverse), bucket, None))
     return ways
 
 
@@ -146,7 +163,7 @@ def _metered(way: Way, ways: tuple[Way, ...], requirement: Requirement) -> Way:
     first = way
     if requirement.connectivity == "point-to-multipoint" and way.forward:
         first = next(other for other in ways if other.forward)
-    return Way(way.pair, way.forward, way.origin, way.target, way.lanes, way.bucket, first.lanes[0].label)
+    return replace(way, meter=first.label)
 
 
 def _activation(role: str) -> int:

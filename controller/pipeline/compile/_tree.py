@@ -21,8 +21,9 @@ from carelane.controller.pipeline.compile._layout import (
     classify_priority,
     ether_type,
 )
+from carelane.controller.pipeline.compile._protection import emit
 from carelane.controller.pipeline.compile._resolved import Site, Slice, Step, Way
-from carelane.controller.pipeline.compile._unicast import emit, police_actions
+from carelane.controller.pipeline.compile._unicast import police_actions
 from carelane.controller.pipeline.identifiers import group_id, multicast_address, tree_label
 from carelane.controller.pipeline.program import (
     Action,

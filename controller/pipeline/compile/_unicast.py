@@ -17,28 +17,23 @@ from carelane.controller.pipeline.compile._layout import (
     classify_priority,
     ether_type,
 )
+from carelane.controller.pipeline.compile._protection import emit, pass_on, program_returns, send_on_first
 from carelane.controller.pipeline.compile._resolved import Lane, Site, Slice, Way
 from carelane.controller.pipeline.identifiers import group_id
 from carelane.controller.pipeline.program import (
     Action,
-    Bucket,
     FlowRule,
-    Group,
     Match,
     Meter,
-    Output,
     PopMpls,
     PushMpls,
     SetDscp,
     SetEthDst,
-    SetMplsLabel,
     SetMplsTc,
-    SetQueue,
-    ToGroup,
     ToMeter,
 )
 
-__all__ = ["deliver", "emit", "police_actions", "program_way"]
+__all__ = ["deliver", "police_actions", "program_way"]
 
 
 def program_way(draft: Draft, owner: Slice, way: Way) -> None:
@@ -51,18 +46,14 @@ def program_way(draft: Draft, owner: Slice, way: Way) -> None:
         if _resolvable(owner, way):
             _classify_arp(draft, owner, way, emit(draft, owner, way.target.node, way.target.port))
         return
-    onward = _onward(draft, owner, way)
+    onward = send_on_first(draft, owner, way.origin.node, way.lanes, group_id(way.label))
     _classify(draft, owner, way, (PushMpls(), *onward))
     if _resolvable(owner, way):
         _classify_arp(draft, owner, way, (PushMpls(), SetMplsTc(ARP_TC), *onward))
     for lane in way.lanes:
         _follow(draft, owner, way, lane)
-
-
-def emit(draft: Draft, owner: Slice, node: str, port: int) -> tuple[Action, ...]:
-    """Send out of `port` through the slice's queue there."""
-    queue = (SetQueue(owner.ids.number),) if draft.ports.has_queues(node, port) else ()
-    return (*queue, Output(port))
+    if way.protected:
+        program_returns(draft, owner, way)
 
 
 def deliver(draft: Draft, owner: Slice, target: Site) -> tuple[Action, ...]:
@@ -98,24 +89,12 @@ def _resolvable(owner: Slice, way: Way) -> bool:
     return way.origin.address.version == 4 and requirement.forward_bps > 0 and requirement.reverse_bps > 0
 
 
-def _onward(draft: Draft, owner: Slice, way: Way) -> tuple[Action, ...]:
-    """Label and send a packet whose label entry is already pushed: on the only lane, or on the first live one."""
-    buckets = []
-    for lane in way.lanes:
-        first = lane.steps[0]
-        actions = (SetMplsLabel(lane.label), *emit(draft, owner, first.node, first.out_port))
-        buckets.append(Bucket(actions, watch_port=first.out_port))
-    if len(buckets) == 1:
-        return buckets[0].actions
-    group = Group(group_id(way.lanes[0].label), "fast-failover", tuple(buckets))
-    draft.group(way.origin.node, group)
-    return (ToGroup(group.id),)
-
-
 def _follow(draft: Draft, owner: Slice, way: Way, lane: Lane) -> None:
     for arrival, departure in pairwise(lane.steps):
         match = Match(in_port=arrival.in_port, eth_type=MPLS, mpls_label=lane.label)
-        actions = emit(draft, owner, departure.node, departure.out_port)
+        actions = pass_on(
+            draft, owner, lane, arrival.in_port, departure.node, departure.out_port, returns=way.protected
+        )
         draft.flow(departure.node, FlowRule(CORE, CORE_PRIORITY, match, actions, owner.cookie))
     last, target = lane.steps[-1], way.target
     match = Match(in_port=last.in_port, eth_type=MPLS, mpls_label=lane.label)

@@ -56,6 +56,7 @@ class Entries:
             groups=tuple(groups),
             meters=tuple(meters),
             ports=ports.own,
+            watches=ports.watches,
         )
         packets = {flow_key_text(e.target): e.packets for e in self.flows if isinstance(e.target, FlowRule)}
         strangers = (*strange_flows, *strange_groups, *strange_meters, *ports.strangers)

@@ -26,6 +26,16 @@ class _Switch:
     session: Session | None = None
     reason: str = "has not connected"
     ports_up: dict[int, bool] = field(default_factory=dict)
+    were_live: set[int] = field(default_factory=set)
+    not_live: set[int] = field(default_factory=set)
+
+    def note_live(self, number: int, port: Any) -> None:
+        """OFPPS_LIVE follows BFD in Open vSwitch. Where a switch never sets it, its absence says nothing."""
+        if port.state & ofp.OFPPS_LIVE:
+            self.were_live.add(number)
+            self.not_live.discard(number)
+        elif number in self.were_live:
+            self.not_live.add(number)
 
 
 class Switches:
@@ -68,6 +78,7 @@ class Switches:
                     connected=switch.session is not None,
                     reason="" if switch.session is not None else switch.reason,
                     ports_up=dict(switch.ports_up) if switch.session is not None else {},
+                    dead_ports=frozenset(port for port in switch.not_live if switch.ports_up.get(port, False)),
                 )
                 for dpid, switch in self._switches.items()
                 if dpid in self._names or switch.session is not None
@@ -95,6 +106,9 @@ class Switches:
             switch = self._switches.setdefault(connection.id, _Switch())
             former, switch.session = switch.session, session
             switch.ports_up = {number: _is_up(port) for number, port in connection.ports.items() if _is_real(number)}
+            for number, port in connection.ports.items():
+                if _is_real(number):
+                    switch.note_live(number, port)
             self._sessions[connection] = session
         if former is not None:
             former.connection.close("the switch connected again")
@@ -142,6 +156,7 @@ class Switches:
                 switch.ports_up.pop(port, None)
             else:
                 switch.ports_up[port] = up
+                switch.note_live(port, description)
         if up:
             self._discovery.hurry()
         else:

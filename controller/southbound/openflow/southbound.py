@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import groupby
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
-from carelane.controller.pipeline.program import FlowRule, Group, Match, Meter, PortQos
+from carelane.controller.pipeline.program import FlowRule, Group, Match, Meter, PortBfd, PortQos
 from carelane.controller.southbound.counters import SwitchCounters
 from carelane.controller.southbound.openflow._app import Runner
 from carelane.controller.southbound.openflow._compat import ofp
@@ -149,9 +149,9 @@ class OpenFlowSouthbound:
         foreign = self._foreign_keys.get(changes.dpid, frozenset())
         for operation in changes.operations:
             target = operation.target
-            if isinstance(target, PortQos) and self._ovsdb is None:
+            if isinstance(target, (PortQos, PortBfd)) and self._ovsdb is None:
                 raise ProgramError(
-                    f"{changes.node}: the program has queues and no OVSDB is configured; "
+                    f"{changes.node}: the program has queues or BFD and no OVSDB is configured; "
                     "give the switches' OVSDB remote (`ovsdb`, CARELANE_OVSDB)"
                 )
             if isinstance(target, FlowRule) and operation.verb != "delete" and target.key in foreign:
@@ -161,7 +161,7 @@ class OpenFlowSouthbound:
                 )
 
     def _apply_step(self, dpid: int, session: Session, operations: list[Operation]) -> None:
-        if isinstance(operations[0].target, PortQos):
+        if isinstance(operations[0].target, (PortQos, PortBfd)):
             assert self._ovsdb is not None
             self._ovsdb.apply(dpid, operations)
             return
@@ -225,3 +225,5 @@ def _describe(operation: Operation) -> str:
             return f"{operation.verb} meter {target.id}"
         case PortQos():
             return f"{operation.verb} queues of port {target.port}"
+        case PortBfd():
+            return f"{operation.verb} BFD on port {target.port}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from carelane.lab.scenario import register
+from carelane.lab.scenarios.chaos import Chaos
 from carelane.lab.scenarios.consultation import Script, Speech
+from carelane.lab.scenarios.failover import Failover
 from carelane.lab.scenarios.kernel_check import KernelCheck
 from carelane.lab.scenarios.sharing import SharingScenario
 from carelane.lab.scenarios.zhoushan import ZhoushanConsultation
@@ -14,6 +16,8 @@ __all__: list[str] = []
 _SPEAKER_BPS = 3_200_000
 _TURNS = ((4.0, 7.0), (7.0, 10.0), (10.0, 18.0))
 
+register(Chaos())
+register(Failover())
 register(KernelCheck())
 register(ZhoushanConsultation())
 register(

@@ -160,6 +160,8 @@ def _controller(
         drift_interval_s=settings.drift_interval_s,
         telemetry_interval_s=settings.telemetry_interval_s,
         sharing=settings.sharing,
+        hold_off_s=settings.hold_off_s,
+        repair_after_s=settings.repair_after_s,
         access=read_policy(settings.access) if settings.access else None,
     )
     try:

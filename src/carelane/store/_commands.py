@@ -14,7 +14,7 @@ from carelane.intents.lifecycle import IntentStatus, Phase, requested, route
 from carelane.store._access import AccessWriter
 from carelane.store._queries import Reader
 from carelane.store._sessions import SessionWriter
-from carelane.store._tables import HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
+from carelane.store._tables import DrainRow, HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
 from carelane.store.records import Floors
 
 __all__ = ["Writer"]
@@ -132,6 +132,20 @@ class Writer(Reader, AccessWriter, SessionWriter):
         for row in self._session.scalars(select(SliceRow).where(SliceRow.id.in_(slice_ids))):
             self._session.delete(row)
         self._session.flush()
+
+    def put_drain(self, kind: str, name: str, since: datetime) -> None:
+        """Take a link or switch out of service; doing it again changes nothing."""
+        if self._session.get(DrainRow, (kind, name)) is None:
+            self._session.add(DrainRow(kind=kind, name=name, since=since))
+            self._session.flush()
+
+    def remove_drain(self, kind: str, name: str) -> bool:
+        """Put it back into service; False when it was not drained."""
+        row = self._session.get(DrainRow, (kind, name))
+        if row is not None:
+            self._session.delete(row)
+            self._session.flush()
+        return row is not None
 
     def _row(self, name: str) -> IntentRow:
         row = self._session.get(IntentRow, name)

@@ -14,8 +14,8 @@ from carelane.errors import NotFoundError
 from carelane.intents.lifecycle import Condition, IntentStatus, Phase
 from carelane.store._access import AccessReader, event_of
 from carelane.store._sessions import SessionReader
-from carelane.store._tables import HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
-from carelane.store.records import StoredEvent, StoredIntent, StoredSlice, StoredStatus
+from carelane.store._tables import DrainRow, HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
+from carelane.store.records import StoredDrain, StoredEvent, StoredIntent, StoredSlice, StoredStatus
 
 __all__ = ["Reader"]
 
@@ -114,6 +114,11 @@ class Reader(AccessReader, SessionReader):
             query = query.where(HistoryRow.id < before_id)
         rows: Sequence[HistoryRow] = self._session.scalars(query).all()
         return tuple(event_of(row) for row in reversed(rows))
+
+    def drains(self) -> tuple[StoredDrain, ...]:
+        """What is out of service on purpose, by kind and name."""
+        rows = self._session.scalars(select(DrainRow).order_by(DrainRow.kind, DrainRow.name))
+        return tuple(StoredDrain(row.kind, row.name, row.since) for row in rows)
 
     def phases(self) -> dict[Phase, int]:
         """How many intents there are in each phase."""

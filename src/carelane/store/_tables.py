@@ -13,7 +13,7 @@ from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, Index, I
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["Base", "HistoryRow", "IntentRow", "ReservationRow", "SliceRow", "StatusRow", "UtcDateTime"]
+__all__ = ["Base", "DrainRow", "HistoryRow", "IntentRow", "ReservationRow", "SliceRow", "StatusRow", "UtcDateTime"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -131,3 +131,13 @@ class HistoryRow(Base):
     reason: Mapped[str] = mapped_column(String)
     message: Mapped[str] = mapped_column(Text)
     tenant: Mapped[str] = mapped_column(String, index=True, server_default="")
+
+
+class DrainRow(Base):
+    """A link or switch that is out of service on purpose."""
+
+    __tablename__ = "drains"
+
+    kind: Mapped[str] = mapped_column(String, primary_key=True)
+    name: Mapped[str] = mapped_column(String, primary_key=True)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)

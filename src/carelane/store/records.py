@@ -14,6 +14,7 @@ __all__ = [
     "AuditEntry",
     "Floors",
     "Replay",
+    "StoredDrain",
     "StoredEvent",
     "StoredIntent",
     "StoredSlice",
@@ -122,3 +123,12 @@ class Replay:
     fingerprint: str
     status: int
     body: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDrain:
+    """A link or switch that is out of service on purpose; `kind` is link or node."""
+
+    kind: str
+    name: str
+    since: datetime

@@ -45,6 +45,17 @@ class Network:
         ]
         self.topology = Topology("ring", nodes, {x.id: x for x in links}, {x.id: x for x in endpoints}, {})
 
+    def add_third_path(self) -> None:
+        """s1-s6-s3 by links f and g."""
+        topology = self.topology
+        nodes = {**topology.nodes, "s6": Node("s6", 6)}
+        links = {
+            **topology.links,
+            "f": Link("f", "s1", "s6", 3, 1, 100 * MBIT, 0.001),
+            "g": Link("g", "s6", "s3", 2, 3, 100 * MBIT, 0.001),
+        }
+        self.topology = Topology(topology.name, nodes, links, topology.endpoints, {})
+
     def replace_endpoint(self, endpoint: Endpoint) -> None:
         endpoints = {**self.topology.endpoints, endpoint.id: endpoint}
         self.topology = Topology(

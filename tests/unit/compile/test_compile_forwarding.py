@@ -43,13 +43,6 @@ def test_first_link_down_moves_the_packet_to_the_backup_without_the_controller(n
     assert (lost.outcome, "no live bucket" in lost.reason) == ("dropped", True)
 
 
-def test_a_failure_further_down_is_left_to_the_controller(net):
-    simulator = net.install(net.decide("surgery", ROUTES))
-    simulator.set_link("b", up=False)
-    (copy,) = simulator.send("h1", net.packet("h1", "h3")).copies
-    assert (copy.outcome, copy.node) == ("dropped", "s2")
-
-
 def test_spoofed_sources_stop_at_the_edge_and_are_counted_apart(net):
     simulator = net.install(net.decide("surgery", ROUTES))
     honest = net.packet("h1", "h3")

@@ -63,7 +63,12 @@ def test_programs_and_changes_read_like_the_switch_prints_them(net):
         "cookie=0xca9e000000000001, table=1, priority=5160,ip,in_port=11,nw_src=10.0.0.1/32,nw_dst=10.0.0.3/32 "
         "actions=meter:16,set_field:32->ip_dscp,push_mpls:0x8847,group:0xca000010" in text
     )
-    assert "table=2, priority=1000,mpls,in_port=1,mpls_label=16 actions=set_queue:1,output:2" in text
+    assert "table=2, priority=1000,mpls,in_port=1,mpls_label=16 actions=group:0xca000010" in text
+    assert (
+        "table=2, priority=1000,mpls,in_port=1,mpls_label=16 actions=set_field:18->mpls_label,set_queue:1,output:2"
+        in text
+    )
+    assert "port 1 watched by BFD every 100 ms" in text
     assert "queue 1 (surgery) floor 10 Mbit/s ceiling 100 Mbit/s" in text
     lines = describe_changes(diff(bare["s2"], program["s2"]))
     assert lines[0].startswith("s2 ")

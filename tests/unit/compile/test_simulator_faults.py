@@ -161,7 +161,7 @@ def test_unknown_names_are_told(net):
 
 def test_threads_may_share_it(net):
     simulator = Simulator(net.topology)
-    programs = [net.compile(), net.compile(net.decide("surgery", ROUTES))]
+    programs = [net.compile(), net.compile(net.decide("surgery", {("h1", "h3"): ["cd"]}))]
     failures: list[BaseException] = []
 
     def work(offset):

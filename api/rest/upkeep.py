@@ -1,0 +1,56 @@
+"""Routes for the engineer who looks after the network: proofs of what switches hold, and drains."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+from carelane.api.auth import Role
+from carelane.api.present import plain, verification_json
+from carelane.api.rest.caller import Caller, caller
+from carelane.controller.service import IntentService
+
+__all__ = ["add_upkeep"]
+
+Engineer = Annotated[Caller, caller(Role.ENGINEER)]
+
+
+def add_upkeep(app: FastAPI, service: IntentService) -> None:
+    """Add the routes to `app`."""
+
+    @app.get(
+        "/v1/verification",
+        tags=["network"],
+        summary="Proof, on state read back, that promises hold",
+        response_model=dict[str, Any],
+    )
+    def verification(_who: Engineer) -> JSONResponse:
+        """Reads every switch. A fault names a packet, the way it takes, and what is assumed to be broken meanwhile."""
+        return JSONResponse(verification_json(service.verify()))
+
+    @app.get("/v1/drains", tags=["network"], summary="What is out of service", response_model=dict[str, Any])
+    def drains(_who: Engineer) -> JSONResponse:
+        """Links and switches that are out of service on purpose."""
+        return JSONResponse({"drains": plain(service.drains())})
+
+    @app.post(
+        "/v1/drains/{target:path}",
+        tags=["network"],
+        summary="Take a link or switch out of service",
+        response_model=dict[str, Any],
+    )
+    def drain(_who: Engineer, target: str, force: bool = False) -> JSONResponse:
+        """Moves what uses it without loss; 409 when slices would be left without a path, unless `force=true`."""
+        return JSONResponse(plain(service.drain(target, force=force)))
+
+    @app.delete(
+        "/v1/drains/{target:path}",
+        tags=["network"],
+        summary="Put a link or switch back into service",
+        response_model=dict[str, Any],
+    )
+    def undrain(_who: Engineer, target: str) -> JSONResponse:
+        """404 when it is not drained."""
+        return JSONResponse(plain(service.undrain(target)))

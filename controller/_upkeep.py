@@ -1,0 +1,105 @@
+"""Drains and repairs over the store: what the facade and the watcher ask for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from carelane.controller.reconcile.drains import drained_links
+from carelane.controller.reconcile.liveness import LinkHealth
+from carelane.controller.reconcile.reconciler import Reconciler
+from carelane.controller.reconcile.upkeep import Relocation, drain, relocate, undrain
+from carelane.controller.southbound.protocol import SwitchStatus
+from carelane.store import StoredDrain
+
+__all__ = ["DrainResult", "Upkeep"]
+
+log = structlog.get_logger("carelane.upkeep")
+
+
+@dataclass(frozen=True, slots=True)
+class DrainResult:
+    """What a drain did: names planned anew, names left on their only other path, and those left without any."""
+
+    target: str
+    moved: tuple[str, ...]
+    staying: tuple[str, ...]
+    stuck: tuple[tuple[str, str], ...]
+
+
+class Upkeep:
+    """One for a controller. `drain` and `undrain` may be called from any thread, `observe` from the watcher's.
+
+    A link that lives again is avoided for `hold_off_s` more; what a link carried that has been dead for
+    `repair_after_s` is planned anew.
+    """
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        now: Callable[[], datetime],
+        *,
+        hold_off_s: float = 10.0,
+        repair_after_s: float = 5.0,
+    ) -> None:
+        self._repair_after_s = repair_after_s
+        self._reconciler = reconciler
+        self._now = now
+        self._health = LinkHealth(reconciler.topology, hold_off_s=hold_off_s)
+        self._repaired: frozenset[str] = frozenset()
+
+    def drains(self) -> tuple[StoredDrain, ...]:
+        with self._reconciler.store.read() as read:
+            return read.drains()
+
+    def drain(self, target: str, *, force: bool) -> DrainResult:
+        """Raises NotFoundError, ConflictError (nothing moved)."""
+        reconciler = self._reconciler
+        with reconciler.store.write() as write:
+            found = drain(write, reconciler.topology, target, reconciler.broken, self._now(), force=force)
+        self._tell(found, target)
+        return DrainResult(target, found.moved, found.staying, found.stuck)
+
+    def undrain(self, target: str) -> DrainResult:
+        """Raises NotFoundError."""
+        reconciler = self._reconciler
+        with reconciler.store.write() as write:
+            names = undrain(write, reconciler.topology, target)
+        reconciler.queue.add(sorted(names))
+        return DrainResult(target, (), tuple(sorted(names)), ())
+
+    def observe(self, statuses: Mapping[str, SwitchStatus]) -> None:
+        """Put living paths first, and plan anew what has been without its protection for some seconds."""
+        now_s = time.monotonic()
+        avoid = self._health.observe(statuses, now_s)
+        reconciler = self._reconciler
+        if avoid != reconciler.broken:
+            log.info("links to avoid", links=sorted(avoid))
+            changed = avoid ^ reconciler.broken
+            reconciler.broken = avoid
+            ends = (reconciler.topology.links[link] for link in changed)
+            reconciler.enqueue_nodes({node for link in ends for node in (link.a, link.b)})
+        dead = frozenset(
+            link for link, for_s in self._health.dead_for_s(now_s).items() if for_s >= self._repair_after_s
+        )
+        if dead - self._repaired:
+            self._repair(dead)
+        self._repaired = dead
+
+    def _repair(self, dead: frozenset[str]) -> None:
+        reconciler = self._reconciler
+        with reconciler.store.write() as write:
+            without = reconciler.broken | drained_links(reconciler.topology, write.drains())
+            found = relocate(write, reconciler.topology, without, dead, self._now())
+        log.info("repaired", links=sorted(dead), moved=found.moved, staying=found.staying, stuck=found.stuck)
+        self._tell(found, "")
+
+    def _tell(self, found: Relocation, target: str) -> None:
+        names = [*found.moved, *found.staying, *(name for name, _ in found.stuck)]
+        if target:
+            log.info("drained", target=target, moved=found.moved, staying=found.staying, stuck=found.stuck)
+        self._reconciler.queue.add(names)

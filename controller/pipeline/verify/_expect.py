@@ -1,0 +1,163 @@
+"""What must be true of one slice, read from its decision: who sends what to whom, and what that needs on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from carelane.controller.pipeline.compile import ARP, LEAST_FLOOR_BPS, Lane, Slice, Way, ether_type
+from carelane.controller.pipeline.identifiers import multicast_address
+from carelane.controller.pipeline.program import Match, Meter
+from carelane.controller.pipeline.verify._cube import Cube
+from carelane.controller.pipeline.verify._states import places_of
+from carelane.topology.model import Topology
+
+__all__ = ["Journey", "QueueNeed", "Wiring", "journeys", "queue_needs"]
+
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Where ports lead: `peers` to another switch, `hosts` out of the network; `rates` where a port's rate is known."""
+
+    peers: Mapping[Place, Place]
+    hosts: frozenset[Place]
+    rates: Mapping[Place, int]
+
+    @classmethod
+    def of(cls, topology: Topology) -> Wiring:
+        peers: dict[Place, Place] = {}
+        rates: dict[Place, int] = {}
+        for link in topology.links.values():
+            a, b = (link.a, link.a_port), (link.b, link.b_port)
+            peers[a], peers[b] = b, a
+            if link.capacity_bps is not None:
+                rates[a] = rates[b] = link.capacity_bps
+        for endpoint in topology.endpoints.values():
+            if endpoint.capacity_bps is not None:
+                place = (endpoint.node, endpoint.port)
+                rates[place] = max(endpoint.capacity_bps, rates.get(place, 0))
+        hosts = frozenset((endpoint.node, endpoint.port) for endpoint in topology.endpoints.values())
+        return cls(peers, hosts, rates)
+
+
+@dataclass(frozen=True)
+class Journey:
+    """All packets of one kind from one port, and where they must arrive.
+
+    `targets` gives the place of every receiver and the MAC address the packet must carry there (None: its own).
+    `lanes` may carry it, in order of activation; a tree has none, its hops are `allowed` places.
+    """
+
+    slice: str
+    number: int
+    origin: Place
+    packets: Cube
+    match: Match
+    targets: Mapping[Place, str | None]
+    dscp: int | None
+    meter: Meter | None
+    lanes: tuple[Lane, ...]
+    allowed: frozenset[Place]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueNeed:
+    """What the slice's queue at a port must be: exactly this floor, at least this burst, this priority."""
+
+    floor_bps: int
+    burst_bits: int
+    priority: int
+
+
+def journeys(owner: Slice) -> Iterator[Journey]:
+    """Every journey of a slice: IP of each direction of each pair, ARP where both speak IPv4, and the tree."""
+    requirement = owner.requirement
+    both = requirement.forward_bps > 0 and requirement.reverse_bps > 0
+    for way in owner.ways:
+        source, destination = way.origin.address, way.target.address
+        mac = way.target.mac
+        yield _journey(owner, way, ether_type(source), source, destination, mac, owner.traffic_class.dscp)
+        if both and source.version == 4:
+            yield _journey(owner, way, ARP, source, destination, None, None)
+    if owner.multipoint and requirement.forward_bps > 0:
+        yield _tree(owner)
+
+
+def queue_needs(owner: Slice, rates: Mapping[Place, int]) -> Mapping[Place, QueueNeed]:
+    """By port. Floors of pairs add up, and count once where a multipoint slice shares them."""
+    floors: dict[Place, dict[object, int]] = {}
+    bursts: dict[Place, int] = {}
+    for way in owner.ways:
+        share = (0 if owner.multipoint else way.pair, way.forward)
+        for lane in way.lanes:
+            for place in _places(way, lane):
+                held = floors.setdefault(place, {})
+                held[share] = max(held.get(share, 0), lane.floor_bps)
+                bursts[place] = max(bursts.get(place, 0), way.bucket.burst_bits)
+            for step in lane.steps[:-1] if way.protected else ():
+                place = (step.next_node, step.in_port)
+                floors.setdefault(place, {})
+                bursts[place] = max(bursts.get(place, 0), way.bucket.burst_bits)
+    priority = owner.traffic_class.htb_priority
+    return {
+        place: QueueNeed(min(max(sum(held.values()), LEAST_FLOOR_BPS), rates[place]), bursts[place], priority)
+        for place, held in floors.items()
+        if place in rates
+    }
+
+
+def _journey(
+    owner: Slice,
+    way: Way,
+    eth_type: int,
+    source: IPv4Network | IPv6Network,
+    destination: IPv4Network | IPv6Network,
+    mac: str | None,
+    dscp: int | None,
+) -> Journey:
+    origin, target = way.origin, way.target
+    crossed = frozenset[Place]().union(*(places_of(lane) for lane in way.lanes))
+    return Journey(
+        slice=owner.name,
+        number=owner.ids.number,
+        origin=(origin.node, origin.port),
+        packets=Cube(eth_type, origin.mac, None, str(source), str(destination)),
+        match=Match(in_port=origin.port, eth_type=eth_type, ip_src=str(source), ip_dst=str(destination)),
+        targets={(target.node, target.port): mac},
+        dscp=dscp,
+        meter=None if way.meter is None else Meter(way.meter, way.bucket.rate_kbps, way.bucket.burst_kb),
+        lanes=way.lanes,
+        allowed=crossed | {(target.node, target.port)},
+    )
+
+
+def _tree(owner: Slice) -> Journey:
+    ways = [way for way in owner.ways if way.forward]
+    first = ways[0]
+    source = first.origin.address
+    group = ip_network(multicast_address(owner.ids, version=source.version))
+    hops = {(step.node, step.out_port) for way in ways for step in way.lanes[0].steps}
+    targets: dict[Place, str | None] = {(way.target.node, way.target.port): None for way in ways}
+    kind = ether_type(source)
+    meter = None
+    if first.meter is not None:
+        meter = Meter(first.meter, first.bucket.rate_kbps, first.bucket.burst_kb)
+    return Journey(
+        slice=owner.name,
+        number=owner.ids.number,
+        origin=(first.origin.node, first.origin.port),
+        packets=Cube(kind, first.origin.mac, None, str(source), str(group)),
+        match=Match(in_port=first.origin.port, eth_type=kind, ip_src=str(source), ip_dst=str(group)),
+        targets=targets,
+        dscp=owner.traffic_class.dscp,
+        meter=meter,
+        lanes=(),
+        allowed=frozenset(hops | targets.keys()),
+    )
+
+
+def _places(way: Way, lane: Lane) -> list[Place]:
+    return [*((step.node, step.out_port) for step in lane.steps), (way.target.node, way.target.port)]

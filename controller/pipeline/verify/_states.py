@@ -1,0 +1,89 @@
+"""What may be broken while a promise must hold: each single link, switch and risk group, and what comes after it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from carelane.controller.pipeline.compile import Lane
+from carelane.topology.model import Topology
+
+__all__ = ["NOTHING", "State", "States", "places_of"]
+
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`failed` names what is broken; `dead` are the ports that notice.
+
+    `returns`: packets that cannot arrive must come back to the edge all the same, where the next lane would take them.
+    """
+
+    failed: str
+    dead: frozenset[Place]
+    returns: bool = False
+
+
+NOTHING = State("", frozenset())
+
+
+class States:
+    """Failure states of a topology, computed once."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._links = {x.id: frozenset({(x.a, x.a_port), (x.b, x.b_port)}) for x in topology.links.values()}
+        self._link_at = {place: link for link, places in self._links.items() for place in places}
+        at_node: defaultdict[str, set[Place]] = defaultdict(set)
+        groups: defaultdict[str, set[Place]] = defaultdict(set)
+        for link in topology.links.values():
+            at_node[link.a] |= self._links[link.id]
+            at_node[link.b] |= self._links[link.id]
+        for link in topology.links.values():
+            for group in link.risk_groups:
+                groups[group] |= self._links[link.id]
+        for node in topology.nodes.values():
+            for group in node.risk_groups:
+                groups[group] |= at_node[node.id]
+        self._nodes = {node: State(f"node {node}", frozenset(places)) for node, places in at_node.items()}
+        self._groups = {group: State(f"risk group {group}", frozenset(places)) for group, places in groups.items()}
+        self._groups_of = {x.id: x.risk_groups for x in topology.links.values() if x.risk_groups}
+        self._groups_of_nodes = {x.id: x.risk_groups for x in topology.nodes.values() if x.risk_groups}
+
+    def single(self, lanes: Sequence[Lane]) -> Iterator[State]:
+        """Every single risk that touches a lane; end switches, which no path can do without, are left out."""
+        links = dict.fromkeys(self._link_at[(step.node, step.out_port)] for lane in lanes for step in lane.steps)
+        inner = dict.fromkeys(step.next_node for lane in lanes for step in lane.steps[:-1])
+        for link in links:
+            yield State(f"link {link}", self._links[link])
+        for node in inner:
+            yield self._nodes[node]
+        groups = [*(self._groups_of.get(link, ()) for link in links)]
+        groups += [self._groups_of_nodes.get(node, ()) for node in inner]
+        for group in dict.fromkeys(group for several in groups for group in sorted(several)):
+            yield self._groups[group]
+
+    def beyond(self, lanes: Sequence[Lane]) -> Iterator[State]:
+        """Further failures, in which nothing is promised and still nothing may go astray: while the first link of
+        every lane before it is dead, each link of a lane that packets were moved to.
+        """
+        gone: frozenset[Place] = frozenset()
+        names: list[str] = []
+        for place, lane in enumerate(lanes):
+            if place:
+                for step in lane.steps:
+                    link = self._link_at[(step.node, step.out_port)]
+                    dead = gone | self._links[link]
+                    alone = places_of(lane) & dead == self._links[link]
+                    yield State(" and ".join([*names, f"link {link}"]), dead, returns=alone)
+            first = self._link_at[(lane.steps[0].node, lane.steps[0].out_port)]
+            gone |= self._links[first]
+            names.append(f"link {first}")
+
+
+def places_of(lane: Lane) -> frozenset[Place]:
+    """Every port a lane's links have."""
+    return frozenset(
+        place for step in lane.steps for place in ((step.node, step.out_port), (step.next_node, step.in_port))
+    )

@@ -1,0 +1,170 @@
+"""What all switches hold, indexed for look-ups by switch, table, input port and label, and changed in place."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeVar
+
+from carelane.controller.pipeline.changes import Operation, Target
+from carelane.controller.pipeline.program import FlowRule, Group, Match, Meter, PortBfd, PortQos, Program
+from carelane.controller.pipeline.verify._cube import ALL, NONE, Cube, meets
+
+__all__ = ["Found", "Item", "Tables"]
+
+_Kind = Literal["flow", "group", "meter", "queue"]
+
+
+class Item(NamedTuple):
+    """Something that a slice owns on a switch: a flow by its key, a group or meter by number, a queue by (port, id)."""
+
+    kind: _Kind
+    node: str
+    key: object
+
+    @property
+    def queue(self) -> tuple[int, int]:
+        """Port and number of a queue."""
+        assert isinstance(self.key, tuple)
+        port, number = self.key
+        return int(port), int(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rule that takes all packets of a cube that no rule of `captors` takes first; `rival` has its priority."""
+
+    rule: FlowRule | None
+    captors: tuple[FlowRule, ...] = ()
+    rival: FlowRule | None = None
+
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+_Place = tuple[str, int]
+_Cell = tuple[int | None, int | None]
+
+
+class Tables:
+    """Mutable; everything by node."""
+
+    def __init__(self) -> None:
+        self.flows: defaultdict[str, dict[object, FlowRule]] = defaultdict(dict)
+        self.groups: defaultdict[str, dict[int, Group]] = defaultdict(dict)
+        self.meters: defaultdict[str, dict[int, Meter]] = defaultdict(dict)
+        self.ports: dict[_Place, PortQos] = {}
+        self.watches: dict[_Place, PortBfd] = {}
+        self._cells: defaultdict[tuple[str, int], defaultdict[_Cell, list[FlowRule]]]
+        self._cells = defaultdict(lambda: defaultdict(list))
+        self._queue_ids: dict[_Place, frozenset[int]] = {}
+        self._seen: dict[tuple[str, int], dict[tuple[int, Cube], Found]] = {}
+
+    def load(self, program: Program) -> None:
+        """Hold what the program says, in addition to what is held."""
+        for node, switch in program.items():
+            items: list[Target] = [*switch.flows, *switch.groups, *switch.meters, *switch.ports, *switch.watches]
+            for item in items:
+                self.carry_out(node, Operation("add", item))
+
+    def carry_out(self, node: str, operation: Operation) -> None:
+        """Do what the switch would do. A flow that is modified keeps its cookie."""
+        gone = operation.verb == "delete"
+        match operation.target:
+            case FlowRule() as rule:
+                self._change_flow(node, rule, gone=gone)
+            case Group() as group:
+                _change(self.groups[node], group.id, group, gone=gone)
+            case Meter() as meter:
+                _change(self.meters[node], meter.id, meter, gone=gone)
+            case PortQos() as port:
+                _change(self.ports, (node, port.port), port, gone=gone)
+                self._queue_ids[(node, port.port)] = frozenset(() if gone else (queue.id for queue in port.queues))
+            case PortBfd() as watch:
+                _change(self.watches, (node, watch.port), watch, gone=gone)
+
+    def look_up(self, node: str, table: int, in_port: int, cube: Cube) -> Found:
+        """Which rule the packets of `cube` meet at `in_port`."""
+        seen = self._seen.setdefault((node, table), {})
+        found = seen.get((in_port, cube))
+        if found is None:
+            found = seen[(in_port, cube)] = self._search(node, table, in_port, cube)
+        return found
+
+    def queue_ids(self, place: _Place) -> frozenset[int]:
+        """The queues a port has."""
+        return self._queue_ids.get(place, frozenset())
+
+    def items(self) -> Iterator[Item]:
+        """Everything there is that a slice could own."""
+        for node, flows in self.flows.items():
+            yield from (Item("flow", node, key) for key in flows)
+        for node, groups in self.groups.items():
+            yield from (Item("group", node, number) for number in groups)
+        for node, meters in self.meters.items():
+            yield from (Item("meter", node, number) for number in meters)
+        for (node, _), port in self.ports.items():
+            yield from queue_items(node, port)
+
+    def holds(self, item: Item) -> bool:
+        if item.kind == "flow":
+            return item.key in self.flows[item.node]
+        if item.kind == "queue":
+            port, number = item.queue
+            return number in self.queue_ids((item.node, port))
+        held = self.groups if item.kind == "group" else self.meters
+        return item.key in held[item.node]
+
+    def _change_flow(self, node: str, rule: FlowRule, *, gone: bool) -> None:
+        cell = self._cells[(node, rule.table)][_cell(rule.match)]
+        former = self.flows[node].pop(rule.key, None)
+        if former is not None:
+            cell.remove(former)
+        if not gone:
+            self.flows[node][rule.key] = rule
+            cell.append(rule)
+        self._seen.pop((node, rule.table), None)
+
+    def _search(self, node: str, table: int, in_port: int, cube: Cube) -> Found:
+        captors: list[FlowRule] = []
+        taker: FlowRule | None = None
+        for rule in self._candidates(node, table, in_port, cube):
+            if taker is not None and rule.priority < taker.priority:
+                break
+            relation = meets(rule.match, cube, in_port)
+            if relation == NONE:
+                continue
+            if taker is not None:
+                return Found(taker, tuple(captors), rule)
+            if relation == ALL:
+                rival = next((item for item in captors if item.priority == rule.priority), None)
+                if rival is not None:
+                    return Found(rule, tuple(captors), rival)
+                taker = rule
+            else:
+                captors.append(rule)
+        return Found(taker, tuple(captors))
+
+    def _candidates(self, node: str, table: int, in_port: int, cube: Cube) -> Iterable[FlowRule]:
+        cells = self._cells.get((node, table))
+        if cells is None:
+            return ()
+        keys: set[_Cell] = {(in_port, cube.label), (in_port, None), (None, cube.label), (None, None)}
+        rules = [rule for key in keys if key in cells for rule in cells[key]]
+        return sorted(rules, key=lambda rule: -rule.priority)
+
+
+def queue_items(node: str, port: PortQos) -> Iterator[Item]:
+    """The queues of slices at a port; queue 0 is the port's own."""
+    return (Item("queue", node, (port.port, queue.id)) for queue in port.queues if queue.id)
+
+
+def _cell(match: Match) -> _Cell:
+    return (match.in_port, match.mpls_label)
+
+
+def _change(held: dict[_Key, _Value], key: _Key, item: _Value, *, gone: bool) -> None:
+    if gone:
+        held.pop(key, None)
+    else:
+        held[key] = item

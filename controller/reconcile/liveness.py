@@ -1,0 +1,85 @@
+"""Which links are to be avoided because they are, or lately were, dead: hold-off and damping of flaps. Pure but for
+the clock it is given.
+
+The switches moved the packets long before; what follows from this is where the controller lets them flow meanwhile.
+
+- A link is dead while a connected switch at one of its ends says so: at once for a lost carrier, and for a port that
+  only BFD calls dead after three seconds, as a session needs about one to come up.
+- A link that lives again is avoided for `hold_off_s` more, so that a path that comes and goes is not gone back to at
+  each turn. Every death within ten minutes of the last doubles that, up to an hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from carelane.controller.southbound.protocol import SwitchStatus
+from carelane.topology.model import Link, Topology
+
+__all__ = ["LinkHealth"]
+
+_SILENT_S = 3.0
+_FORGET_S = 600.0
+_LONGEST_S = 3600.0
+
+
+@dataclass
+class _Record:
+    """`suspect_s`: since when BFD calls it dead; `dead_s`: since when it is avoided; `up_s`: since when it lives."""
+
+    suspect_s: float | None = None
+    dead_s: float | None = None
+    up_s: float | None = None
+    died_s: float | None = None
+    deaths: int = 0
+
+
+class LinkHealth:
+    """Fed with statuses and a monotonic time; not thread-safe."""
+
+    def __init__(self, topology: Topology, *, hold_off_s: float = 10.0) -> None:
+        self._topology = topology
+        self._hold_off_s = hold_off_s
+        self._records: dict[str, _Record] = {}
+
+    def observe(self, statuses: Mapping[str, SwitchStatus], now_s: float) -> frozenset[str]:
+        """Links to avoid now."""
+        for link in self._topology.links.values():
+            down, silent = _reported(link, statuses)
+            if not down and not silent and link.id not in self._records:
+                continue
+            self._update(self._records.setdefault(link.id, _Record()), down, silent, now_s)
+        return frozenset(name for name, record in self._records.items() if record.dead_s is not None)
+
+    def dead_for_s(self, now_s: float) -> Mapping[str, float]:
+        """How long each link has been dead that still is."""
+        return {
+            name: now_s - record.dead_s
+            for name, record in self._records.items()
+            if record.dead_s is not None and record.up_s is None
+        }
+
+    def _update(self, record: _Record, down: bool, silent: bool, now_s: float) -> None:
+        record.suspect_s = None if not silent else now_s if record.suspect_s is None else record.suspect_s
+        dead = down or (record.suspect_s is not None and now_s - record.suspect_s >= _SILENT_S)
+        if dead and (record.dead_s is None or record.up_s is not None):
+            recent = record.died_s is not None and now_s - record.died_s < _FORGET_S
+            record.deaths = record.deaths + 1 if recent else 1
+            record.died_s = record.dead_s = now_s
+            record.up_s = None
+        elif not dead and record.dead_s is not None:
+            record.up_s = now_s if record.up_s is None else record.up_s
+            if now_s - record.up_s >= min(self._hold_off_s * 2 ** (record.deaths - 1), _LONGEST_S):
+                record.dead_s = record.up_s = None
+
+
+def _reported(link: Link, statuses: Mapping[str, SwitchStatus]) -> tuple[bool, bool]:
+    """(some end has lost the link, some end's BFD has)."""
+    down = silent = False
+    for node, port in ((link.a, link.a_port), (link.b, link.b_port)):
+        status = statuses.get(node)
+        if status is not None and status.connected:
+            down = down or not status.ports_up.get(port, True)
+            silent = silent or port in status.dead_ports
+    return down, silent

@@ -1,0 +1,131 @@
+"""Moving slices away from what is broken or is to be taken out of service, without losing a packet.
+
+A drain is stored, and so is every decision it leads to: a controller that dies half-way goes on where it stopped.
+Slices that the network can carry without the drained parts are planned anew there (new labels before old ones go, by
+the ordinary passes); those that cannot keep their protection meanwhile stay on the path of theirs that is left. If one
+would be left with nothing, the drain is refused and nothing moves, unless it is forced.
+
+Repair is the same move away from links that stayed dead, most important slice first. A slice for which the network has
+no place with its full promise stays where the switches put it, and its history says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from carelane.controller.pipeline.slice_plan import Decision
+from carelane.controller.reconcile.admission import Filing, replan
+from carelane.controller.reconcile.drains import drained_links, links_of
+from carelane.controller.reconcile.filing import record
+from carelane.controller.reconcile.holdings import Holdings
+from carelane.errors import ConflictError, NotFoundError
+from carelane.intents.lifecycle import Phase
+from carelane.store import Writer
+from carelane.topology.model import Topology
+
+__all__ = ["Relocation", "drain", "relocate", "undrain"]
+
+_MOVABLE = (Phase.ADMITTED, Phase.INSTALLING, Phase.ACTIVE, Phase.DEGRADED)
+
+
+@dataclass(frozen=True, slots=True)
+class Relocation:
+    """`moved` are planned anew, `staying` keep a path that avoids the links but have no other meanwhile, `stuck` have
+    none left (with the reason).
+    """
+
+    moved: tuple[str, ...] = ()
+    staying: tuple[str, ...] = ()
+    stuck: tuple[tuple[str, str], ...] = ()
+
+
+def drain(
+    write: Writer, topology: Topology, target: str, broken: frozenset[str], now: datetime, *, force: bool
+) -> Relocation:
+    """Take a link or switch out of service and move what uses it. Raises NotFoundError, ConflictError."""
+    kind = _kind(topology, target)
+    links = links_of(topology, [(kind, target)])
+    if kind == "node" and not force:
+        _refuse_ends(Holdings.of(write.slices()), target)
+    write.put_drain(kind, target, now)
+    result = relocate(write, topology, drained_links(topology, write.drains()) | broken, links, now)
+    if result.stuck and not force:
+        reasons = "; ".join(f"{name}: {why}" for name, why in result.stuck[:5])
+        raise ConflictError(
+            f"{target} cannot be drained: {len(result.stuck)} slices would be left without a path ({reasons}); "
+            "withdraw them, add capacity elsewhere, or force the drain and break their promise"
+        )
+    return result
+
+
+def undrain(write: Writer, topology: Topology, target: str) -> frozenset[str]:
+    """Put a link or switch back into service; names of slices that may use it again. Raises NotFoundError."""
+    kind = _kind(topology, target)
+    if not write.remove_drain(kind, target):
+        raise NotFoundError(f"{kind} {target} is not drained")
+    links = links_of(topology, [(kind, target)])
+    return frozenset(held.name for held in Holdings.of(write.slices()).slices if _touches(held.decision, links))
+
+
+def relocate(
+    write: Writer, topology: Topology, without: frozenset[str], links: frozenset[str], now: datetime
+) -> Relocation:
+    """Move the slices that use any of `links` to where they need nothing of `without`, most important first."""
+    holdings = Holdings.of(write.slices())
+    concerned = [held for held in holdings.slices if not held.retiring and _touches(held.decision, links)]
+    concerned = [held for held in concerned if write.intent(held.name).phase in _MOVABLE]
+    concerned.sort(key=lambda held: (-held.decision.requirement.priority, held.id))
+    moved, staying, stuck = [], [], []
+    for held in concerned:
+        filing = replan(topology, without, write, held)
+        if filing.ids is not None:
+            record(write, filing, now)
+            write.note(held.name, "Moved", f"planned anew without {', '.join(sorted(without)[:5])}")
+            moved.append(held.name)
+        elif _left(held.decision, without):
+            write.note(held.name, "NotMoved", f"no place with its full promise without {', '.join(sorted(links)[:5])}")
+            staying.append(held.name)
+        else:
+            stuck.append((held.name, _why(filing)))
+    return Relocation(tuple(moved), tuple(staying), tuple(stuck))
+
+
+def _kind(topology: Topology, target: str) -> str:
+    if target in topology.links:
+        return "link"
+    if target in topology.nodes:
+        return "node"
+    raise NotFoundError(f"topology {topology.name} has no link and no node {target!r}")
+
+
+def _refuse_ends(holdings: Holdings, node: str) -> None:
+    ending = sorted({held.name for held in holdings.slices if not held.retiring and node in _ends(held.decision)})
+    if ending:
+        raise ConflictError(
+            f"{node} cannot be drained: {', '.join(ending[:5])} begin or end there; withdraw them first, "
+            "or force the drain and break their promise"
+        )
+
+
+def _ends(decision: Decision) -> set[str]:
+    return {end.node for pair in decision.requirement.pairs for end in (pair.source, pair.destination)}
+
+
+def _touches(decision: Decision, links: Collection[str]) -> bool:
+    return any(hop.link in links for path in decision.paths for hop in path.hops)
+
+
+def _left(decision: Decision, without: Collection[str]) -> bool:
+    """Whether every pair has a path that needs none of the links; a tree has only the one it was planned with."""
+    if decision.requirement.connectivity == "point-to-multipoint":
+        return False
+    pairs = {(path.source, path.to) for path in decision.paths}
+    whole = {(p.source, p.to) for p in decision.paths if not any(hop.link in without for hop in p.hops)}
+    return pairs == whole
+
+
+def _why(filing: Filing) -> str:
+    reasons = filing.decision.reasons if filing.decision is not None else ()
+    return "; ".join(reason.detail or reason.constraint for reason in reasons[:2]) or "no path"

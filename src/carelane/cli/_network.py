@@ -1,0 +1,76 @@
+"""Commands about the running network as a whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from carelane.cli._client import Client
+from carelane.cli._exit import Exit, tell
+from carelane.cli._output import Format, emit, emit_text
+from carelane.cli._remote import seconds
+from carelane.intents.lifecycle import SETTLED
+
+__all__ = ["run_drain", "run_undrain", "run_verify"]
+
+
+def run_verify(url: str | None, *, output: Format) -> Exit:
+    """Faults, one a line. Exit 1 when there are some, or when a switch could not be read."""
+    answer = Client.at(url).get("v1", "verification")
+    emit(answer, output, lambda: _print_verification(answer))
+    return Exit.DONE if answer["proven"] else Exit.BROKEN
+
+
+def _print_verification(answer: Mapping[str, Any]) -> None:
+    lines = [fault["text"] for fault in answer["faults"]]
+    lines += [f"{node}: not read: {reason}" for node, reason in answer["unread"].items()]
+    if answer["moving"]:
+        lines.append(f"being changed meanwhile: {', '.join(answer['moving'])}")
+    verdict = "proven" if answer["proven"] else f"{len(answer['faults'])} faults"
+    emit_text("\n".join([*lines, f"{answer['slices']} slices on {answer['switches']} switches: {verdict}"]))
+
+
+def run_drain(url: str | None, target: str, *, force: bool, wait: bool, timeout: str, output: Format) -> Exit:
+    """Drain, and wait until every slice that had to move has. Exit 75 when time ran out."""
+    client = Client.at(url)
+    query = {"force": "true"} if force else {}
+    answer = client.post("v1", "drains", target, body=b"{}", media_type="application/json", **query)
+    left = _await(client, [*answer["moved"], *answer["staying"]], seconds(timeout)) if wait else []
+    emit(answer, output, lambda: _print_drain(answer))
+    return _outcome(left, timeout)
+
+
+def run_undrain(url: str | None, target: str, *, wait: bool, timeout: str, output: Format) -> Exit:
+    """Undrain, and wait until the slices concerned have settled."""
+    client = Client.at(url)
+    answer = client.delete("v1", "drains", target)
+    left = _await(client, answer["staying"], seconds(timeout)) if wait else []
+    emit(answer, output, lambda: emit_text(f"{target} is in service"))
+    return _outcome(left, timeout)
+
+
+def _await(client: Client, names: Sequence[str], timeout_s: float) -> list[str]:
+    """Names that still have rules on the way out, or have not settled, when time is up."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        rows = {row["name"]: row for row in client.get("v1", "intents")["intents"]}
+        moving = set(client.get("v1", "verification")["moving"])
+        left = [name for name in names if name in moving or rows.get(name, {}).get("phase") not in SETTLED]
+        if not left or time.monotonic() >= deadline:
+            return left
+        time.sleep(0.25)
+
+
+def _outcome(left: Sequence[str], timeout: str) -> Exit:
+    if not left:
+        return Exit.DONE
+    tell(f"carelane: still moving after {timeout}: {', '.join(left)}")
+    return Exit.TIMED_OUT
+
+
+def _print_drain(answer: Mapping[str, Any]) -> None:
+    lines = [f"{answer['target']} is drained: {len(answer['moved'])} slices moved"]
+    lines += [f"{name}: on its other path, without protection until this is undone" for name in answer["staying"]]
+    lines += [f"{name}: left without a path: {why}" for name, why in answer["stuck"]]
+    emit_text("\n".join(lines))

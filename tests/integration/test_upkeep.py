@@ -1,0 +1,131 @@
+"""Drains and repairs: slices move away from links, none loses its promise unasked, and all of it survives a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from carelane.controller.reconcile.liveness import LinkHealth
+from carelane.controller.southbound.protocol import SwitchStatus
+from carelane.controller.southbound.simulator import Simulator
+from carelane.errors import ConflictError, NotFoundError
+from carelane.topology.model import Topology
+
+Manifest = Callable[..., str]
+
+
+def way(rig: Any, source: str = "west/a", to: str = "east/a") -> list[str]:
+    (copy,) = rig.walk(source, to).copies
+    assert copy.outcome == "delivered"
+    return [visit.node for visit in copy.visits]
+
+
+def test_a_drained_link_carries_nothing_and_new_labels_come_before_old_ones_go(
+    make_rig: Any, switches: Any, make_manifest: Manifest
+) -> None:
+    rig = make_rig(southbound=switches)
+    rig.drift.run()
+    rig.apply(make_manifest("one", "west/a", "east/a"))
+    rig.settle()
+    assert way(rig) == ["west", "north", "east"]
+    lost = []
+    switches.after = lambda _: lost.append(rig.walk("west/a", "east/a").reached != ["east/a"])
+    result = rig.service.drain("ne")
+    rig.settle()
+    assert (result.moved, result.staying, result.stuck) == (("one",), (), ())
+    assert way(rig) == ["west", "south", "east"]
+    assert rig.phase("one") == "Active"
+    assert len(lost) > 5
+    assert not any(lost), "a packet sent between two operations did not arrive"
+    assert rig.service.verify().proven
+    held = [rule for rule in switches.read("north").own.flows if rule.cookie & 0xFFFFFFFF]
+    assert held == []
+    rig.apply(make_manifest("two", "west/b", "east/b"))
+    rig.settle()
+    assert way(rig, "west/b", "east/b") == ["west", "south", "east"]
+    rig.service.undrain("ne")
+    rig.apply(make_manifest("three", "west/c", "east/c"))
+    rig.settle()
+    assert way(rig, "west/c", "east/c") == ["west", "north", "east"]
+
+
+def test_a_protected_slice_stays_on_its_other_path_until_the_switch_is_back(
+    make_rig: Any, switches: Any, make_manifest: Manifest
+) -> None:
+    rig = make_rig(southbound=switches)
+    rig.drift.run()
+    rig.apply(make_manifest("one", "west/a", "east/a", protection="required"))
+    rig.settle()
+    lost = []
+    switches.after = lambda _: lost.append(rig.walk("west/a", "east/a").reached != ["east/a"])
+    result = rig.service.drain("north")
+    rig.settle()
+    assert (result.moved, result.staying) == ((), ("one",))
+    assert way(rig) == ["west", "south", "east"]
+    assert rig.service.verify().proven
+    rig.service.undrain("north")
+    rig.settle()
+    assert way(rig) == ["west", "north", "east"]
+    assert not any(lost)
+    assert lost
+
+
+def test_a_drain_that_would_leave_a_slice_without_a_path_moves_nothing(rig: Any, make_manifest: Manifest) -> None:
+    rig.apply(make_manifest("one", "west/a", "east/a", mbps=60), make_manifest("two", "west/b", "east/b", mbps=60))
+    rig.settle()
+    before = rig.programs()
+    with pytest.raises(ConflictError, match="ne cannot be drained: 1 slices would be left without a path"):
+        rig.service.drain("ne")
+    with pytest.raises(ConflictError, match="east cannot be drained: one, two begin or end there"):
+        rig.service.drain("east")
+    with pytest.raises(NotFoundError, match="no link and no node 'moon'"):
+        rig.service.drain("moon")
+    with pytest.raises(NotFoundError, match="link ne is not drained"):
+        rig.service.undrain("ne")
+    rig.settle()
+    assert rig.service.drains() == ()
+    assert rig.programs() == before
+
+
+def test_a_slice_is_planned_anew_away_from_a_link_that_stays_dead(
+    rig: Any, simulator: Simulator, make_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("carelane.controller._upkeep.time.monotonic", lambda: clock[0])
+    rig.drift.run()
+    rig.apply(make_manifest("one", "west/a", "east/a"))
+    rig.settle()
+    simulator.set_link("wn", up=False)
+    for _ in range(8):
+        rig.service.upkeep.observe(simulator.statuses())
+        clock[0] += 1.0
+    rig.settle()
+    assert way(rig) == ["west", "south", "east"]
+    assert rig.phase("one") == "Active"
+    assert any(event.reason == "Moved" for event in rig.service.describe("one").history)
+
+
+def test_silent_failures_and_flaps_are_waited_for_before_paths_change_places(diamond: Topology) -> None:
+    health = LinkHealth(diamond, hold_off_s=10.0)
+    link = diamond.links["wn"]
+
+    def seen(now_s: float, *, up: bool = True, dead: bool = False) -> bool:
+        status = SwitchStatus("west", 1, True, "", {link.a_port: up}, frozenset({link.a_port} if dead else ()))
+        return "wn" in health.observe({"west": status}, now_s)
+
+    assert not seen(0, dead=True)
+    assert not seen(2, dead=True)
+    assert seen(3, dead=True)
+    assert seen(4)
+    assert seen(13)
+    assert not seen(14)
+    assert seen(20, up=False)
+    assert seen(21)
+    assert seen(40), "the second death within ten minutes doubles the hold-off"
+    assert not seen(41)
+    assert seen(42, up=False)
+    assert seen(43)
+    assert seen(82)
+    assert not seen(83)
