@@ -1,8 +1,8 @@
 """API keys: ``carelane_<id>_<secret>``. The secret is shown once; what is stored is its argon2id hash (RFC 9106).
 
-Secrets are 256 random bits, so nobody guesses one from a stolen hash whatever hashing costs. The parameters are therefore
-small: what passwords need would only let wrong keys keep the processors busy. Verified keys are remembered for a short while under their SHA-256, because argon2 is slow on
-purpose; a revocation holds at once in this process and within `ROW_AGE_S` in others.
+Secrets are 256 random bits, so nobody guesses one from a stolen hash whatever hashing costs. The parameters are
+therefore small: what passwords need would only let wrong keys keep the processors busy. Verified keys are remembered
+for a short while under their SHA-256; a revocation holds at once in this process and within `ROW_AGE_S` in others.
 """
 
 from __future__ import annotations
