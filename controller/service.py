@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -243,7 +244,9 @@ class IntentService:
         with self._store.read() as read:
             intent = owned(read.intent(name), tenant)
             holdings, history = Holdings.of(read.slices(name)), read.history(name, tenant=intent.tenant)
-        return detail_of(self.topology, intent, holdings.in_force(name), history)
+        detail = detail_of(self.topology, intent, holdings.in_force(name), history)
+        measured = self._telemetry.compliance_of(name) if self._telemetry else None
+        return replace(detail, compliance=measured)
 
     def enforce_access(self) -> tuple[str, ...]:
         """Names whose access the policy closed or opened since: closed slices go, refused intents are decided anew."""

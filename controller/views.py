@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from carelane.controller.telemetry.compliance import IntentCompliance
+
 __all__ = [
     "ApplyResult",
     "ConditionView",
@@ -105,7 +107,8 @@ class IntentDetail:
     """Everything known of one intent.
 
     `manifest` is what was filed last; `decision` what was decided on it. `running_generation` is the generation
-    whose slice holds capacity now (None: none does) and `running_decision` its decision.
+    whose slice holds capacity now (None: none does) and `running_decision` its decision. `compliance` is what was
+    promised and measured of it (None: nothing is measured).
     """
 
     summary: IntentSummary
@@ -118,6 +121,7 @@ class IntentDetail:
     history: tuple[HistoryEntry, ...]
     attempts: int
     next_retry_at: datetime | None
+    compliance: IntentCompliance | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from carelane.controller.pipeline.changes import Operation, Target
@@ -130,14 +131,14 @@ class SimulatedSwitch:
     def meter_drops(self) -> dict[int, int]:
         return {number: held.dropped for number, held in self._meters.items()}
 
-    def counters(self, at_s: float) -> SwitchCounters:
-        """What an OpenFlow switch would answer to statistics requests, of our own entries."""
+    def counters(self, at_s: float, ports: Iterable[int]) -> SwitchCounters:
+        """What an OpenFlow switch with these ports would answer to statistics requests, of our own entries."""
         own = [rule for rule in self._flows.values() if is_own_cookie(rule.cookie)]
         sent: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
         for (port, _), (packets, octets) in self._sent.items():
             sent[port][0] += packets
             sent[port][1] += octets
-        ports = self._received.keys() | sent.keys()
+        queues = {(port, queue.id) for port, qos in self._ports.items() for queue in qos.queues}
         return SwitchCounters(
             self.node,
             at_s,
@@ -147,7 +148,7 @@ class SimulatedSwitch:
                 for number, held in self._meters.items()
                 if _is_own(held.meter)
             },
-            queues={place: Count(packets, octets) for place, (packets, octets) in self._sent.items()},
+            queues={place: Count(*self._sent[place]) for place in sorted(queues | self._sent.keys())},
             ports={port: (Count(*self._received[port]), Count(*sent[port])) for port in sorted(ports)},
         )
 

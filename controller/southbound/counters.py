@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from carelane.controller.pipeline.program import Match
+from carelane.controller.southbound.protocol import DiscoveredLink
 
-__all__ = ["Count", "CounterSource", "FlowKey", "SwitchCounters"]
+__all__ = ["Count", "CounterSource", "DelaySource", "FlowKey", "SwitchCounters"]
 
 FlowKey = tuple[int, int, int, Match]
 """Cookie, table, priority and match of a flow entry: another owner's entry in the same place is another counter."""
@@ -51,4 +52,13 @@ class CounterSource(Protocol):
 
     def counters(self, node: str) -> SwitchCounters:
         """Read all counters of a switch once. Raises SwitchUnreachable, or ProgramError for an answer that is none."""
+        ...
+
+
+@runtime_checkable
+class DelaySource(Protocol):
+    """A southbound that measures its links."""
+
+    def link_delays(self) -> Mapping[DiscoveredLink, float]:
+        """One-way delay by link direction, in seconds; links not measured are left out."""
         ...

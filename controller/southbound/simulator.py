@@ -112,7 +112,7 @@ class Simulator:
 
     def counters(self, node: str) -> SwitchCounters:
         with self._lock:
-            return self._reachable(node).counters(self.clock())
+            return self._reachable(node).counters(self.clock(), self._ports_of(node))
 
     def apply(self, changes: SwitchChanges) -> Receipt:
         started = time.monotonic()
@@ -244,10 +244,12 @@ class Simulator:
         return (endpoint.node, endpoint.port)
 
     def _status(self, switch: SimulatedSwitch) -> SwitchStatus:
-        ports = [port for node, port in (*self._peers, *self._hosts) if node == switch.node]
-        up = {port: port not in switch.down_ports for port in sorted(ports)}
+        up = {port: port not in switch.down_ports for port in self._ports_of(switch.node)}
         reason = "" if switch.connected else "not connected to the controller"
         return SwitchStatus(switch.node, switch.dpid, switch.connected, reason, up)
+
+    def _ports_of(self, node: str) -> list[int]:
+        return sorted({port for name, port in (*self._peers, *self._hosts) if name == node})
 
     def _reachable(self, node: str) -> SimulatedSwitch:
         switch = self._switch(node)

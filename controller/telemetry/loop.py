@@ -20,7 +20,8 @@ from carelane.controller.pipeline.ceilings import adopted
 from carelane.controller.reconcile.holdings import Holdings
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.reconcile.standing import Finding
-from carelane.controller.southbound.counters import CounterSource
+from carelane.controller.southbound.counters import CounterSource, DelaySource
+from carelane.controller.southbound.protocol import DiscoveredLink
 from carelane.controller.telemetry.compliance import ComplianceBook, IntentCompliance
 from carelane.controller.telemetry.containment import Containment, Offence
 from carelane.controller.telemetry.metrics import TelemetryMetrics
@@ -39,7 +40,7 @@ log = structlog.get_logger("carelane.telemetry")
 CONFORMING = "Conforming"
 """Condition: every source of the slice keeps to its contract."""
 
-_SPREAD = 0.8
+_SPREAD = 0.6
 _REFRESH_S = 1.0
 _EMPTY = Wiring((), Layout((), {}, {}), ())
 
@@ -94,6 +95,10 @@ class TelemetryLoop:
 
     def offences(self) -> tuple[Offence, ...]:
         return tuple(self.containment.offences.values())
+
+    def link_delays(self) -> Mapping[DiscoveredLink, float]:
+        """One-way delay by link direction, in seconds, where the southbound measures it."""
+        return self.southbound.link_delays() if isinstance(self.southbound, DelaySource) else {}
 
     def report(self, report: ProbeReport) -> None:
         """Take what a probe at a site measured. Raises InputError when it cannot be true."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from prometheus_client import Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from carelane.controller.southbound.protocol import DiscoveredLink
 from carelane.controller.telemetry.compliance import ComplianceBook
 from carelane.controller.telemetry.containment import Offence
 from carelane.controller.telemetry.poller import Poller
@@ -38,6 +39,7 @@ class Measured(Protocol):
     @property
     def layout(self) -> Layout: ...
     def offences(self) -> tuple[Offence, ...]: ...
+    def link_delays(self) -> Mapping[DiscoveredLink, float]: ...
 
 
 class TelemetryMetrics(Collector):
@@ -77,6 +79,9 @@ class TelemetryMetrics(Collector):
                 ("fresh", "1 while its counters are fresh."),
             )
         }
+        changes = CounterMetricFamily(
+            "carelane_source_ceiling_changes", "How often what it may send was changed.", labels=_SITE
+        )
         for seen in outcome.observations if outcome else ():
             labels = [seen.tap.slice, seen.tap.site, "forward" if seen.tap.forward else "reverse"]
             values = {
@@ -91,19 +96,25 @@ class TelemetryMetrics(Collector):
             for name, value in values.items():
                 if not math.isnan(value):
                     families[name].add_metric(labels, value)
-        yield from families.values()
+            changes.add_metric(labels, seen.changes)
+        yield from (*families.values(), changes)
 
     def _switches(self) -> Iterator[Metric]:
         age = GaugeMetricFamily("carelane_telemetry_age_seconds", "Age of the last counters read.", labels=["node"])
         took = GaugeMetricFamily("carelane_telemetry_read_seconds", "How long reading them took.", labels=["node"])
-        errors = GaugeMetricFamily("carelane_telemetry_errors", "Readings that failed, ever.", labels=["node"])
+        errors = CounterMetricFamily("carelane_telemetry_errors", "Readings that failed.", labels=["node"])
         now = time.monotonic()
         for node, reading in self._loop.poller.readings().items():
             age.add_metric([node], now - reading.at_s)
             took.add_metric([node], reading.took_s)
         for node, (count, _) in self._loop.poller.errors().items():
             errors.add_metric([node], count)
-        yield from (age, took, errors)
+        delay = GaugeMetricFamily(
+            "carelane_link_delay_seconds", "One-way delay of a link direction, as measured.", labels=["link"]
+        )
+        for link, seconds in self._loop.link_delays().items():
+            delay.add_metric([f"{link.node}:{link.port}"], seconds)
+        yield from (age, took, errors, delay)
 
     def _ports(self) -> Iterator[Metric]:
         capacity = GaugeMetricFamily("carelane_port_capacity_bits_per_second", "Rate of the port.", labels=["link"])
@@ -112,7 +123,7 @@ class TelemetryMetrics(Collector):
         for link, rate in layout.capacity_bps.items():
             capacity.add_metric([link], rate)
             reserved.add_metric([link], layout.reserved_bps.get(link, 0))
-        sent = GaugeMetricFamily("carelane_port_sent_bytes", "Bytes sent since the port began.", labels=["link"])
+        sent = CounterMetricFamily("carelane_port_sent_bytes", "Bytes sent since the port began.", labels=["link"])
         for node, reading in self._loop.poller.readings().items():
             for port, (_, out) in reading.ports.items():
                 if f"{node}:{port}" in layout.capacity_bps:

@@ -8,7 +8,7 @@ video frame look like a step.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -37,7 +37,8 @@ class Observation:
     """One source in the last epoch. `gain` is None without a fresh sample: then nothing is known, not zero.
 
     `passed` packets went into the network since its counters were last read, `delivered` came out at the far ends;
-    `drops` are those of the slice's own queues on its way, by link, where there were any.
+    `drops` are those of the slice's own queues on its way, by link, where there were any. `changes` counts how often
+    its ceiling moved since the loop began.
     """
 
     tap: Tap
@@ -48,6 +49,7 @@ class Observation:
     demand: HeldDemand
     granted_bps: float
     ceiling_bps: float
+    changes: int = 0
 
     @property
     def fresh(self) -> bool:
@@ -76,6 +78,7 @@ class Sharing:
     _pending: dict[str, Gain] = field(default_factory=dict)
     _passed: dict[str, int] = field(default_factory=dict)
     _ceilings: dict[str, float] = field(default_factory=dict)
+    _changes: Counter[str] = field(default_factory=Counter)
 
     def rebase(self, readings: Mapping[str, SwitchCounters]) -> None:
         """Count from these readings on: the switches were changed, and changed meters start anew."""
@@ -94,7 +97,9 @@ class Sharing:
         for tap, sample, lost in zip(wiring.taps, samples, drops, strict=True):
             self._follow(tap, sample, dropped=bool(lost), expected_bps=(expected or {}).get(tap.key, 0.0))
         granted, ceiling = self._share(wiring, samples)
-        self._ceilings = {tap.key: rate for tap, rate in zip(wiring.taps, ceiling, strict=True)}
+        after = {tap.key: rate for tap, rate in zip(wiring.taps, ceiling, strict=True)}
+        self._changes.update(key for key, rate in after.items() if self._ceilings.get(key) != rate)
+        self._ceilings = after
         observations = tuple(
             Observation(
                 tap,
@@ -105,6 +110,7 @@ class Sharing:
                 self._held[tap.key],
                 granted[i],
                 ceiling[i],
+                self._changes[tap.key],
             )
             for i, (tap, sample, arrived) in enumerate(zip(wiring.taps, samples, delivered, strict=True))
         )

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -25,45 +25,49 @@ __all__ = ["CarelaneServer"]
 
 _READY_TIMEOUT_S = 60.0
 _REST = "http://127.0.0.1:8642"
-_FOLDER = f"{WORK}/product"
-_KEY = f"{_FOLDER}/admin.key"
 
 
 class CarelaneServer:
     """One controller with its own database file; start, kill and start again as often as a scenario wants.
 
+    `name` keeps several of one lab apart, `settings` are CARELANE_ variables.
     All its files live in the cell, which takes them along when it ends.
     """
 
-    def __init__(self, lab: Lab, topology: Topology) -> None:
+    def __init__(
+        self, lab: Lab, topology: Topology, *, name: str = "product", settings: Mapping[str, str] | None = None
+    ) -> None:
         self.lab = lab
         self.process: CellProcess | None = None
+        self._folder = f"{WORK}/{name}"
+        self._key = f"{self._folder}/admin.key"
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("CARELANE_")},
             "CARELANE_URL": _REST,
-            "CARELANE_KEY_FILE": _KEY,
+            "CARELANE_KEY_FILE": self._key,
             "PYTHONUNBUFFERED": "1",
+            **(settings or {}),
         }
-        lab.cell.path(_FOLDER).mkdir()
+        lab.cell.path(self._folder).mkdir()
         self._topology = self.put(
             "topology.yaml", yaml.safe_dump(to_manifest(topology), allow_unicode=True, sort_keys=False)
         )
 
     def put(self, name: str, text: str) -> str:
         """Write a file where the product can read it; gives its path there."""
-        self.lab.cell.path(f"{_FOLDER}/{name}").write_text(text, encoding="utf-8")
-        return f"{_FOLDER}/{name}"
+        self.lab.cell.path(f"{self._folder}/{name}").write_text(text, encoding="utf-8")
+        return f"{self._folder}/{name}"
 
     @property
     def log(self) -> Path:
         """What the controller wrote, appended over restarts, as seen from outside the cell."""
-        return self.lab.cell.path(f"{_FOLDER}/controller.log")
+        return self.lab.cell.path(f"{self._folder}/controller.log")
 
     def start(self, *, switches: int) -> float:
         """Start the controller and wait until it is ready with that many switches; gives the seconds it took."""
         host, port = self.lab.openflow_listen
         argv = [sys.executable, "-m", "carelane", "up", "--topology", self._topology]
-        argv += ["--database", f"sqlite:///{_FOLDER}/carelane.db"]
+        argv += ["--database", f"sqlite:///{self._folder}/carelane.db"]
         argv += ["--openflow-host", host, "--openflow-port", str(port), "--ovsdb", self.lab.ovsdb_target]
         begun = time.monotonic()
         with self.log.open("ab") as log:
@@ -113,7 +117,7 @@ class CarelaneServer:
     def get(self, path: str) -> Any:
         """A GET of the REST face from inside the cell, with the first admin key. Raises OSError."""
 
-        key = self.lab.cell.path(_KEY).read_text(encoding="utf-8").strip()
+        key = self.lab.cell.path(self._key).read_text(encoding="utf-8").strip()
 
         def fetch() -> Any:
             headers = {"Authorization": f"Bearer {key}"}
@@ -122,6 +126,31 @@ class CarelaneServer:
                 return json.load(answer)
 
         return self.lab.inside(fetch)
+
+    def text(self, path: str) -> str:
+        """A GET of something that is not JSON. Raises OSError."""
+
+        def fetch() -> str:
+            with urlopen(f"{_REST}{path}", timeout=10.0) as answer:  # noqa: S310 - a constant local address
+                return str(answer.read().decode())
+
+        return self.lab.inside(fetch)
+
+    def withdraw(self, names: Sequence[str]) -> None:
+        """Delete these intents and wait until nothing of them is left. Raises LabError when that takes a minute."""
+
+        def ask() -> None:
+            for name in names:
+                request = Request(f"{_REST}/v1/intents/{name}", method="DELETE")  # noqa: S310 - as above
+                with urlopen(request, timeout=10.0):  # noqa: S310
+                    pass
+
+        self.lab.inside(ask)
+        end = time.monotonic() + _READY_TIMEOUT_S
+        while any(row["name"] in names for row in self.get("/v1/intents")["intents"]):
+            if time.monotonic() > end:
+                raise LabError(f"{', '.join(names)}: not withdrawn; {self._last_words()}")
+            time.sleep(0.2)
 
     def _connected(self) -> int:
         try:

@@ -36,7 +36,7 @@ class Report:
     """Filled by a scenario while it runs; `write` puts it into a folder.
 
     `objectives` are the promises: one broken fails the run. `comparisons` are the same objectives without carelane:
-    they show what the promise is worth and fail nothing.
+    they show what the promise is worth and fail nothing. `figures` is what else was measured, as the scenario has it.
     """
 
     scenario: str
@@ -49,6 +49,7 @@ class Report:
     comparisons: list[Verdict] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
     noise: dict[str, Spread] = field(default_factory=dict)
     runs: dict[str, RunSamples] = field(default_factory=dict)
     attachments: dict[str, bytes] = field(default_factory=dict)
@@ -98,6 +99,7 @@ class Report:
             "comparisons": [verdict.to_json() for verdict in self.comparisons],
             "checks": [{"name": check.name, "pass": check.passed, "detail": check.detail} for check in self.checks],
             "notes": self.notes,
+            "figures": self.figures,
             "samples": {name: f"{name}.npz" for name in self.runs},
         }
 

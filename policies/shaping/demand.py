@@ -1,10 +1,12 @@
 """What a source wants, from what it sent: fast up, slow down, and unmoved by noise. Pure.
 
 A demand is *held*: it changes only when the samples say so clearly, and everything computed from it stays exactly as
-it was in between. Up: at once, when one epoch exceeds the held demand by `jump`, or the mean of `window` epochs
-exceeds it at all. Down: when for `patience` epochs no window mean came within `slack` of it, to the largest of them;
-or after `quick` epochs below half of it, for then others can use it and it comes back as fast as it went. Each adds
-`margin`, so that noise around a steady rate stays below the held demand.
+it was in between. Each change adds `margin`, so that noise around a steady rate stays below the held demand.
+
+- Up, at once: when one epoch exceeds it by `jump`, or the mean of `window` epochs exceeds it at all. A jump counts
+  twice what the epoch shows, as if it had come in the middle of it; the next epoch sets that right.
+- Down: when for `patience` epochs no window mean came within `slack` of it, to the largest of them; or after `quick`
+  epochs below half of it, for then others can use it, and it comes back as fast as it went.
 
 A source that fills the ceiling it was given (or whose queue drops) may want any amount: nobody can see what TCP would
 send. Elastic sources then count as wanting everything until they have used less than `content` of their ceiling for
@@ -59,6 +61,7 @@ class HeldDemand:
     peak: float = 0.0
     calm: int = 0
     missed: int = 0
+    trial: bool = False
 
     @property
     def measured_bps(self) -> float:
@@ -79,6 +82,12 @@ def follow(
         return HeldDemand(math.inf, recent)
     if math.isinf(held.bps):
         return _appeased(held, recent, mean, sample, policy)
+    if held.trial:
+        return HeldDemand(max(max(recent[-policy.quick :]) * policy.margin, expected_bps), recent)
+    if sample.rate_bps > held.bps * policy.jump:
+        # Where in the epoch the step came is not known: in the middle, say, and the next epoch tells.
+        whole = 2 * sample.rate_bps - held.bps
+        return HeldDemand(max(whole * policy.margin, expected_bps), recent, trial=True)
     raised = max(_raised(held, sample, mean, policy), expected_bps)
     if math.isnan(held.bps) or raised > held.bps:
         return HeldDemand(raised, recent)
@@ -112,6 +121,6 @@ def _appeased(
 
 def _raised(held: HeldDemand, sample: Sample, mean: float, policy: DemandPolicy) -> float:
     """What the newest samples ask for; no more than the held demand when they are within it."""
-    if math.isnan(held.bps) or sample.rate_bps > held.bps * policy.jump:
+    if math.isnan(held.bps):
         return sample.rate_bps * policy.margin
     return mean * policy.margin if mean > held.bps else 0.0

@@ -51,3 +51,16 @@ def test_links_expire_and_are_forgotten() -> None:
     assert len(ours.links()) == 2
     ours.forget(1)
     assert ours.links() == []
+
+
+def test_the_flight_of_an_announcement_is_the_shortest_of_those_that_were_sent() -> None:
+    ours = discovery()
+    for pause_s in (0.05, 0.01, 0.03):
+        ours.announcement(1, 5)
+        time.sleep(pause_s)
+        assert ours.receive(2, 7, ours.frame(1, 5))
+    assert ours.receive(2, 7, ours.frame(1, 5)), "a copy that nobody sent is a link and no measurement"
+    (flight,) = ours.flights().values()
+    assert 0.01 <= flight < 0.05
+    ours.forget(2)
+    assert ours.flights() == {}

@@ -25,7 +25,12 @@ def held_after(rates: Iterable[float], start: HeldDemand | None = None, *, elast
 def test_a_step_is_held_within_two_epochs() -> None:
     before = held_after([1 * M] * 30)[-1]
     states = held_after([2.5 * M, 4 * M, 4 * M], before)  # the step falls into the middle of an epoch
-    assert states[1].bps >= 4 * M
+    assert states[0].bps >= 0.9 * 4 * M, "half an epoch of a step tells the whole of it"
+    assert math.isclose(states[1].bps, 4 * M * POLICY.margin)
+    late, early = (held_after([part * M, 4 * M, 4 * M], before) for part in (1.5, 3.9))
+    assert math.isclose(late[1].bps, 4 * M * POLICY.margin), "it came late in the epoch"
+    assert early[0].bps > 6 * M
+    assert math.isclose(early[1].bps, 4 * M * POLICY.margin), "it came early, and too much was given for one epoch"
 
 
 def test_noise_around_a_steady_rate_moves_nothing() -> None:

@@ -16,6 +16,7 @@ import secrets
 import struct
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from carelane.controller.southbound.openflow._compat import ethernet, lldp, ofp, parser
@@ -31,6 +32,7 @@ _SUBTYPE = 1
 _WHERE = struct.Struct("!QI")
 _TTL_S = 120
 _SIGNATURE_BYTES = 16
+_FLIGHTS = 10
 
 Port = tuple[int, int]
 """Datapath id and port number."""
@@ -46,6 +48,8 @@ class Discovery:
         self._key = secrets.token_bytes(32)
         self._announcements: dict[Port, bytes] = {}
         self._seen: dict[tuple[Port, Port], float] = {}
+        self._sent: dict[Port, float] = {}
+        self._flights: dict[tuple[Port, Port], deque[float]] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
@@ -72,7 +76,9 @@ class Discovery:
         self._wake.set()
 
     def announcement(self, dpid: int, port: int) -> bytes:
-        """The packet-out message that announces this port; its transaction id is 0, as nobody waits for an answer."""
+        """The packet-out message that announces this port, to be sent now; its transaction id is 0, as nobody waits
+        for an answer."""
+        self._sent[dpid, port] = time.monotonic()
         message = self._announcements.get((dpid, port))
         if message is None:
             message = self._announcements[dpid, port] = _packet_out(port, self.frame(dpid, port))
@@ -97,8 +103,11 @@ class Discovery:
         sender = self._sender(data)
         if sender is None:
             return False
+        now, ends = time.monotonic(), (sender, (dpid, port))
         with self._lock:
-            self._seen[sender, (dpid, port)] = time.monotonic()
+            self._seen[ends] = now
+            if (sent := self._sent.pop(sender, None)) is not None:
+                self._flights.setdefault(ends, deque(maxlen=_FLIGHTS)).append(now - sent)
         return True
 
     def forget(self, dpid: int, port: int | None = None) -> None:
@@ -106,6 +115,7 @@ class Discovery:
         with self._lock:
             for ends in [e for e in self._seen if any(d == dpid and port in (None, p) for d, p in e)]:
                 del self._seen[ends]
+                self._flights.pop(ends, None)
 
     def links(self) -> list[tuple[Port, Port]]:
         """(sender, receiver) of every direction seen within the expiry."""
@@ -113,6 +123,14 @@ class Discovery:
         with self._lock:
             self._seen = {ends: seen for ends, seen in self._seen.items() if seen >= oldest}
             return list(self._seen)
+
+    def flights(self) -> dict[tuple[Port, Port], float]:
+        """The shortest time of the last rounds from sending an announcement to seeing it, by (sender, receiver).
+
+        It is the link's delay, one way to the sending switch and one way back from the receiving one.
+        """
+        with self._lock:
+            return {ends: min(times) for ends, times in self._flights.items() if ends in self._seen and times}
 
     def _sender(self, data: bytes) -> Port | None:
         if data[12:14] != b"\x88\xcc":

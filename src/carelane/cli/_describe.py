@@ -21,6 +21,7 @@ def print_detail(detail: Row) -> None:
     if running is not None and detail["running_generation"] != detail["summary"]["generation"]:
         _print_decision(f"STILL RUNNING: generation {detail['running_generation']}", running)
     _print_placement(detail["placement"])
+    _print_compliance(detail.get("compliance"))
     _section("CONDITIONS")
     emit_rows(
         ("TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"),
@@ -65,6 +66,42 @@ def _print_decision(title: str, decision: Row | None) -> None:
         emit_text(note)
     for assumption in decision.get("assumptions", ()):
         emit_text(f"assumed: {assumption}")
+
+
+def _print_compliance(compliance: Row | None) -> None:
+    _section("PROMISED AND MEASURED")
+    if compliance is None:
+        emit_text("nothing is measured")
+        return
+    emit_rows(
+        ("OBJECTIVE", "STATE", "PROMISED", "MEASURED", "MARGIN", "SAMPLES", "CONFIDENCE", "WHERE", "CAUSE"),
+        (
+            (
+                row["objective"],
+                row["state"],
+                _figure(row["promised"], row["unit"]),
+                _figure(row["measured"], row["unit"]),
+                _figure(row["margin"], row["unit"]),
+                str(row["samples"]),
+                "-" if row["confidence"] is None else f"{row['confidence']:.4f}",
+                row["where"] or "-",
+                row["cause"] or "-",
+            )
+            for row in compliance["objectives"]
+        ),
+        empty="no objective was asked for",
+    )
+    if compliance["burn_rates"]:
+        rates = ", ".join(f"{window} {rate:.3g}" for window, rate in compliance["burn_rates"].items())
+        emit_text(f"error budget: {compliance['budget_left']:.0%} left of six hours' worth; burn rate {rates}")
+
+
+def _figure(value: float | None, unit: str) -> str:
+    if value is None:
+        return "-"
+    if unit == "bit/s":
+        return f"{value / 1e6:.4g} Mbit/s"
+    return f"{value * 1e3:.4g} ms" if unit == "s" else f"{value:.6g}"
 
 
 def _print_placement(placement: Row | None) -> None:
