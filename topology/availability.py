@@ -78,15 +78,18 @@ def exact_availability(topology: Topology, paths: Sequence[Route]) -> Fraction:
         kind, name = missing[0]
         raise InputError(f"{kind} {name} states no availability", remedy="state it in the topology, or give a default")
     sets = [components_of(topology, path) for path in paths]
-    total = Fraction(0)
+    everything = frozenset[Component]().union(*sets)
+    ratios = {part: exact_ratio(stated_availability(topology, part) or 0.0) for part in everything}
+    # over one common denominator, in whole numbers: reducing every product on the way would take most of the time
+    total = 0
     for size in range(1, len(sets) + 1):
         sign = 1 if size % 2 else -1
         for chosen in combinations(sets, size):
             union = frozenset[Component]().union(*chosen)
             total += sign * prod(
-                (exact_ratio(stated_availability(topology, part) or 0.0) for part in union), start=Fraction(1)
+                ratio.numerator if part in union else ratio.denominator for part, ratio in ratios.items()
             )
-    return total
+    return Fraction(total, prod(ratio.denominator for ratio in ratios.values()))
 
 
 def service_availability(topology: Topology, paths: Sequence[Route]) -> float:

@@ -1,11 +1,17 @@
 """Sets of disjoint paths: no shared link, risk group or inner node, each acceptable, together available enough.
 
-Taking the best path and then looking for another misses feasible pairs ("trap" topologies), and with shared risk
-groups or bounds on both paths the problem is NP-hard. So: take candidates for the first path in order of cost; when
-one has no companions, find a smallest part of it that already makes companions impossible (a conflict set, after Xie
-et al., "Divide and conquer for partially SRLG-disjoint paths", 2018), and continue with the candidates that avoid one
-member of that part each. Every first path that has companions avoids at least one member, so nothing is missed, and
-the first success has the best first path. An `Effort` caps the work; when it runs out, "none" proves nothing.
+Taking the best path and then looking for another misses feasible pairs ("trap" topologies), so the cheapest set of
+ways that share no link and no node comes first (Suurballe). If it keeps every bound it is the answer, and if there are
+too few such ways there is no answer. Otherwise, with shared risk groups and bounds on each path, the problem is
+NP-hard: take candidates for the first path in order of cost; find the cheapest companions of each; then find a
+smallest part of it that leaves no (cheaper) companions to any later candidate (a conflict set, after Xie et al.,
+"Divide and conquer for partially SRLG-disjoint paths", 2018), and go on with the candidates that avoid one member of
+that part each. Every first path with cheaper companions avoids at least one member, so nothing is missed. It ends when
+nothing cheaper than the best set is left, at the latest where a set costs what Suurballe's ways cost. An `Effort` caps
+the work; when it runs out, "none" proves nothing, and a set need not be the cheapest.
+
+Cost of a set: the sum of the paths' propagation delays, then of their hops. Among paths that obey the same query the
+primary is the cheapest.
 
 Availability. The end nodes and the risk groups they touch are common to all paths; the rest of the paths share
 nothing, so the set is available enough when the product of the paths' own unavailabilities stays within a budget.
@@ -14,18 +20,23 @@ nothing, so the set is available enough when the product of the paths' own unava
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from math import expm1, inf, log1p
 
-from carelane.topology.paths import Effort, PathGraph, Query, Route, best_route
+from carelane.topology.paths import Cost, Effort, PathGraph, Query, Route, best_route
+from carelane.topology.search._route import least_wear
+from carelane.topology.search._ways import cheapest_ways
 
 __all__ = ["Avoid", "conflicts", "disjoint_routes"]
 
 Avoid = tuple[frozenset[int], frozenset[int]]
 """Banned links and nodes, by index."""
+Element = tuple[str, int]
+"""("link", index) or, for inner nodes, ("node", index)."""
 
 NOTHING: Avoid = (frozenset(), frozenset())
+ENDLESS: Cost = (10**30, 0)
 
 
 def disjoint_routes(
@@ -34,17 +45,17 @@ def disjoint_routes(
     unavailability: float | None = None,
     accept: Callable[[tuple[Route, ...]], bool] = lambda _: True,
 ) -> tuple[Route, ...] | None:
-    """One route for each query (primary first), mutually disjoint, or None.
+    """One route for each query (primary first), mutually disjoint, of the least cost in all; or None.
 
-    All queries have the same ends and graph. `unavailability` is the budget for the product of the routes' own
-    unavailabilities (None: any); `accept` has the exact last word on a full set.
+    All queries have the same ends and graph; those after the first are alike. `unavailability` is the budget for the
+    product of the routes' own unavailabilities (None: any); `accept` has the exact last word on a full set.
     """
-    search = _Search(queries, effort, accept)
-    return search.solve(0, NOTHING, unavailability, ())
+    found = _Search(queries, effort, accept).solve(0, NOTHING, unavailability, (), ENDLESS)
+    return found.routes if found else None
 
 
-def conflicts(graph: PathGraph, elements: Sequence[tuple[str, int]], ends: frozenset[int]) -> Avoid:
-    """What a path disjoint from one made of `elements` (("link", i) and inner ("node", i)) must avoid."""
+def conflicts(graph: PathGraph, elements: Sequence[Element], ends: frozenset[int]) -> Avoid:
+    """What a path disjoint from one made of `elements` must avoid."""
     links = {index for kind, index in elements if kind == "link"}
     nodes = {index for kind, index in elements if kind == "node"}
     groups = {group for index in links for group in graph.link_groups[index]}
@@ -55,97 +66,167 @@ def conflicts(graph: PathGraph, elements: Sequence[tuple[str, int]], ends: froze
     return frozenset(links), frozenset(nodes - ends)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Routes in order and their cost, those chosen before them not included in it."""
+
+    routes: tuple[Route, ...]
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """The search for the first path of what is left: its query, and what binds the set from here on."""
+
+    first: Query
+    depth: int
+    avoid: Avoid
+    budget: float | None
+    best: float
+    chosen: tuple[Route, ...]
+    least: Cost
+
+
 class _Search:
     """The recursion over paths; the last one is a plain constrained path."""
 
-    def __init__(self, queries: Sequence[Query], effort: Effort, accept: Callable[[tuple[Route, ...]], bool]) -> None:
+    def __init__(
+        self,
+        queries: Sequence[Query],
+        effort: Effort,
+        accept: Callable[[tuple[Route, ...]], bool],
+        any_will_do: bool = False,
+    ) -> None:
         self.queries = queries
         self.effort = effort
         self.accept = accept
+        self.any_will_do = any_will_do
         self.graph = queries[0].graph
         self.source, self.target = queries[0].source, queries[0].target
         self.ends = frozenset((self.source, self.target))
 
     def solve(
-        self, depth: int, avoid: Avoid, budget: float | None, chosen: tuple[Route, ...]
-    ) -> tuple[Route, ...] | None:
-        """Routes for the queries from `depth` on, `chosen` being those before."""
-        count = len(self.queries) - depth
-        if count == 1:
-            query = replace(
-                self.queries[depth], max_wear=_wear_within(budget), accept=lambda route: self.accept((*chosen, route))
-            )
-            route = best_route(query, self.effort, *avoid)
-            return (*chosen, route) if route else None
-        if not self._enough_ways(depth, avoid):
+        self, depth: int, avoid: Avoid, budget: float | None, chosen: tuple[Route, ...], below: Cost
+    ) -> _Found | None:
+        """The cheapest routes for the queries from `depth` on, if cheaper than `below`; `chosen` come before them."""
+        queries = self.queries[depth:]
+        if len(queries) == 1:
+            return self._last(queries[0], avoid, budget, chosen, below)
+        alike = all(query is queries[0] for query in queries)
+        ways, least = cheapest_ways(_any_of(queries), len(queries), *avoid)
+        enough = self.effort.spend(len(queries) * len(self.graph.node_ids))
+        if not enough or len(ways) < len(queries) or least >= below:
             return None
-        best = 0.0 if budget is None else min(_least_unavailability(query, avoid) for query in self.queries[depth:])
-        first = replace(self.queries[depth], max_wear=_wear_within(_share(budget, best ** (count - 1))))
-        return self._by_first_path(first, depth, avoid, budget, best, chosen)
+        if alike and (found := self._all_good(queries[0], ways, budget, chosen)):
+            return found
+        best = 0.0 if budget is None else min(_least_unavailability(query, avoid) for query in queries)
+        within = _wear_within(_share(budget, best ** (len(queries) - 1)))
+        first = replace(queries[0], max_wear=min(queries[0].max_wear, within))
+        return self._by_first_path(_Level(first, depth, avoid, budget, best, chosen, least), below, alike)
 
-    def _by_first_path(
-        self,
-        first: Query,
-        depth: int,
-        avoid: Avoid,
-        budget: float | None,
-        best: float,
-        chosen: tuple[Route, ...],
-    ) -> tuple[Route, ...] | None:
-        heap: list[tuple[tuple[int, int, list[int]], Route, frozenset[tuple[str, int]]]] = []
-        seen: set[frozenset[tuple[str, int]]] = set()
-        failed: dict[Route, list[tuple[str, int]]] = {}
+    def _last(
+        self, query: Query, avoid: Avoid, budget: float | None, chosen: tuple[Route, ...], below: Cost
+    ) -> _Found | None:
+        def accept(route: Route) -> bool:
+            return query.accept(route) and self.accept((*chosen, route))
 
-        def consider(excluded: frozenset[tuple[str, int]]) -> None:
+        bound = replace(query, max_wear=min(query.max_wear, _wear_within(budget)), accept=accept)
+        route = best_route(bound, self.effort, *avoid, below=below)
+        return _Found((*chosen, route), query.metrics(self.graph.arcs(route)).cost) if route else None
+
+    def _all_good(
+        self, query: Query, ways: Sequence[Sequence[int]], budget: float | None, chosen: tuple[Route, ...]
+    ) -> _Found | None:
+        """The ways as a set, if they keep every bound and share no risk group."""
+        product, unions = 1.0, NOTHING
+        for way in ways:
+            metrics, elements = query.metrics(way), self._elements(way)
+            if not query.passes(metrics) or not _apart(elements, unions):
+                return None
+            product *= -expm1(-metrics.wear)
+            unions = _joined(unions, conflicts(self.graph, elements, self.ends))
+        if budget is not None and product > budget * (1.0 + 1e-9):
+            return None
+        routes = tuple(self.graph.route(self.source, way) for way in ways)
+        if not all(query.accept(route) for route in routes) or not self.accept((*chosen, *routes)):
+            return None
+        return _Found((*chosen, *routes), _total([query.metrics(way).cost for way in ways]))
+
+    def _by_first_path(self, level: _Level, below: Cost, alike: bool) -> _Found | None:
+        """Branch and bound over the first path; where all obey one query it is the cheapest of the set."""
+        heap: list[tuple[Cost, list[int], Route, frozenset[Element]]] = []
+        seen: set[frozenset[Element]] = set()
+        failed: dict[Route, list[Element]] = {}
+        best: _Found | None = None
+        others = len(self.queries) - level.depth - 1
+
+        def consider(excluded: frozenset[Element]) -> None:
             if excluded in seen:
                 return
             seen.add(excluded)
-            route = best_route(first, self.effort, *_joined(avoid, _plain(excluded)))
+            route = best_route(level.first, self.effort, *_joined(level.avoid, _plain(excluded)))
             if route is not None:
                 arcs = self.graph.arcs(route)
-                metrics = first.metrics(arcs)
-                heappush(heap, ((metrics.propagation_ps, metrics.hops, arcs), route, excluded))
+                heappush(heap, (level.first.metrics(arcs).cost, arcs, route, excluded))
 
         consider(frozenset())
         while heap and not self.effort.exhausted:
-            (_, _, arcs), route, excluded = heappop(heap)
+            cost, arcs, route, excluded = heappop(heap)
+            if _times(cost, others + 1 if alike else 1) >= below:
+                break
             if route not in failed:
-                elements = self._elements(arcs)
-                own = -expm1(-first.metrics(arcs).wear)
-                found = self._companions(elements, depth, avoid, _share(budget, own), (*chosen, route))
+                found = self._with_companions(level, route, arcs, _less(below, cost))
                 if found is not None:
-                    return found
-                failed[route] = self._conflict_set(elements, depth, avoid, _share(budget, best))
+                    best, below = found, found.cost
+                    if self.any_will_do or below <= level.least:
+                        break
+                failed[route] = self._conflict_set(level, self._elements(arcs), _less(below, cost))
             for element in failed[route]:
                 consider(excluded | {element})
-        return None
+        return self._in_order(best, level.depth) if best and alike else best
 
-    def _elements(self, arcs: Sequence[int]) -> list[tuple[str, int]]:
+    def _with_companions(self, level: _Level, route: Route, arcs: list[int], below: Cost) -> _Found | None:
+        metrics = level.first.metrics(arcs)
+        rest = _share(level.budget, -expm1(-metrics.wear))
+        found = self._companions(self._elements(arcs), level, rest, (*level.chosen, route), below)
+        return None if found is None else replace(found, cost=_total([metrics.cost, found.cost]))
+
+    def _in_order(self, found: _Found, depth: int) -> _Found:
+        """The routes from `depth` on with the cheapest first."""
+        query = self.queries[-1]
+
+        def key(route: Route) -> tuple[Cost, list[int]]:
+            arcs = self.graph.arcs(route)
+            return query.metrics(arcs).cost, arcs
+
+        return replace(found, routes=(*found.routes[:depth], *sorted(found.routes[depth:], key=key)))
+
+    def _elements(self, arcs: Sequence[int]) -> list[Element]:
         inner = [self.graph.tail[arc] for arc in arcs[1:]]
         return [("link", arc >> 1) for arc in arcs] + [("node", node) for node in inner]
 
     def _companions(
         self,
-        elements: Sequence[tuple[str, int]],
-        depth: int,
-        avoid: Avoid,
+        elements: Sequence[Element],
+        level: _Level,
         budget: float | None,
         chosen: tuple[Route, ...],
-    ) -> tuple[Route, ...] | None:
-        return self.solve(depth + 1, _joined(avoid, conflicts(self.graph, elements, self.ends)), budget, chosen)
+        below: Cost,
+    ) -> _Found | None:
+        avoid = _joined(level.avoid, conflicts(self.graph, elements, self.ends))
+        return self.solve(level.depth + 1, avoid, budget, chosen, below)
 
-    def _conflict_set(
-        self, elements: list[tuple[str, int]], depth: int, avoid: Avoid, budget: float | None
-    ) -> list[tuple[str, int]]:
-        """A small part of `elements` that leaves no companions for any first path containing it.
+    def _conflict_set(self, level: _Level, elements: list[Element], below: Cost) -> list[Element]:
+        """A small part of `elements` that leaves no companions below a cost to any first path containing it.
 
-        `budget` supposes the most available first path there could be. If companions exist then, the failure came
-        from this path's own figures and only another path can help: each of its links is a branch.
+        The most available first path there could be is supposed. If companions exist then, the failure came from this
+        path's own figures and only another path can help: each of its links is a branch.
         """
-        probe = _Search(self.queries, self.effort, lambda _: True)
+        probe = _Search(self.queries, self.effort, lambda _: True, any_will_do=True)
+        budget = _share(level.budget, level.best)
 
-        def hopeless(part: list[tuple[str, int]]) -> bool:
-            return probe._companions(part, depth, avoid, budget, ()) is None and not self.effort.exhausted
+        def hopeless(part: list[Element]) -> bool:
+            return probe._companions(part, level, budget, (), below) is None and not self.effort.exhausted
 
         if not hopeless(elements):
             return [element for element in elements if element[0] == "link"]
@@ -162,20 +243,39 @@ class _Search:
                 return kept
             size = max(1, size // 2)
 
-    def _enough_ways(self, depth: int, avoid: Avoid) -> bool:
-        """Whether enough node-disjoint ways exist at all (max-flow with unit nodes): a quick and safe test."""
-        usable = [any(flags) for flags in zip(*(query.usable for query in self.queries[depth:]), strict=True)]
-        wanted = len(self.queries) - depth
-        return _node_disjoint_ways(self.graph, usable, avoid, self.source, self.target, wanted) >= wanted
+
+def _any_of(queries: Sequence[Query]) -> Query:
+    """A query that may use every arc that one of `queries` may."""
+    if all(query is queries[0] for query in queries):
+        return queries[0]
+    import numpy as np
+
+    return replace(queries[-1], usable=np.logical_or.reduce([np.asarray(query.usable) for query in queries]))
 
 
-def _plain(excluded: frozenset[tuple[str, int]]) -> Avoid:
+def _plain(excluded: frozenset[Element]) -> Avoid:
     links = frozenset(index for kind, index in excluded if kind == "link")
     return links, frozenset(index for kind, index in excluded if kind == "node")
 
 
 def _joined(a: Avoid, b: Avoid) -> Avoid:
     return a[0] | b[0], a[1] | b[1]
+
+
+def _apart(elements: Sequence[Element], avoid: Avoid) -> bool:
+    return not any(index in avoid[kind == "node"] for kind, index in elements)
+
+
+def _total(costs: Sequence[Cost]) -> Cost:
+    return sum(cost[0] for cost in costs), sum(cost[1] for cost in costs)
+
+
+def _times(cost: Cost, count: int) -> Cost:
+    return cost[0] * count, cost[1] * count
+
+
+def _less(below: Cost, cost: Cost) -> Cost:
+    return below[0] - cost[0], below[1] - cost[1]
 
 
 def _share(budget: float | None, spent: float) -> float | None:
@@ -194,90 +294,5 @@ def _wear_within(budget: float | None) -> float:
 
 def _least_unavailability(query: Query, avoid: Avoid) -> float:
     """No path from source to target has less than this, risk groups left out."""
-    graph, (links, nodes) = query.graph, avoid
-    distance = {query.source: 0.0}
-    heap = [(0.0, query.source)]
-    while heap:
-        far, node = heappop(heap)
-        if node == query.target:
-            return -expm1(-far) * (1.0 - 1e-9)  # a little less, so that rounding never rules a path out
-        if far > distance[node]:
-            continue
-        for following, arc in graph.leaving[node]:
-            if not query.usable[arc] or following in nodes or (arc >> 1) in links:
-                continue
-            inner = graph.node_wear[following] if following != query.target else 0.0
-            further = far + graph.link_wear[arc >> 1] + inner
-            if further < distance.get(following, inf):
-                distance[following] = further
-                heappush(heap, (further, following))
-    return 1.0
-
-
-def _node_disjoint_ways(
-    graph: PathGraph, usable: Sequence[bool], avoid: Avoid, source: int, target: int, wanted: int
-) -> int:
-    """How many ways share no inner node, up to `wanted`: augmenting paths on nodes split into entry and exit."""
-    used: set[int] = set()  # arcs that carry a way
-    before: dict[int, int] = {}  # the arc by which a way enters an inner node
-    for found in range(wanted):
-        steps = _augment(graph, usable, avoid, (source, target), used, before)
-        if steps is None:
-            return found
-        for arc, forward in steps:
-            if forward:
-                used.add(arc)
-            else:
-                used.discard(arc)
-        before = {graph.tail[arc ^ 1]: arc for arc in used}
-    return wanted
-
-
-def _augment(
-    graph: PathGraph,
-    usable: Sequence[bool],
-    avoid: Avoid,
-    ends: tuple[int, int],
-    used: set[int],
-    before: dict[int, int],
-) -> list[tuple[int, bool]] | None:
-    """One augmenting path as (arc, added or taken back), or None."""
-    source, target = ends
-    links, nodes = avoid
-    start: tuple[int, bool] = (source, True)  # (node, whether at its exit side)
-    came: dict[tuple[int, bool], tuple[tuple[int, bool], tuple[int, bool] | None]] = {start: (start, None)}
-    queue: list[tuple[int, bool]] = [start]
-    for node, at_exit in queue:
-        moves: list[tuple[tuple[int, bool], tuple[int, bool] | None]] = []
-        occupied = node in before and node != target
-        if at_exit:
-            for following, arc in graph.leaving[node]:
-                if usable[arc] and arc not in used and following not in nodes and (arc >> 1) not in links:
-                    moves.append(((following, False), (arc, True)))
-            if occupied and node != source:
-                moves.append(((node, False), None))
-        elif node == target:
-            return _trace(came, (node, False), start)
-        elif not occupied:
-            moves.append(((node, True), None))
-        if not at_exit and occupied:
-            arc = before[node]
-            moves.append(((graph.tail[arc], True), (arc, False)))
-        for state, step in moves:
-            if state not in came and state[0] != source:
-                came[state] = ((node, at_exit), step)
-                queue.append(state)
-    return None
-
-
-def _trace(
-    came: dict[tuple[int, bool], tuple[tuple[int, bool], tuple[int, bool] | None]],
-    state: tuple[int, bool],
-    start: tuple[int, bool],
-) -> list[tuple[int, bool]]:
-    steps: list[tuple[int, bool]] = []
-    while state != start:
-        state, step = came[state]
-        if step is not None:
-            steps.append(step)
-    return steps
+    wear = least_wear(query, *avoid)
+    return -expm1(-wear) * (1.0 - 1e-9)  # a little less, so that rounding never rules a path out

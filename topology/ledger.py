@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -21,6 +21,10 @@ class CapacityLedger:
     def reserved_bps(self, port: PortKey) -> int:
         return sum(self.floors.get(port, {}).values())
 
+    def reserved(self) -> Iterator[tuple[PortKey, int]]:
+        """Every port that holds floors, and their sum, in no particular order."""
+        return ((port, sum(held.values())) for port, held in self.floors.items())
+
     def with_slice(self, name: str, floors: Iterable[tuple[PortKey, int]]) -> CapacityLedger:
         """A ledger in which slice `name` holds exactly `floors` (nothing else of it remains)."""
         changed = {port: dict(held) for port, held in self.without_slice(name).floors.items()}
@@ -29,6 +33,8 @@ class CapacityLedger:
         return CapacityLedger(MappingProxyType({port: MappingProxyType(held) for port, held in changed.items()}))
 
     def without_slice(self, name: str) -> CapacityLedger:
-        """A ledger without slice `name`."""
+        """A ledger without slice `name`; itself when the slice holds nothing."""
+        if not any(name in held for held in self.floors.values()):
+            return self
         kept = {port: {n: rate for n, rate in held.items() if n != name} for port, held in self.floors.items()}
         return CapacityLedger(MappingProxyType({port: MappingProxyType(held) for port, held in kept.items() if held}))

@@ -3,8 +3,9 @@
 Input: graph, requirement, ledger. Output: an `Embedding`, or None when there is none (or when the effort ran out).
 Decisions taken here:
 
-- Every leaf gets the fewest mutually disjoint paths that reach the availability asked for (one, two, then three); the
-  first of them is the fastest that has companions. Each path, backups too, meets every bound and holds its floors.
+- Every leaf gets the fewest mutually disjoint paths that reach the availability asked for (one, two, then three), and
+  of so many the cheapest (least propagation in all, then hops), the primary being the fastest of them. Each path,
+  backups too, meets every bound and holds its floors.
 - Only links whose figures are stated are used for a promise that needs them.
 - Primary paths of several leaves form a tree, so that trunks are shared and queues feed each other in one direction
   only. The tree is grown leaf by leaf; if a leaf finds no place, it is tried again with that leaf first.
@@ -16,7 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from math import prod
+
+import numpy as np
+import numpy.typing as npt
 
 from carelane.controller.pipeline.limits import AMPLE_BPS, Bound, Limits, Room
 from carelane.controller.pipeline.queues import LeafPath, OwnFloors, Queues, room_at
@@ -30,6 +35,7 @@ from carelane.topology.paths import UNKNOWN_PS, Effort, PathGraph, Query, Route
 __all__ = ["Embedding", "Row", "embed"]
 
 MAX_PATHS = 3
+_NONE = np.zeros(0, dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,20 +161,24 @@ class _Embedder:
 
     def _query(self, leaf: int, floors: OwnFloors, entered: Mapping[int, int]) -> Query:
         """The search for one leaf; nodes of the tree may only be entered by their own branch."""
-        graph = self.graph
-        room = floors.left(self.room)
-        down_bps, up_bps = self.shape.down.floor_bps, self.shape.up.floor_bps
-        usable = [
-            room[arc] >= down_bps
-            and room[arc ^ 1] >= up_bps
-            and self._stated(arc)
-            and entered.get(graph.tail[arc ^ 1], arc) == arc
-            for arc in range(len(room))
-        ]
+        graph, room = self.graph, floors.left(self.room)
+        returning = room.reshape(-1, 2)[:, ::-1].ravel()  # of arc ^ 1
+        usable = (room >= self.shape.down.floor_bps) & (returning >= self.shape.up.floor_bps)
+        if self.limits.timed:
+            usable &= graph.delay_stated
+        if self.target is not None:
+            usable &= graph.availability_stated
+        for node, own in entered.items():
+            for _, arc in graph.leaving[node]:
+                usable[arc ^ 1] &= arc ^ 1 == own
         # without a bound on time, room beyond what is asked makes no difference, and need not be compared
-        return self._search(leaf, usable, room if self.limits.timed else [AMPLE_BPS] * len(room))
+        return self._search(leaf, usable, room if self.limits.timed else self._ample)
 
-    def _search(self, leaf: int, usable: Sequence[bool], room: Sequence[int]) -> Query:
+    @cached_property
+    def _ample(self) -> npt.NDArray[np.int64]:
+        return np.full(len(self.graph.tail), AMPLE_BPS)
+
+    def _search(self, leaf: int, usable: npt.NDArray[np.bool_], room: npt.NDArray[np.int64]) -> Query:
         graph, end = self.graph, self.shape.leaves[leaf]
         return Query(
             graph,
@@ -178,16 +188,8 @@ class _Embedder:
             room,
             self.limits.test(end),
             paid_groups=self._paid({self.shape.root.node, end.node}),
+            limits=self.limits.numbers(end),
         )
-
-    def _stated(self, arc: int) -> bool:
-        """Whether the arc's link and head state what the objectives need (capacity is in its room)."""
-        graph = self.graph
-        if self.limits.timed and graph.propagation[arc >> 1] == UNKNOWN_PS:
-            return False
-        link = graph.topology.links[graph.link_ids[arc >> 1]]
-        head = graph.topology.nodes[graph.node_ids[graph.tail[arc ^ 1]]]
-        return self.target is None or (link.availability is not None and head.availability is not None)
 
     def _with_rates(self, routes: Routes) -> Embedding | None:
         paths: list[LeafPath] = [
@@ -215,7 +217,7 @@ class _Embedder:
         rows = []
         for leaf, role, route in queues.paths:
             end = self.shape.leaves[leaf]
-            metrics = self._search(leaf, (), self.room.arcs).metrics(self.graph.arcs(route))
+            metrics = self._search(leaf, _NONE, self.room.arcs).metrics(self.graph.arcs(route))
             bounds = self.limits.bounds(metrics, end)
             if bounds is None:
                 return None

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf, log
+
+import numpy as np
+import numpy.typing as npt
 
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.shape import Slice, access_port, delivery_port
 from carelane.topology.delay import budget_ps, port_latency_ps, rate_for_bps, round_trip_rates_bps, transmission_ps
 from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Endpoint
-from carelane.topology.paths import TOLERANCE, Metrics, PathGraph
+from carelane.topology.paths import TOLERANCE, Metrics, PathGraph, PathLimits
 
 __all__ = ["AMPLE_BPS", "Bound", "Limits", "Room"]
 
@@ -27,20 +31,32 @@ class Room:
     def __init__(self, graph: PathGraph, ledger: CapacityLedger, unlimited: bool = False) -> None:
         self._graph = graph
         self._unlimited = unlimited
-        self._reserved: Mapping[PortKey, int] = {port: sum(held.values()) for port, held in ledger.floors.items()}
-        self.arcs = [self._free(capacity, 0) for capacity in graph.capacity]
-        for port, reserved in self._reserved.items():
-            arc = graph.arc_of.get(port)
-            if arc is not None:
-                self.arcs[arc] = self._free(graph.capacity[arc], reserved)
+        self._ledger = ledger
 
-    def _free(self, capacity_bps: int | None, reserved_bps: int) -> int:
-        if capacity_bps is None:
-            return -1
-        return AMPLE_BPS if self._unlimited else capacity_bps - reserved_bps
+    @cached_property
+    def arcs(self) -> npt.NDArray[np.int64]:
+        """Room per arc; -1 where the capacity is not stated. Not to be written to."""
+        capacities = self._graph.capacities
+        if self._unlimited:
+            return np.where(capacities < 0, -1, AMPLE_BPS)
+        kept = self._graph.kept_room
+        if kept is None or kept[0] is not self._ledger:  # a refusal is explained with many plans on one ledger
+            kept = self._graph.kept_room = (self._ledger, self._free_arcs())
+        return kept[1]
+
+    def _free_arcs(self) -> npt.NDArray[np.int64]:
+        arc_of, capacities = self._graph.arc_of, self._graph.capacities
+        free = capacities.copy()
+        for port, reserved in self._ledger.reserved():
+            arc = arc_of.get(port)
+            if arc is not None and capacities[arc] >= 0:
+                free[arc] -= reserved
+        return free
 
     def _at(self, port: PortKey, capacity_bps: int | None) -> int:
-        return self._free(capacity_bps, self._reserved.get(port, 0))
+        if capacity_bps is None:
+            return -1
+        return AMPLE_BPS if self._unlimited else capacity_bps - self._ledger.reserved_bps(port)
 
     def delivery(self, endpoint: Endpoint) -> int:
         """Room towards the endpoint; -1 when its capacity is not stated."""
@@ -57,7 +73,7 @@ class Room:
             return self.access(endpoints[name])
         if name in endpoints and endpoints[name].node == node:
             return self.delivery(endpoints[name])
-        return self.arcs[self._graph.arc_of[port]]
+        return int(self.arcs[self._graph.arc_of[port]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +103,25 @@ class Limits:
     def test(self, leaf: Endpoint) -> Callable[[Metrics], bool]:
         """The monotone test for paths from the root to `leaf`."""
         return lambda metrics: metrics.loss <= self.max_loss + TOLERANCE and self.bounds(metrics, leaf) is not None
+
+    def numbers(self, leaf: Endpoint) -> PathLimits:
+        """The same test as numbers, for the inner loops of the search."""
+        down, up = self.shape.down, self.shape.up
+        return PathLimits(
+            down_bps=float(down.floor_bps),
+            up_bps=float(up.floor_bps),
+            down_bits=8.0 * down.burst_bytes,
+            up_bits=8.0 * up.burst_bytes,
+            packet_bits=8.0 * self.packet_bytes,
+            down_latency_ps=float(_latency_ps(leaf)),
+            up_latency_ps=float(self.root_latency),
+            down_room_bps=float(self.room.delivery(leaf)),
+            up_room_bps=float(self.root_room),
+            delay_ps=inf if self.delay_ps is None else float(self.delay_ps),
+            jitter_ps=inf if self.jitter_ps is None else float(self.jitter_ps),
+            round_trip=self.round_trip,
+            max_loss=self.max_loss,
+        )
 
     def bounds(self, metrics: Metrics, leaf: Endpoint) -> tuple[Bound, Bound] | None:
         """The least rates (down, up) that meet the objectives on a path with `metrics`, alone in its queues."""

@@ -50,7 +50,7 @@ def plan(
 ) -> PlanResult:
     """Decide `requirements` on `topology` beside what `ledger` holds. Raises InputError for a repeated name."""
     _check_names(requirements)
-    graph = PathGraph(topology)
+    graph = PathGraph.of(topology)
     start = ledger or CapacityLedger()
     attempts = [_in_order(graph, requirements, start, order) for order in _orders(requirements, optimize)]
     best = max(attempts, key=lambda attempt: attempt.admitted_bps)  # the first of equals: as given

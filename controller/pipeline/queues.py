@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from carelane.controller.pipeline.limits import Bound, Room
 from carelane.controller.pipeline.shape import Slice, Stream, delivery_port
 from carelane.topology.delay import CyclicDependency, Flow, Port, SharedQueues, port_latency_ps
@@ -32,11 +35,14 @@ class OwnFloors:
                 for arc in arcs:
                     self._taken[arc ^ turn] = self._taken.get(arc ^ turn, 0) + stream.floor_bps
 
-    def left(self, room: Room) -> list[int]:
+    def left(self, room: Room) -> npt.NDArray[np.int64]:
         """Room per arc for the next leaf."""
         if not self._taken:
             return room.arcs
-        return [free - self._taken.get(arc, 0) for arc, free in enumerate(room.arcs)]
+        free = room.arcs.copy()
+        for arc, taken in self._taken.items():
+            free[arc] -= taken
+        return free
 
 
 class _Rated(Protocol):

@@ -193,25 +193,31 @@ def works(topology: Topology, paths: tuple[Path, ...]) -> Fraction:
     )
 
 
-def cost(topology: Topology, path: Path) -> tuple[Fraction, int, tuple[str, ...]]:
-    return sum((exact(topology.links[x].delay_s or 0.0) for x in path[1]), Fraction(0)), len(path[1]), path[1]
+Cost = tuple[Fraction, int]
 
 
-def brute_force(topology: Topology, wanted: Requirement) -> tuple[int, Path] | None:
-    """How many paths it takes and the best first one; None when it is impossible."""
+def cost(topology: Topology, paths: tuple[Path, ...]) -> Cost:
+    """Propagation of all paths, then hops of all."""
+    delays = (exact(topology.links[name].delay_s or 0.0) for path in paths for name in path[1])
+    return sum(delays, Fraction(0)), sum(len(path[1]) for path in paths)
+
+
+def brute_force(topology: Topology, wanted: Requirement) -> tuple[int, Cost, list[tuple[Path, ...]]] | None:
+    """How many paths it takes, what they cost at least, and the sets that cost that; None when it is impossible."""
     usable = [path for path in simple_paths(topology) if meets(topology, wanted, path)]
     target = wanted.objectives.availability
     least = 2 if wanted.protection == "required" else 1
     most = 3 if target is not None and wanted.protection != "none" else least
     for count in range(least, most + 1):
-        firsts = [
-            paths[0]
+        sets = [
+            paths
             for paths in permutations(usable, count)
             if all(disjoint(topology, a, b) for a, b in combinations(paths, 2))
             and (target is None or works(topology, paths) >= exact(target))
         ]
-        if firsts:
-            return count, min(firsts, key=lambda path: cost(topology, path))
+        if sets:
+            cheapest = min(cost(topology, paths) for paths in sets)
+            return count, cheapest, [paths for paths in sets if cost(topology, paths) == cheapest]
     return None
 
 
@@ -224,9 +230,14 @@ def test_finds_exactly_what_brute_force_finds(case: tuple[Topology, Requirement]
     assert decision.proven
     assert decision.admitted == (expected is not None)
     if expected is not None:
-        count, first = expected
-        assert len(decision.paths) == count
-        assert (decision.paths[0].nodes, tuple(hop.link for hop in decision.paths[0].hops)) == first
+        count, cheapest, sets = expected
+        found = tuple((path.nodes, tuple(hop.link for hop in path.hops)) for path in decision.paths)
+        assert len(found) == count
+        assert cost(topology, found) == cheapest
+        assert found in sets
+        assert [cost(topology, (path,)) for path in found] == sorted(cost(topology, (path,)) for path in found)
+        if count == 1:
+            assert found == min(sets, key=lambda paths: paths[0][1])
     else:
         assert decision.reasons
 

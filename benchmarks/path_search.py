@@ -1,0 +1,181 @@
+"""How long one path search takes, against NetworkX and SciPy on the same graph in the same run.
+
+    python benchmarks/path_search.py [--queries 60] [--intents 1000] [--report reports/bench]
+
+Random geometric graphs (2000 nodes and 6000 links, 4000 and 12,000), links 10 ms across the square. Peers: NetworkX's
+Dijkstra from one source and its edge-disjoint pair, SciPy's csgraph Dijkstra from one source. Ours: the fastest path;
+a constrained path whose bound on availability the fastest path breaks (half way between what it reaches and what the
+most available path reaches); the cheapest node-disjoint pair. Then intents planned one by one on CERNET, with as many
+disjoint paths as they need, warm. Queries take turns, so that a busy moment of the machine hits all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import random
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from plan_time import AVAILABILITY, CAPACITY_BPS, intents_of
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra
+from scipy.spatial import KDTree
+
+from carelane.controller.pipeline import plan, resolve
+from carelane.topology import CapacityLedger, Topology, load_topology
+from carelane.topology.disjoint import disjoint_routes
+from carelane.topology.model import Link, Node
+from carelane.topology.paths import Effort, PathGraph, PathLimits, Query, best_route
+from carelane.topology.search import _engine
+from carelane.topology.search._route import least_wear
+
+SIZES = ((2000, 6000), (4000, 12_000))
+PLENTY = 10**9
+FREE = PathLimits(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, inf, inf, inf, inf, False, inf)
+PEER_PAIR, PEER, SCIPY = "networkx edge-disjoint pair", "networkx dijkstra, one source", "scipy csgraph, one source"
+
+
+def geometric(nodes: int, links: int, seed: int) -> Topology:
+    """The `links` shortest of all links between random places in a square."""
+    dice = random.Random(seed)
+    places = [(dice.random(), dice.random()) for _ in range(nodes)]
+    near = KDTree(places).query_pairs(2 * math.sqrt(2 * links / (math.pi * nodes * nodes)))
+    chosen = sorted(near, key=lambda pair: math.dist(places[pair[0]], places[pair[1]]))[:links]
+    made = {
+        f"l{k}": Link(
+            f"l{k}", f"n{a}", f"n{b}", 1, 1, 10**9, math.dist(places[a], places[b]) / 100, 1 - 10 ** -dice.uniform(2, 5)
+        )
+        for k, (a, b) in enumerate(chosen)
+    }
+    return Topology(
+        f"geometric-{nodes}-{links}",
+        MappingProxyType({f"n{k}": Node(f"n{k}", k + 1, 0.99999) for k in range(nodes)}),
+        MappingProxyType(made),
+        MappingProxyType({}),
+        MappingProxyType({}),
+    )
+
+
+class Bench:
+    """One graph and its competitors."""
+
+    def __init__(self, topology: Topology, queries: int, seed: int) -> None:
+        self.graph = graph = PathGraph(topology)
+        self.peer: nx.Graph[int] = nx.Graph()
+        for k, name in enumerate(graph.link_ids):
+            a, b = graph.tail[2 * k], graph.tail[2 * k + 1]
+            self.peer.add_edge(a, b, weight=topology.links[name].delay_s or 0.0)
+        size = len(graph.node_ids)
+        ends = list(self.peer.edges(data="weight"))
+        half = csr_matrix(([w for _, _, w in ends], ([a for a, _, _ in ends], [b for _, b, _ in ends])), (size, size))
+        self.matrix: Any = half + half.T
+        dice = random.Random(seed)
+        joined = sorted(max(nx.connected_components(self.peer), key=len))
+        self.pairs = [tuple(dice.sample(joined, 2)) for _ in range(queries)]
+        self.everywhere, self.room = np.ones(2 * len(graph.link_ids), dtype=np.bool_), np.array(graph.capacity)
+        self.bounds = {pair: self._half_way(*pair) for pair in self.pairs}
+
+    def query(self, a: int, b: int, max_wear: float = inf) -> Query:
+        return Query(self.graph, a, b, self.everywhere, self.room, lambda _: True, max_wear, limits=FREE)
+
+    def _half_way(self, a: int, b: int) -> float:
+        query = self.query(a, b)
+        route = best_route(query, Effort(PLENTY))
+        assert route is not None
+        fastest = query.metrics(self.graph.arcs(route)).wear
+        return (fastest + least_wear(query, frozenset(), frozenset())) / 2
+
+    def pair(self, a: int, b: int) -> object:
+        query = self.query(a, b)
+        return disjoint_routes([query, query], Effort(PLENTY))
+
+    def work(self) -> dict[str, Callable[[int, int], object]]:
+        return {
+            PEER: lambda a, _: nx.single_source_dijkstra_path_length(self.peer, a),
+            SCIPY: lambda a, _: dijkstra(self.matrix, indices=a),
+            PEER_PAIR: lambda a, b: list(nx.edge_disjoint_paths(self.peer, a, b, cutoff=2)),
+            "fastest path": lambda a, b: best_route(self.query(a, b), Effort(PLENTY)),
+            "constrained path": lambda a, b: best_route(self.query(a, b, self.bounds[a, b]), Effort(PLENTY)),
+            "disjoint pair": self.pair,
+        }
+
+
+def measure(bench: Bench) -> dict[str, float]:
+    """Median milliseconds of each, after one round to warm up."""
+    work = bench.work()
+    taken: dict[str, list[float]] = {name: [] for name in work}
+    for place, (a, b) in enumerate([bench.pairs[0], *bench.pairs]):
+        for name, run in work.items():
+            if name == PEER_PAIR and place > 10:
+                continue
+            start = time.perf_counter()
+            run(a, b)
+            if place:
+                taken[name].append(1e3 * (time.perf_counter() - start))
+    return {name: statistics.median(times) for name, times in taken.items()}
+
+
+def singly(count: int, protection: str) -> dict[str, float]:
+    """Intents decided one by one on CERNET beside all admitted before them."""
+    topology = load_topology("cernet", default_capacity_bps=CAPACITY_BPS, default_availability=AVAILABILITY)
+    wanted = [
+        replace(resolve(intent, topology), protection=protection)  # type: ignore[arg-type]
+        for intent in intents_of(topology, count, seed=1)
+    ]
+    ledger, taken, admitted, paths = CapacityLedger(), [], [], 0
+    for requirement in wanted:
+        start = time.perf_counter()
+        result = plan(topology, [requirement], ledger)
+        taken.append(1e3 * (time.perf_counter() - start))
+        ledger = result.ledger
+        if result.decisions[0].admitted:
+            admitted.append(taken[-1])
+            paths += len(result.decisions[0].paths)
+    return {
+        "intents": count,
+        "admitted": len(admitted),
+        "paths": paths,
+        "median_ms": round(statistics.median(taken), 3),
+        "median_ms_admitted": round(statistics.median(admitted), 3),
+        "worst_ms": round(max(taken), 1),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--queries", type=int, default=60)
+    parser.add_argument("--intents", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--report", type=Path, default=Path("reports/bench"))
+    options = parser.parse_args()
+    _engine.engine(_engine.PATIENCE)  # warm: the compiled kernels from the start
+    document: dict[str, Any] = {"benchmark": "path_search", "python": platform.python_version(), "graphs": {}}
+    for nodes, links in SIZES:
+        rows = measure(Bench(geometric(nodes, links, options.seed), options.queries, options.seed))
+        document["graphs"][f"{nodes}-{links}"] = rows
+        print(f"{nodes} nodes, {links} links{'':14} {'median':>9} {'x scipy':>8}")
+        for name, median_ms in rows.items():
+            print(f"  {name:32} {median_ms:7.3f}ms {median_ms / rows[SCIPY]:8.2f}")
+        print(f"  constrained path / {PEER}: {rows['constrained path'] / rows[PEER]:.3f} (at most 0.2)")
+        print(f"  disjoint pair / {PEER_PAIR}: {rows['disjoint pair'] / rows[PEER_PAIR]:.4f} (at most 0.02)")
+    for protection in ("auto", "required"):
+        row = document[f"cernet-{protection}"] = singly(options.intents, protection)
+        print(f"cernet, protection {protection}: {row}")
+    options.report.mkdir(parents=True, exist_ok=True)
+    (options.report / "path_search.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
