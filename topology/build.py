@@ -48,7 +48,16 @@ def build(
     topology = Topology(
         name=name,
         nodes=_by_id(
-            Node(n.id, dpid, _or(n.availability, defaults.availability), n.site, n.lat, n.lon, frozenset(n.risk_groups))
+            Node(
+                n.id,
+                dpid,
+                _or(n.availability, defaults.availability),
+                n.site,
+                n.lat,
+                n.lon,
+                frozenset(n.risk_groups),
+                n.repair,
+            )
             for n, dpid in zip(nodes, dpids, strict=True)
         ),
         links=_by_id(_link(link, ports, defaults) for link, ports in zip(links, link_ports, strict=True)),
@@ -57,7 +66,9 @@ def build(
             for e, port in zip(endpoints, endpoint_ports, strict=True)
         ),
         risk_groups=_by_id(
-            RiskGroup(group, declared[group].availability if group in declared else None)
+            RiskGroup(group, declared[group].availability, declared[group].repair)
+            if group in declared
+            else RiskGroup(group)
             for group in dict.fromkeys((*declared, *named))
         ),
     )
@@ -91,6 +102,7 @@ def _link(draft: LinkDraft, ports: tuple[int, int], defaults: Defaults) -> Link:
         loss=draft.loss,
         length_m=draft.length_m,
         risk_groups=frozenset(draft.risk_groups),
+        repair=draft.repair,
     )
 
 

@@ -26,7 +26,7 @@ from math import expm1, inf, log1p
 
 from carelane.topology.paths import Cost, Effort, PathGraph, Query, Route, best_route
 from carelane.topology.search._route import least_wear
-from carelane.topology.search._ways import cheapest_ways
+from carelane.topology.search._ways import cheapest_ways, most_ways
 
 __all__ = ["Avoid", "conflicts", "disjoint_routes"]
 
@@ -50,6 +50,9 @@ def disjoint_routes(
     All queries have the same ends and graph; those after the first are alike. `unavailability` is the budget for the
     product of the routes' own unavailabilities (None: any); `accept` has the exact last word on a full set.
     """
+    first = queries[0]
+    if 1 < len(queries) <= 3 and most_ways(first.graph, first.source, first.target) < len(queries):
+        return None
     found = _Search(queries, effort, accept).solve(0, NOTHING, unavailability, (), ENDLESS)
     return found.routes if found else None
 

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, Protocol
 
 from carelane.errors import InputError
+from carelane.topology.model import Repair
 
 __all__ = ["Defaults", "EndpointDraft", "Fault", "LinkDraft", "NodeDraft", "RiskGroupDraft", "Section"]
 
@@ -45,6 +46,7 @@ class NodeDraft:
     lat: float | None = None
     lon: float | None = None
     risk_groups: tuple[str, ...] = ()
+    repair: Repair | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class LinkDraft:
     availability: float | None = None
     loss: float | None = None
     risk_groups: tuple[str, ...] = ()
+    repair: Repair | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +80,4 @@ class EndpointDraft:
 class RiskGroupDraft:
     id: str
     availability: float | None = None
+    repair: Repair | None = None

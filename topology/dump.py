@@ -30,12 +30,18 @@ def _stated(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return {key: value for key, value in pairs if value is not None and value != []}
 
 
+def _reliability(part: Node | Link | RiskGroup) -> list[tuple[str, Any]]:
+    if part.repair is None:
+        return [("availability", part.availability)]
+    return [("mtbf", duration_text(part.repair.mtbf_s)), ("mttr", duration_text(part.repair.mttr_s))]
+
+
 def _node(node: Node) -> dict[str, Any]:
     return _stated(
         [
             ("id", node.id),
             ("dpid", node.dpid),
-            ("availability", node.availability),
+            *_reliability(node),
             ("site", node.site),
             ("lat", node.lat),
             ("lon", node.lon),
@@ -55,7 +61,7 @@ def _link(link: Link) -> dict[str, Any]:
             ("capacity", None if link.capacity_bps is None else rate_text(link.capacity_bps)),
             ("delay", None if link.delay_s is None else duration_text(link.delay_s)),
             ("length", None if link.length_m is None else f"{link.length_m!r}m"),
-            ("availability", link.availability),
+            *_reliability(link),
             ("loss", link.loss),
             ("riskGroups", sorted(link.risk_groups)),
         ]
@@ -77,4 +83,4 @@ def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _risk_group(group: RiskGroup) -> dict[str, Any]:
-    return _stated([("id", group.id), ("availability", group.availability)])
+    return _stated([("id", group.id), *_reliability(group)])

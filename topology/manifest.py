@@ -30,7 +30,7 @@ from carelane.topology.fields import (
     Period,
     Port,
 )
-from carelane.topology.model import Topology
+from carelane.topology.model import Repair, Topology
 
 __all__ = ["KIND", "OTHER_KINDS", "TopologyManifest", "from_documents"]
 
@@ -68,6 +68,9 @@ class _Repairable(_Part):
         if self.mtbf is not None and self.mttr is not None:
             return self.mtbf / (self.mtbf + self.mttr)
         return self.availability
+
+    def stated_repair(self) -> Repair | None:
+        return Repair(self.mtbf, self.mttr) if self.mtbf is not None and self.mttr is not None else None
 
 
 class NodeSpec(_Repairable):
@@ -166,18 +169,20 @@ def _from_document(document: Document, defaults: Defaults) -> Topology:
     return build(
         manifest.metadata.name,
         [
-            NodeDraft(n.id, n.dpid, n.stated_availability(), n.site, n.lat, n.lon, tuple(n.risk_groups))
+            NodeDraft(
+                n.id, n.dpid, n.stated_availability(), n.site, n.lat, n.lon, tuple(n.risk_groups), n.stated_repair()
+            )
             for n in spec.nodes
         ],
         [
             LinkDraft(
                 x.id, x.a, x.b, x.a_port, x.b_port, x.capacity, x.delay, x.length, x.stated_availability(), x.loss,
-                tuple(x.risk_groups),
+                tuple(x.risk_groups), x.stated_repair(),
             )
             for x in spec.links
         ],
         [EndpointDraft(e.id, e.node, e.port, e.address, e.capacity, e.mac, e.tenant) for e in spec.endpoints],
-        [RiskGroupDraft(g.id, g.stated_availability()) for g in spec.risk_groups],
+        [RiskGroupDraft(g.id, g.stated_availability(), g.stated_repair()) for g in spec.risk_groups],
         fault,
         defaults,
         _notes(spec),

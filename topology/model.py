@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["Endpoint", "Hop", "Link", "Node", "RiskGroup", "Topology"]
+__all__ = ["Endpoint", "Hop", "Link", "Node", "Repair", "RiskGroup", "Topology"]
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Mean time between failures and to repair, where a file states them; the availability follows from both."""
+
+    mtbf_s: float
+    mttr_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,7 @@ class Node:
     lat: float | None = None
     lon: float | None = None
     risk_groups: frozenset[str] = frozenset()
+    repair: Repair | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,7 @@ class Link:
     loss: float | None = None
     length_m: float | None = None
     risk_groups: frozenset[str] = frozenset()
+    repair: Repair | None = None
 
     def other(self, node: str) -> str:
         return self.b if node == self.a else self.a
@@ -69,6 +79,7 @@ class RiskGroup:
 
     id: str
     availability: float | None = None
+    repair: Repair | None = None
 
 
 @dataclass(frozen=True, slots=True)

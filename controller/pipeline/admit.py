@@ -27,9 +27,15 @@ from carelane.controller.pipeline.limits import AMPLE_BPS, Bound, Limits, Room
 from carelane.controller.pipeline.queues import LeafPath, OwnFloors, Queues, room_at
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.shape import Slice, access_port, shape_of
-from carelane.topology.availability import exact_availability, exact_ratio, unstated_availability
+from carelane.topology.availability import (
+    exact_availability,
+    exact_ratio,
+    switching_unavailability,
+    unstated_availability,
+)
 from carelane.topology.disjoint import disjoint_routes
 from carelane.topology.ledger import CapacityLedger, PortKey
+from carelane.topology.model import Topology
 from carelane.topology.paths import UNKNOWN_PS, Effort, PathGraph, Query, Route
 
 __all__ = ["Embedding", "Row", "embed"]
@@ -144,7 +150,7 @@ class _Embedder:
         return None
 
     def _enough(self, routes: tuple[Route, ...]) -> bool:
-        return self.target is None or exact_availability(self.graph.topology, routes) >= exact_ratio(self.target)
+        return self.target is None or _reached(self.graph.topology, routes) >= exact_ratio(self.target)
 
     def _budget(self, first: str, last: str, target: float) -> Fraction:
         """What the unavailabilities of the paths between the end nodes may multiply to; negative: hopeless."""
@@ -205,7 +211,7 @@ class _Embedder:
                 floors[access_port(endpoint)] = load
         topology = self.graph.topology
         known = not any(unstated_availability(topology, own) for own in routes)
-        worst = min(exact_availability(topology, own) for own in routes) if known else None
+        worst = min(_reached(topology, own) for own in routes) if known else None
         return Embedding(self.shape, tuple(rows), floors, worst)
 
     def _propagation_ps(self, route: Route) -> int | None:
@@ -252,6 +258,11 @@ class _Embedder:
         return rows(
             _least(_most(fits, max(room.values())), lambda more: rows(more) is not None, self.limits.round_trip)
         )
+
+
+def _reached(topology: Topology, routes: Sequence[Route]) -> Fraction:
+    """Availability of a leaf's routes, the time of switching over counted as far as it is known."""
+    return max(Fraction(0), exact_availability(topology, routes) - switching_unavailability(topology, routes))
 
 
 Rates = tuple[int, int]

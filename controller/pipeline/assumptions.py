@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from carelane.controller.pipeline.admit import Embedding
 from carelane.controller.pipeline.requirement import Requirement
+from carelane.topology.availability import SWITCH_OVER_S, switching_unavailability, unprovided_switching
 from carelane.topology.delay import FRAME_BYTES
-from carelane.topology.paths import PathGraph
+from carelane.topology.paths import PathGraph, Route
 
 __all__ = ["model_assumptions"]
+
+_NAMED = 4
 
 
 def model_assumptions(graph: PathGraph, requirement: Requirement, embedding: Embedding | None) -> list[str]:
@@ -22,7 +25,7 @@ def model_assumptions(graph: PathGraph, requirement: Requirement, embedding: Emb
         said.append(_loss(graph, embedding))
     if objectives.availability is not None:
         said.append(
-            "availability: failures independent but for shared nodes and risk groups; switch-over time not counted"
+            f"availability: failures independent but for shared nodes and risk groups; {_switching(graph, embedding)}"
         )
     if (
         embedding is not None
@@ -31,6 +34,24 @@ def model_assumptions(graph: PathGraph, requirement: Requirement, embedding: Emb
     ):
         said.append("protection: both ends are on one switch, where there is no path to protect")
     return said
+
+
+def _switching(graph: PathGraph, embedding: Embedding | None) -> str:
+    """Whose switch-over time is in the figure."""
+    sets: dict[int, list[Route]] = {}
+    for row in embedding.rows if embedding else ():
+        sets.setdefault(row.leaf, []).append(row.route)
+    protected = [routes for routes in sets.values() if len(routes) > 1]
+    silent = sorted({part for routes in protected for part in unprovided_switching(graph.topology, routes)})
+    counted = any(switching_unavailability(graph.topology, routes) for routes in protected)
+    if not counted:
+        return "switch-over time not counted"
+    whole = f"{1000 * float(SWITCH_OVER_S):g} ms of switch-over counted for each failure where an MTBF is stated"
+    if not silent:
+        return whole
+    named = ", ".join(f"{kind} {name}" for kind, name in silent[:_NAMED])
+    more = f" and {len(silent) - _NAMED} more" if len(silent) > _NAMED else ""
+    return f"{whole}, not for {named}{more}"
 
 
 def _loss(graph: PathGraph, embedding: Embedding | None) -> str:

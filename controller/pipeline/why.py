@@ -12,7 +12,7 @@ from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.rounding import floor_availability, mbps, ms_up
 from carelane.controller.pipeline.shape import shape_of
 from carelane.controller.pipeline.slice_plan import Constraint, Reason
-from carelane.topology.availability import exact_availability
+from carelane.topology.availability import exact_availability, limiting_component
 from carelane.topology.delay import seconds
 from carelane.topology.model import Endpoint
 from carelane.topology.paths import UNKNOWN_PS, Effort, PathGraph, Query, Route, best_route
@@ -90,7 +90,26 @@ def _availability(trial: Trial, requirement: Requirement, best: float | None, at
             return Reason(
                 "availability", node, target, best, "ratio", f"node {node} alone reaches {floor_availability(alone)}"
             )
-    return Reason("availability", at, target, best, "ratio", detail)
+    return Reason("availability", at, target, best, "ratio", detail + _limit(trial, requirement, best))
+
+
+def _limit(trial: Trial, requirement: Requirement, best: float | None) -> str:
+    """Which component costs the best set of paths most."""
+    if best is None:
+        return ""
+    found = trial.plan(replace(requirement, objectives=replace(requirement.objectives, availability=best)))
+    if found is None:
+        return ""
+    sites: dict[int, list[Route]] = {}
+    for row in found.rows:
+        sites.setdefault(row.leaf, []).append(row.route)
+    topology = trial.graph.topology
+    worst = min(sites.values(), key=lambda routes: exact_availability(topology, routes))
+    limit = limiting_component(topology, worst)
+    if limit is None:
+        return ""
+    (kind, name), without = limit
+    return f"; {kind} {name} limits the best set most: were it perfect, {floor_availability(without)}"
 
 
 def _physics(graph: PathGraph, requirement: Requirement) -> str:

@@ -138,3 +138,23 @@ def test_a_missing_file_and_a_wrong_word_are_bad_input(call: Cli, network_file: 
     assert "bounds its cross-traffic by service" in call(
         "bound", str(network_file), "--analysis", "sfa", "--propagation", "delay"
     ).err  # fmt: skip
+
+
+def test_class_queues_print_a_bound_for_every_path_and_whom_more_would_break(
+    call: Cli, topology_file: Path, intent_file: Path, intent_text: str, tmp_path: Path
+) -> None:
+    ran = call("class-queues", "-t", str(topology_file), "-f", str(intent_file), "-o", "json")
+    assert ran.code == 0
+    rows = json.loads(ran.out)["slices"]
+    assert [row["role"] for row in rows] == ["primary", "primary", "backup", "backup"]
+    assert all(row["keeps"] and row["class"] == "telephony" for row in rows)
+    assert 2.5 < rows[0]["delay_bound_ms"] < 2.7
+    more = tmp_path / "more.yaml"
+    bursty = intent_text.replace("or1-surgery", "bursty").replace("jitter: 5ms", "jitter: none")
+    more.write_text(bursty.replace("  objectives", "  burst: 2MB\n  objectives"), encoding="utf-8")
+    more.write_text(more.read_text(encoding="utf-8").replace("delay: 20ms", "delay: none"), encoding="utf-8")
+    broken = call("class-queues", "-t", str(topology_file), "-f", str(intent_file), "--adding", str(more), "-o", "json")
+    assert broken.code == 1
+    assert {row["name"] for row in json.loads(broken.out)["broken"]} == {"or1-surgery"}
+    table = call("class-queues", "-t", str(topology_file), "-f", str(intent_file), "--adding", str(more)).out
+    assert "broken by what was added: or1-surgery" in table

@@ -12,6 +12,7 @@ from carelane.topology.calculus._analysis import (
     Propagation,
     delay_bounds,
 )
+from carelane.topology.calculus._classes import ClassFlow, SharedPort, class_delays
 from carelane.topology.calculus._curves import (
     ArrivalCurve,
     RateLatency,
@@ -37,6 +38,7 @@ __all__ = [
     "ArrivalCurve",
     "Bound",
     "Bounds",
+    "ClassFlow",
     "Flow",
     "Multiplexing",
     "Network",
@@ -44,8 +46,10 @@ __all__ = [
     "RateLatency",
     "Server",
     "ServiceCurve",
+    "SharedPort",
     "TokenBucket",
     "backlog",
+    "class_delays",
     "convolve",
     "deficit_round_robin",
     "delay_arbitrary",

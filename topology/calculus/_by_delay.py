@@ -10,10 +10,11 @@ This takes time in proportion to the flows' paths, and works where servers feed 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from carelane.topology.calculus._fixed_point import Equation, Group, fixed_point
+from carelane.topology.calculus._curves import ArrivalCurve, ServiceCurve, TokenBucket
+from carelane.topology.calculus._fixed_point import Equation, Group, arrival_of, fixed_point
 from carelane.topology.calculus._network import Network
 
 __all__ = ["ByDelay"]
@@ -22,8 +23,19 @@ __all__ = ["ByDelay"]
 class ByDelay:
     """Delay bounds of the servers of a network; `delays` holds None where there is none."""
 
-    def __init__(self, network: Network, *, fifo: bool, shaping: bool) -> None:
+    def __init__(
+        self,
+        network: Network,
+        *,
+        fifo: bool,
+        shaping: bool,
+        packet: Fraction = Fraction(0),
+        services: Mapping[str, ServiceCurve | None] | None = None,
+    ) -> None:
+        """`packet`: what a line may be ahead of its rate; 0 is fluid. `services` stand for the servers' own curves."""
         self._network = network
+        self._packet = packet
+        self._services = services or {server.id: server.service for server in network.servers.values()}
         self._fifo = fifo
         self._shaping = shaping
         self._place = {flow.id: {server: n for n, server in enumerate(flow.path)} for flow in network.flows.values()}
@@ -40,6 +52,13 @@ class ByDelay:
                 if network.crossing[server]:
                     self._alone(server)
 
+    def arrival(self, server: str) -> ArrivalCurve | None:
+        """What all flows bring to a server; None: no bound. Everything before it has been settled."""
+        if not self._network.crossing[server]:
+            return None
+        groups = self._groups(server, frozenset(), frozenset())
+        return None if any(group.final_rate is None for group in groups) else arrival_of(groups, {})
+
     def delay(self, flow: str) -> Fraction | None:
         """The sum of the delays over the whole path of `flow`."""
         return self._waited(flow, len(self._network.flows[flow].path))
@@ -54,18 +73,20 @@ class ByDelay:
 
     def _alone(self, server: str) -> None:
         equation = self._equation(server, frozenset(), frozenset())
-        self.delays[server] = None if _overloaded(equation) else equation.delay({})
+        self.delays[server] = None if equation is None or _overloaded(equation) else equation.delay({})
 
     def _circle(self, component: Sequence[str]) -> None:
         """Servers that feed each other: first those that cannot have a bound, then the fixed point of the others."""
         circle = frozenset(component)
         lost: frozenset[str] = frozenset()
         while True:
-            equations = {s: self._equation(s, circle, lost) for s in component if s not in lost}
-            more = frozenset(server for server, equation in equations.items() if _overloaded(equation))
-            if not more:
+            asked = {server: self._equation(server, circle, lost) for server in component if server not in lost}
+            equations = {
+                s: equation for s, equation in asked.items() if equation is not None and not _overloaded(equation)
+            }
+            if len(equations) == len(asked):
                 break
-            lost |= more
+            lost |= asked.keys() - equations.keys()
         found = fixed_point(equations) if equations else {}
         if found is None:
             self.diverging |= equations.keys()
@@ -73,32 +94,80 @@ class ByDelay:
         for server in component:
             self.delays[server] = found.get(server)
 
-    def _equation(self, server: str, circle: frozenset[str], lost: frozenset[str]) -> Equation:
-        turns: dict[str | None, list[str]] = {}
-        for flow, previous in self._network.before[server].items():
-            turns.setdefault(previous, []).append(flow)
-        groups = [self._group(server, previous, flows, circle, lost) for previous, flows in turns.items()]
+    def _equation(self, server: str, circle: frozenset[str], lost: frozenset[str]) -> Equation | None:
+        """None when the server serves nothing."""
+        service = self._services[server]
+        if service is None:
+            return None
         fifo = self._fifo or len(self._network.crossing[server]) == 1
-        return Equation(self._network.servers[server].service, groups, fifo)
+        return Equation(service, self._groups(server, circle, lost), fifo)
+
+    def _groups(self, server: str, circle: frozenset[str], lost: frozenset[str]) -> list[Group]:
+        turns: dict[str | None, dict[str, list[str]]] = {}
+        for previous, stream, flow in self._turns(server):
+            turns.setdefault(previous, {}).setdefault(stream, []).append(flow)
+        return [
+            self._group(server, previous, list(streams.values()), circle, lost) for previous, streams in turns.items()
+        ]
+
+    def _turns(self, server: str) -> Iterator[tuple[str | None, str, str]]:
+        """(previous server, stream, flow) of each flow; alternatives that come from several servers from nowhere."""
+        came = self._network.before[server]
+        flows = self._network.flows
+        ways: dict[str, tuple[set[str | None], set[str | None]]] = {}
+        for flow, previous in came.items():
+            if flows[flow].stream is not None:
+                servers, leaves = ways.setdefault(flows[flow].stream or "", (set(), set()))
+                servers.add(previous)
+                leaves.add(flows[flow].leaf)
+        for flow, previous in came.items():
+            stream = flows[flow].stream
+            if stream is None:
+                yield previous, f"flow {flow}", flow
+                continue
+            servers, leaves = ways[stream]
+            yield (None if len(servers) > 1 and len(leaves) == 1 else previous), f"stream {stream}", flow
 
     def _group(
-        self, server: str, previous: str | None, flows: Sequence[str], circle: frozenset[str], lost: frozenset[str]
+        self,
+        server: str,
+        previous: str | None,
+        streams: Sequence[Sequence[str]],
+        circle: frozenset[str],
+        lost: frozenset[str],
     ) -> Group:
+        """Each stream counts once, after the longest of the delays of its ways."""
         peak = None if previous is None or not self._shaping else self._network.servers[previous].peak
         rate = Fraction(0)
         burst: Fraction | None = Fraction(0)
         growth: dict[str, Fraction] = {}
-        for name in flows:
-            flow, place = self._network.flows[name], self._place[name][server]
-            rate += flow.rate
-            while place and flow.path[place - 1] in circle:
-                place -= 1
-                if flow.path[place] in lost:
-                    burst = None
-                growth[flow.path[place]] = growth.get(flow.path[place], Fraction(0)) + flow.rate
-            waited = self._waited(name, place)
-            burst = None if burst is None or waited is None else burst + flow.burst + flow.rate * waited
-        return Group(rate, burst, {} if burst is None else growth, peak)
+        for stream in streams:
+            rate += max(self._network.flows[flow].rate for flow in stream)
+            most: Fraction | None = Fraction(0)
+            grown: dict[str, Fraction] = {}
+            for flow in stream:
+                starting, growing = self._burst(flow, server, circle, lost)
+                most = None if most is None or starting is None else max(most, starting)
+                grown |= {s: max(by, grown.get(s, by)) for s, by in growing.items()}
+            burst = None if burst is None or most is None else burst + most
+            for other, by in grown.items():
+                growth[other] = growth.get(other, Fraction(0)) + by
+        line = None if peak is None else TokenBucket(peak, self._packet)
+        return Group(rate, burst, {} if burst is None else growth, line)
+
+    def _burst(
+        self, name: str, server: str, circle: frozenset[str], lost: frozenset[str]
+    ) -> tuple[Fraction | None, dict[str, Fraction]]:
+        """A flow's burst at `server` as far as it is known, and how it grows with the delays inside the circle."""
+        flow, place = self._network.flows[name], self._place[name][server]
+        growth: dict[str, Fraction] = {}
+        while place and flow.path[place - 1] in circle:
+            place -= 1
+            if flow.path[place] in lost:
+                return None, {}
+            growth[flow.path[place]] = flow.rate
+        waited = self._waited(name, place)
+        return (None if waited is None else flow.burst + flow.rate * waited), growth
 
 
 def _overloaded(equation: Equation) -> bool:

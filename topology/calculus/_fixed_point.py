@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
 
 from carelane.topology.calculus._curves import (
     ArrivalCurve,
+    RateLatency,
     ServiceCurve,
     TokenBucket,
     delay_arbitrary,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Equation", "Group", "fixed_point"]
+__all__ = ["Equation", "Group", "arrival_of", "fixed_point"]
 
 _FAR = (1e3, 1e6, 1e9, 1e12)
 """How far above F(0) Newton starts; the next one when a tangent there still rises faster than the diagonal."""
@@ -43,18 +45,20 @@ _STEPS = 200
 class Group:
     """Flows that come to a server together: `rate`, and `burst` + the sum of `growth` x delay of other servers.
 
-    `burst` None: some of them have no bound. `line`: all of them never exceed this rate. One of both is given.
+    `burst` None: some of them have no bound. `line`: all of them never exceed this token bucket. One of both is given.
     """
 
     rate: Fraction
     burst: Fraction | None
     growth: Mapping[str, Fraction]
-    line: Fraction | None
+    line: TokenBucket | None
 
     @property
     def final_rate(self) -> Fraction | None:
         """The long-run rate; None when nothing bounds it."""
-        return self.line if self.burst is None else self.rate
+        if self.burst is not None:
+            return self.rate
+        return None if self.line is None else self.line.rate
 
     def curve(self, delays: Mapping[str, Fraction]) -> ArrivalCurve:
         buckets = []
@@ -62,8 +66,13 @@ class Group:
             grown = sum((rate * delays[server] for server, rate in self.growth.items()), self.burst)
             buckets.append(TokenBucket(self.rate, rounded_up(grown)))
         if self.line is not None:
-            buckets.append(TokenBucket(self.line, Fraction(0)))
+            buckets.append(self.line)
         return ArrivalCurve.of(buckets)
+
+
+def arrival_of(groups: Sequence[Group], delays: Mapping[str, Fraction]) -> ArrivalCurve:
+    """What all groups bring together."""
+    return sum_of([group.curve(delays) for group in groups])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ class Equation:
 
     def delay(self, delays: Mapping[str, Fraction]) -> Fraction | None:
         """F of this server at `delays`; None when it is overloaded."""
-        arriving = sum_of([group.curve(delays) for group in self.groups])
+        arriving = arrival_of(self.groups, delays)
         return delay_fifo(arriving, self.service) if self.fifo else delay_arbitrary(arriving, self.service)
 
 
@@ -151,72 +160,85 @@ class _System:
         np = self._np
         offset, slopes = np.zeros(len(point)), np.zeros((len(point), len(point)))
         for number, (equation, rows) in enumerate(zip(self._equations, self._growth, strict=True)):
-            bursts = [None if g.burst is None else float(g.burst) + float(row @ point) for g, row in rows]
-            rate, latency = float(equation.service.rate), float(equation.service.latency)
-            kind = _fifo_weights if equation.fifo else _arbitrary_weights
-            weights, divisor, offset[number] = kind([group for group, _ in rows], bursts, rate, latency)
-            for weight, (group, row) in zip(weights, rows, strict=True):
+            groups = [
+                _At(group, None if group.burst is None else float(group.burst) + float(row @ point))
+                for group, row in rows
+            ]
+            best = min((_tangent(groups, line, fifo=equation.fifo) for line in equation.service.lines), key=_delay_of)
+            offset[number] = best.offset
+            for weight, (group, row) in zip(best.weights, rows, strict=True):
                 if weight and group.burst is not None:
-                    offset[number] += weight * float(group.burst) / divisor
-                    slopes[number] += weight * row / divisor
+                    offset[number] += weight * float(group.burst) / best.divisor
+                    slopes[number] += weight * row / best.divisor
         return offset, slopes
 
 
-def _switches(groups: Sequence[Group], bursts: Sequence[float | None]) -> list[tuple[float, int]]:
-    """(time, group) at which a group's token bucket becomes smaller than its line, in order of time."""
-    times = []
-    for number, (group, burst) in enumerate(zip(groups, bursts, strict=True)):
-        if burst is not None:
-            line = None if group.line is None else float(group.line)
-            rate = float(group.rate)
-            times.append((0.0 if line is None else burst / (line - rate) if line > rate else float("inf"), number))
-    return sorted(times)
+class _At:
+    """A group at one point, in floats: the smaller of burst + rate t and line_burst + line t."""
+
+    def __init__(self, group: Group, burst: float | None) -> None:
+        self.burst = burst
+        self.rate = float(group.rate)
+        self.lined = group.line is not None
+        self.line = float(group.line.rate) if group.line is not None else self.rate
+        self.line_burst = float(group.line.burst) if group.line is not None else 0.0
+
+    @property
+    def leaves_line(self) -> float:
+        """When its token bucket becomes the smaller one."""
+        if self.burst is None:
+            return inf
+        if not self.lined or self.burst <= self.line_burst:
+            return 0.0
+        return (self.burst - self.line_burst) / (self.line - self.rate) if self.line > self.rate else inf
 
 
-def _fifo_weights(
-    groups: Sequence[Group], bursts: Sequence[float | None], rate: float, latency: float
-) -> tuple[list[float], float, float]:
-    """How much of each group's burst counts, the divisor, and the offset: T + sum of weight x burst / R.
+class _Tangent(NamedTuple):
+    """offset + the sum of weight x burst / divisor; `delay` is its value at the point."""
 
-    The worst moment is when the arrivals fall below the server's rate: groups that have left their line by then count
-    in full, the one that leaves it then in part.
+    delay: float
+    weights: list[float]
+    divisor: float
+    offset: float
+
+
+def _delay_of(tangent: _Tangent) -> float:
+    return tangent.delay
+
+
+def _tangent(groups: Sequence[_At], service: RateLatency, *, fifo: bool) -> _Tangent:
+    """The delay behind one line of the service curve. With the least over all lines it stays a tangent from above.
+
+    FIFO: T + (all bursts) / R at the moment when the arrivals fall below R; groups that have left their line by then
+    count in full, the one that leaves it then in part, the others by their line's burst. Arbitrary order: the least of
+    (bursts + R T) / (R - rates) over the moments at which groups leave their lines.
     """
-    weights = [0.0] * len(groups)
-    slope = sum(float(group.rate if group.line is None else group.line) for group in groups)
-    for time, number in _switches(groups, bursts):
-        line = groups[number].line
-        if line is None or time == 0.0:
-            weights[number] = 1.0
-            slope -= 0.0 if line is None else float(line - groups[number].rate)
-            continue
-        if slope <= rate:
+    rate, latency = float(service.rate), float(service.latency)
+    leaving = sorted((group.leaves_line, number) for number, group in enumerate(groups))
+    weights = [1.0 if group.leaves_line == 0 else 0.0 for group in groups]
+    slope = sum(group.rate if weight else group.line for group, weight in zip(groups, weights, strict=True))
+    best = _weighed(groups, weights, slope, rate, latency, fifo=fifo)
+    for time, number in leaving:
+        if time == inf or (fifo and slope <= rate):
             break
-        fall = float(line - groups[number].rate)
-        weights[number] = min(1.0, (slope - rate) / fall) if fall > 0 else 0.0
-        slope -= fall
-    return weights, rate, latency
+        if time > 0:
+            fall = groups[number].line - groups[number].rate
+            weights[number] = 1.0 if not fifo or slope - fall >= rate else (slope - rate) / fall
+            slope -= fall
+            found = _weighed(groups, weights, slope, rate, latency, fifo=fifo)
+            best = found if fifo or found.delay < best.delay else best
+    return best
 
 
-def _arbitrary_weights(
-    groups: Sequence[Group], bursts: Sequence[float | None], rate: float, latency: float
-) -> tuple[list[float], float, float]:
-    """As `_fifo_weights`: (sum of bursts + R T) / (R - sum of rates), over the groups whose bucket is taken."""
-    weights = [0.0] * len(groups)
-    slope = sum(float(group.rate if group.line is None else group.line) for group in groups)
-    taken = 0.0
-    best: tuple[float, list[float], float] | None = None
-    for _, number in [(0.0, -1), *_switches(groups, bursts)]:
-        if number >= 0:
-            line, burst = groups[number].line, bursts[number]
-            weights[number] = 1.0
-            taken += burst or 0.0
-            slope -= 0.0 if line is None else float(line - groups[number].rate)
-        complete = all(weights[n] or g.line is not None for n, g in enumerate(groups))
-        if complete and slope < rate:
-            end = (taken + rate * latency) / (rate - slope)
-            if best is None or end < best[0]:
-                best = (end, list(weights), rate - slope)
-    if best is None:  # numerically full; the exact check has the last word
-        return [1.0] * len(groups), 1e-300, 0.0
-    _, chosen, divisor = best
-    return chosen, divisor, rate * latency / divisor
+def _weighed(
+    groups: Sequence[_At], weights: Sequence[float], slope: float, rate: float, latency: float, *, fifo: bool
+) -> _Tangent:
+    if not fifo and slope >= rate:
+        return _Tangent(inf, list(weights), 1.0, inf)
+    pairs = list(zip(groups, weights, strict=True))
+    lines = sum((1 - weight) * group.line_burst for group, weight in pairs)
+    taken = lines + sum(weight * (group.burst or 0.0) for group, weight in pairs)
+    if fifo:
+        return _Tangent(latency + taken / rate, list(weights), rate, latency + lines / rate)
+    divisor = rate - slope
+    return _Tangent((taken + rate * latency) / divisor, list(weights), divisor, (lines + rate * latency) / divisor)

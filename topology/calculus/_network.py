@@ -31,12 +31,19 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A flow with a token bucket at its entry, and the servers it crosses in order."""
+    """A flow with a token bucket at its entry, and the servers it crosses in order.
+
+    Flows of one `stream` are the same traffic on several ways: to one `leaf` they are alternatives of which one is
+    used at a time, to several they are copies. Where they come together from one server, and where alternatives meet,
+    they count once. Only the analysis by delay knows streams.
+    """
 
     id: str
     path: tuple[str, ...]
     rate: Fraction
     burst: Fraction
+    stream: str | None = None
+    leaf: str | None = None
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,10 @@ class Engine:
         """Room for `size` numbers of any value."""
         raise NotImplementedError
 
+    def filled(self, size: int, value: int) -> Any:
+        """`size` times `value`."""
+        raise NotImplementedError
+
     def grown(self, array: Any, size: int) -> Any:
         """`array` with room for `size` numbers."""
         raise NotImplementedError
@@ -69,6 +73,9 @@ class Plain(Engine):
 
     def blank(self, size: int, real: bool = False) -> Any:
         return [0.0 if real else 0] * size
+
+    def filled(self, size: int, value: int) -> Any:
+        return [value] * size
 
     def grown(self, array: Any, size: int) -> Any:
         return array + [0] * (size - len(array))
@@ -102,6 +109,9 @@ class Compiled(Engine):
 
     def blank(self, size: int, real: bool = False) -> Any:
         return self._numpy.empty(size, dtype=self._numpy.float64 if real else self._numpy.int64)
+
+    def filled(self, size: int, value: int) -> Any:
+        return self._numpy.full(size, value, dtype=self._numpy.int64)
 
     def grown(self, array: Any, size: int) -> Any:
         larger = self._numpy.empty(size, dtype=array.dtype)

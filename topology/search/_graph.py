@@ -82,6 +82,8 @@ class PathGraph:
         """Word and bit of each risk group with an availability of its own."""
         self.kept_room: tuple[object, npt.NDArray[np.int64]] | None = None
         """Room per arc beside a ledger, the last one asked for; for `carelane.controller.pipeline.limits`."""
+        self.kept_ways: dict[tuple[int, int], int] = {}
+        """How many ways there are between two nodes at most; for `carelane.topology.search._ways`."""
         self._flat: dict[Engine, tuple[Flat, Arcs]] = {}
 
     @classmethod

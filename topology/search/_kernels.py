@@ -90,7 +90,8 @@ class Heap(NamedTuple):
 class Remainders(NamedTuple):
     """Per node, the least that each metric adds on the way to the target.
 
-    `along` is the propagation of the way that wears least, worked out only where wear is all there is to keep.
+    `wear` and `loss` are least where they are less than at the source; elsewhere they are those of some way, and what
+    the source has is a lower bound. `along` is the propagation of the way that `wear` is of, where that is needed.
     """
 
     weight: Numbers
@@ -224,6 +225,7 @@ def remainders(
     stop: int,
     limit: float,
     heap: Heap,
+    waiting: Numbers,
     far: Numbers,
     hops: Numbers,
     propagation: Numbers,
@@ -232,16 +234,19 @@ def remainders(
     """Least (weight, hops) from every node to `target`, until `stop` is reached; how many nodes that took.
 
     Distances beyond `limit` are not worked out, only told to be beyond it. `node_weight` is paid for every node that
-    is entered on the way, `target` excepted; empty: none. `along`, unless empty, gets the propagation of the ways.
+    is entered on the way, `target` excepted; empty: none. `waiting[0]` entries of the heap were left by a call that is
+    to be gone on with; 0 starts. `along`, unless empty, gets the propagation of the ways.
     """
-    for node in range(len(far)):
-        far[node] = endless
-        hops[node] = ENDLESS
-    far[target] = 0
-    hops[target] = 0
-    if len(along) > 0:
-        along[target] = 0
-    size = push(heap, 0, far[target], 0, target)
+    size = waiting[0]
+    if size == 0:
+        for node in range(len(far)):
+            far[node] = endless
+            hops[node] = ENDLESS
+        far[target] = 0
+        hops[target] = 0
+        if len(along) > 0:
+            along[target] = 0
+        size = push(heap, 0, far[target], 0, target)
     settled = 0
     while size > 0:
         here, count, node = heap.weight[0], heap.order[0] >> NODE_BITS, heap.order[0] & NODE_MASK
@@ -250,6 +255,7 @@ def remainders(
             continue
         settled += 1
         if node == stop or here > limit:
+            size = push(heap, size, here, count, node)
             break
         if len(node_weight) > 0 and node != target:
             here = here + node_weight[node]
@@ -263,6 +269,7 @@ def remainders(
                 if len(along) > 0:
                     along[before] = along[node] + propagation[place]
                 size = push(heap, size, total, count, before)
+    waiting[0] = size
     return settled
 
 
@@ -435,6 +442,8 @@ def next_candidate(
 ) -> int:
     """The next best label at the target, or NOTHING, SPENT or GROW; call again to go on. Label 0 is at the source."""
     space = len(labels.node)
+    least_wear = rest.wear[target.source] if target.use_wear else 0.0
+    least_loss = rest.loss[target.source] if target.use_loss else 0.0
     while labels.state[1] > 0:
         if labels.state[0] + flat.widest > space:
             return GROW
@@ -469,15 +478,15 @@ def next_candidate(
                     bits = arcs.groups[arc * arcs.words + word]
                     wear += owed(arcs, labels.paid, label, bits, word)
                     labels.paid[new * arcs.words + word] = labels.paid[label * arcs.words + word] | bits
-                ahead_wear = wear + rest.wear[onward]
-                if ahead_wear > target.max_wear + tolerance or key > labels.state[3]:
+                on_the_way = rest.wear[onward]
+                if wear + min(on_the_way, least_wear) > target.max_wear + tolerance or key > labels.state[3]:
                     continue
-                if len(rest.along) > 0 and ahead_wear < target.max_wear - tolerance:
+                if len(rest.along) > 0 and wear + on_the_way < target.max_wear - tolerance:
                     labels.state[3] = min(labels.state[3], weight + rest.along[onward])
             loss = labels.loss[label]
             if target.use_loss:
                 loss += arcs.near_loss[place]
-                if loss + rest.loss[onward] > limits.max_loss + tolerance:
+                if loss + min(rest.loss[onward], least_loss) > limits.max_loss + tolerance:
                     continue
             latency, wide, back = labels.latency[label], labels.room[label], labels.return_room[label]
             if target.use_time:

@@ -93,14 +93,15 @@ class Query:
         if graph.group_wear:
             paid = self.paid_groups.union(*map(graph.paying_groups, links, nodes)) - self.paid_groups
             wear += sum(graph.group_wear[group] for group in sorted(paid))
+        room = self.room.__getitem__
         return Metrics(
-            sum(graph.propagation[link] for link in links),
+            sum(map(graph.propagation.__getitem__, links)),
             len(on),
-            sum(graph.latency[link] for link in links),
+            sum(map(graph.latency.__getitem__, links)),
             wear,
-            sum(graph.loss[link] for link in links),
-            int(min(self.room[arc] for arc in on)),
-            int(min(self.room[arc ^ 1] for arc in on)),
+            sum(map(graph.loss.__getitem__, links)),
+            int(min(map(room, on))),
+            int(min(room(arc ^ 1) for arc in on)),
         )
 
     def passes(self, metrics: Metrics) -> bool:

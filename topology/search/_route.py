@@ -95,12 +95,13 @@ class _Search:
         self.flat, self.arcs = graph.flat(self.engine)
         self.usable = usable_arcs(query, self.engine, banned_links, banned_nodes)
         self.none = self.engine.reals(())
+        self.waiting = self.engine.integers((0,))
         self.heap = Heap(*(self.engine.blank(self.size) for _ in range(2)))
 
     def run(self) -> Route | None:
         query, run = self.query, self.engine
         far, hops = run.blank(self.nodes), run.blank(self.nodes)
-        settled = self._fastest(far, hops, query.source)
+        settled = self._fastest(far, hops, query.source, ENDLESS)
         if hops[query.source] == ENDLESS or not self.effort.spend(settled):
             return None
         if self.below is not None and (far[query.source], hops[query.source]) >= self.below:
@@ -112,11 +113,12 @@ class _Search:
         route = self._accepted([int(arc) for arc in path[:count]])
         return route or self._label_setting(far, hops)
 
-    def _fastest(self, far: Any, hops: Any, stop: int) -> int:
+    def _fastest(self, far: Any, hops: Any, stop: int, limit: int) -> int:
+        """Least propagation from every node to the target, begun or gone on with."""
         run, none = self.engine, self.none
         return run.remainders(
-            self.flat, self.usable, self.arcs.near_propagation, none, ENDLESS, self.query.target, stop, ENDLESS,
-            self.heap, far, hops, none, none,
+            self.flat, self.usable, self.arcs.near_propagation, none, ENDLESS, self.query.target, stop, limit,
+            self.heap, self.waiting, far, hops, none, none,
         )  # fmt: skip
 
     def _accepted(self, arcs: Sequence[int]) -> Route | None:
@@ -128,13 +130,16 @@ class _Search:
         return route if self.query.accept(route) else None
 
     def least(self, weight: Any, node_weight: Any, limit: float = inf, along: Any = ()) -> Any:
-        """Least sum of real weights from every node to the target; more than `limit` where it is beyond that."""
+        """Least sum of real weights to the target from the source and every node nearer than it.
+
+        Elsewhere it is that of some way; not worked out beyond `limit`.
+        """
         run = self.engine
-        heap = Heap(run.blank(self.size, real=True), self.heap.order)
+        heap = Heap(run.blank(self.size, real=True), run.blank(self.size))  # the other one may be gone on with
         far, hops = run.blank(self.nodes, real=True), run.blank(self.nodes)
         run.remainders(
-            self.flat, self.usable, weight, node_weight, inf, self.query.target, -1, limit,
-            heap, far, hops, self.arcs.near_propagation, along if len(along) else self.none,
+            self.flat, self.usable, weight, node_weight, inf, self.query.target, self.query.source, limit,
+            heap, run.integers((0,)), far, hops, self.arcs.near_propagation, along if len(along) else self.none,
         )  # fmt: skip
         return far
 
@@ -161,17 +166,20 @@ class _Search:
         loss = self.least(arcs.near_loss, none, limits.max_loss + TOLERANCE) if target.use_loss else none
         if target.use_loss and loss[query.source] > limits.max_loss + TOLERANCE:
             return None
-        self._fastest(far, hops, -1)
+        most = ENDLESS
+        if wear_alone and wear[query.source] < query.max_wear - TOLERANCE:
+            most = int(along[query.source])
+        self._fastest(far, hops, -1, most)
         fewest = run.blank(self.nodes if target.use_time else 0)
         if target.use_time:
             run.fewest_hops(self.flat, self.usable, query.target, run.blank(self.nodes), fewest)
         room = run.integers(query.room) if target.use_time else none
         rest = Remainders(far, hops, fewest, wear, loss, query.graph.least_latency, along)
-        return self._candidates(limits, target, rest, room)
+        return self._candidates(limits, target, rest, room, most)
 
-    def _candidates(self, limits: PathLimits, target: Target, rest: Remainders, room: Any) -> Route | None:
-        """The first label at the target that passes the exact test."""
-        labels = self._first_label()
+    def _candidates(self, limits: PathLimits, target: Target, rest: Remainders, room: Any, most: int) -> Route | None:
+        """The first label at the target that passes the exact test; one that takes longer than `most` is not needed."""
+        labels = self._first_label(most)
         while True:
             found = self.engine.next_candidate(
                 self.flat, self.arcs, self.usable, room, limits, target, rest, labels, TOLERANCE
@@ -187,17 +195,18 @@ class _Search:
             if route is not None:
                 return route
             if labels.state[3] < ENDLESS:  # paths were left out in view of one that the exact test has rejected
-                return self._candidates(limits, target, rest._replace(along=self.engine.blank(0)), room)
+                self._fastest(rest.weight, rest.hops, -1, ENDLESS)
+                return self._candidates(limits, target, rest._replace(along=self.engine.blank(0)), room, ENDLESS)
             if found < 0:
                 return None
 
-    def _first_label(self) -> Labels:
+    def _first_label(self, most: int) -> Labels:
         run, graph = self.engine, self.query.graph
         space = _SPACE + 2 * self.nodes
         whole = {name: run.blank(space) for name in Labels._fields if name not in ("state", "settled", "wear", "loss")}
         labels = Labels(
-            state=run.integers([1, 1, self.effort.left, ENDLESS]),
-            settled=run.integers([-1] * self.nodes),
+            state=run.integers([1, 1, self.effort.left, most]),
+            settled=run.filled(self.nodes, -1),
             wear=run.blank(space, real=True),
             loss=run.blank(space, real=True),
             **(whole | {"paid": run.blank(space * graph.words)}),

@@ -8,7 +8,9 @@ from carelane.topology.search._kernels import Flow, Heap
 from carelane.topology.search._query import Cost, Query
 from carelane.topology.search._route import usable_arcs
 
-__all__ = ["cheapest_ways"]
+__all__ = ["cheapest_ways", "most_ways"]
+
+_COUNTED = 3
 
 
 def cheapest_ways(
@@ -32,6 +34,16 @@ def cheapest_ways(
     costs = [(sum(int(arcs.propagation[arc]) for arc in way), len(way)) for way in ways]
     in_order = [way for _, way in sorted(zip(costs, ways, strict=True))]
     return in_order, (sum(cost[0] for cost in costs), sum(cost[1] for cost in costs))
+
+
+def most_ways(graph: PathGraph, source: int, target: int) -> int:
+    """How many ways share no link and no inner node whatever is reserved, counted up to three, and kept."""
+    key = (source, target)
+    if key not in graph.kept_ways:
+        everywhere = [True] * len(graph.tail)
+        query = Query(graph, source, target, everywhere, (), lambda _: True)
+        graph.kept_ways[key] = len(cheapest_ways(query, _COUNTED, frozenset(), frozenset())[0])
+    return graph.kept_ways[key]
 
 
 def _followed(graph: PathGraph, flow: Flow, arc: int, target: int) -> list[int]:

@@ -14,7 +14,7 @@ from carelane.controller.pipeline.requirement import Requirement
 from carelane.errors import InputError
 from carelane.topology import Topology
 
-__all__ = ["decide", "run_plan"]
+__all__ = ["decide", "resolved", "run_plan"]
 
 
 def run_plan(topology: Topology, intents: Sequence[Filed], *, optimize: bool, output: Format) -> Exit:
@@ -27,11 +27,11 @@ def run_plan(topology: Topology, intents: Sequence[Filed], *, optimize: bool, ou
 
 def decide(topology: Topology, intents: Sequence[Filed], *, optimize: bool) -> Mapping[str, Any]:
     """The contract's plan JSON. Raises InputError, placed in the file that the intent came from."""
-    requirements = [_resolved(filed, topology) for filed in intents]
+    requirements = [resolved(filed, topology) for filed in intents]
     return plan_json(topology, plan(topology, requirements, optimize=optimize))
 
 
-def _resolved(filed: Filed, topology: Topology) -> Requirement:
+def resolved(filed: Filed, topology: Topology) -> Requirement:
     """Raises InputError, placed in the file that the intent came from."""
     try:
         return resolve(filed.intent, topology)

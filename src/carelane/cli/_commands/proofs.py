@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from carelane.cli._commands._app import app
-from carelane.cli._commands._options import Availability, Capacity, Output, TopologyFile
+from carelane.cli._commands._options import Availability, Capacity, Files, Output, TopologyFile
 
 __all__: list[str] = []
 
@@ -66,3 +66,29 @@ def availability(
 
     network = load_network(topology, default_capacity, default_availability)
     raise typer.Exit(run_availability(network, paths or [], output=output))
+
+
+@app.command("class-queues")
+def class_queues(
+    topology: TopologyFile,
+    file: Files = None,
+    adding: Annotated[
+        list[str] | None,
+        typer.Option("--adding", metavar="INTENTS", help="Intents that come later: whom would they break? Repeatable."),
+    ] = None,
+    default_capacity: Capacity = None,
+    default_availability: Availability = None,
+    output: Output = "table",
+) -> None:
+    """Bound the delays of admitted intents as if slices shared a queue for each traffic class.
+
+    Exit 0 when all objectives would hold, 1 when some would not, 2 on bad input.
+    """
+    from carelane.cli._class_queues import run_class_queues
+    from carelane.cli._sources import load_network, read_intents
+
+    network = load_network(topology, default_capacity, default_availability)
+    names = [*(file or []), *(adding or [])]
+    intents = read_intents(None, names, [], [], None, network.endpoints, topology)
+    later = {"<stdin>" if name == "-" else name for name in set(adding or []) - set(file or [])}
+    raise typer.Exit(run_class_queues(network, intents, later, output=output))
