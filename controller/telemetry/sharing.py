@@ -188,9 +188,11 @@ class Sharing:
             after = aimd(layout, now, rates, step_bps=_AIMD_STEP * float(np.mean(declared)))
             return after.tolist(), after.tolist()
         shares = share(layout, [self._held[source.key].bps for source in layout.sources])
-        granted = shares.granted.tolist()
+        granted: list[float] = shares.granted.tolist()
         ceilings = [
-            rate if source.kind == "contract" else max(_rounded(rate, 2), _rounded(given, 3), source.declared_bps)
+            float(
+                rate if source.kind == "contract" else max(_rounded(rate, 2), _rounded(given, 3), source.declared_bps)
+            )
             for source, given, rate in zip(layout.sources, granted, shares.ceiling.tolist(), strict=True)
         ]
         return granted, ceilings
