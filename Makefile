@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 REPORTS ?= reports
 
-.PHONY: help demo test check docs format bench lab-shell lock clean
+.PHONY: help demo test check docs format fuzz bench lab-shell lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,10 @@ docs: ## the documentation site, warnings as errors: reports/docs/index.html
 format: ## write the code in the house's form
 	@.venv/bin/ruff check --fix --quiet .
 	@.venv/bin/ruff format --quiet .
+
+fuzz: ## ten minutes of schemathesis on our OpenAPI document and the CAMARA files
+	@scripts/setup.sh test
+	@CARELANE_FUZZ_SECONDS=600 $(PY) -m pytest tests/contract/test_fuzz.py
 
 bench: ## the benchmarks: a table each, and JSON under reports/bench
 	@scripts/setup.sh test

@@ -20,7 +20,7 @@ from carelane.errors import PermanentError
 from carelane.store import StoredEvent, StoredIntent
 from carelane.topology.model import Topology
 
-__all__ = ["detail_of", "summary_of"]
+__all__ = ["detail_of", "step_of", "summary_of"]
 
 
 def summary_of(intent: StoredIntent) -> IntentSummary:
@@ -54,12 +54,14 @@ def detail_of(
         running_generation=running.generation if running else None,
         running_decision=decision_json(running.decision) if running else None,
         placement=_placement(topology, running) if running else None,
-        history=tuple(
-            HistoryEntry(event.at, event.phase_from, event.phase_to, event.reason, event.message) for event in history
-        ),
+        history=tuple(map(step_of, history)),
         attempts=intent.status.attempts,
         next_retry_at=intent.status.next_retry_at,
     )
+
+
+def step_of(event: StoredEvent) -> HistoryEntry:
+    return HistoryEntry(event.id, event.at, event.phase_from, event.phase_to, event.reason, event.message)
 
 
 def _placement(topology: Topology, running: Held) -> Placement:

@@ -11,6 +11,7 @@ from typing import Protocol, Self, runtime_checkable
 
 import structlog
 
+from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.drift import DriftCheck
 from carelane.controller.reconcile.queue import Backoff, WorkQueue
 from carelane.controller.reconcile.reconciler import Reconciler
@@ -20,6 +21,7 @@ from carelane.controller.southbound.protocol import Southbound, SwitchStatus
 from carelane.controller.telemetry.loop import TelemetryLoop
 from carelane.controller.telemetry.sharing import Mode
 from carelane.errors import CarelaneError
+from carelane.policies.access import AccessPolicy
 from carelane.policies.shaping import SharePolicy
 from carelane.store import Store
 from carelane.topology.model import Topology
@@ -30,6 +32,9 @@ log = structlog.get_logger("carelane.controller")
 
 _WATCH_INTERVAL_S = 0.5
 _STOP_TIMEOUT_S = 30.0
+_PILE_UP_S = 1.0
+"""How long at most a pass is put off while filings come in."""
+
 _CONNECT_GRACE_S = 5.0
 """How long a fresh controller waits for its switches to connect before it calls any of them unreachable."""
 
@@ -59,8 +64,10 @@ class Controller:
         telemetry_interval_s: float = 1.0,
         sharing: Mode = "fair",
         weights: SharePolicy | None = None,
+        access: AccessPolicy | None = None,
     ) -> None:
         self.topology = topology
+        self._access = access
         self._url = database_url
         self._make_southbound = make_southbound
         self._drift_interval_s = drift_interval_s
@@ -114,7 +121,12 @@ class Controller:
                 self._reconciler, southbound, self._telemetry_interval_s, self._sharing, self._weights
             )
         self._service = IntentService(
-            self.topology, self._reconciler, self._drift, faults=self._faults, telemetry=self._loop
+            self.topology,
+            self._reconciler,
+            self._drift,
+            faults=self._faults,
+            telemetry=self._loop,
+            access=AccessControl(self.topology, self._access),
         )
         self._reconciler.enqueue_all()
         loops = [("reconcile", self._reconcile), ("watch", self._watch), ("drift", self._check)]
@@ -163,6 +175,7 @@ class Controller:
         self._await_switches()
         self._adopt()
         while not self._stopping.is_set():
+            self.service.await_calm(_PILE_UP_S)
             self._reconciler.work(timeout_s=1.0)
 
     def _adopt(self) -> None:
@@ -228,6 +241,7 @@ class Controller:
             if self._stopping.is_set():
                 return
             try:
+                self.service.enforce_access()
                 self._drift.run(nodes if asked and nodes else None)
             except CarelaneError as error:
                 log.warning("drift check failed", error=str(error), kind=type(error).__name__)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from carelane.controller._describe import detail_of, summary_of
-from carelane.controller.pipeline import plan_json
+from carelane.controller._describe import detail_of, step_of, summary_of
+from carelane.controller.pipeline import plan_json, resolve
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
+from carelane.controller.reconcile.access import AccessControl, close, refused_for_access
 from carelane.controller.reconcile.admission import dry_run, propose
 from carelane.controller.reconcile.desired import desired_program
 from carelane.controller.reconcile.drift import DriftCheck
@@ -26,17 +29,36 @@ from carelane.controller.telemetry.loop import TelemetryLoop
 from carelane.controller.telemetry.metrics import TelemetryMetrics
 from carelane.controller.telemetry.probes import ProbeReport
 from carelane.controller.telemetry.sharing import Observation
-from carelane.controller.views import ApplyResult, Health, IntentDetail, IntentSummary, LinkMismatch, SwitchView
-from carelane.errors import StoreUnavailable, SwitchUnreachable
+from carelane.controller.views import (
+    ApplyResult,
+    Health,
+    HistoryEntry,
+    IntentDetail,
+    IntentSummary,
+    LinkMismatch,
+    SwitchView,
+)
+from carelane.errors import NotFoundError, StoreUnavailable, SwitchUnreachable
 from carelane.intents.lifecycle import SETTLED, Phase
+from carelane.intents.manifest import from_manifest
 from carelane.intents.model import ServiceIntent
-from carelane.store import Reader
+from carelane.store import Reader, Store, StoredIntent, Writer
 from carelane.topology.model import Topology
 from carelane.tracing import traced
 
-__all__ = ["IntentService"]
+__all__ = ["AlsoFiled", "AlsoWithdrawn", "IntentService", "owned"]
 
 _POLL_S = 0.05
+AlsoFiled = Callable[[Writer, tuple[ApplyResult, ...], Mapping[str, StoredIntent]], None]
+"""Runs with a filing: the transaction, what came of it, and the intents of these names as they were before."""
+AlsoWithdrawn = Callable[[Writer, IntentSummary, StoredIntent], None]
+
+
+def owned(intent: StoredIntent, tenant: str | None) -> StoredIntent:
+    """`intent` if it is `tenant`'s (None: anybody's). Raises NotFoundError otherwise, as if there were none."""
+    if tenant is not None and intent.tenant != tenant:
+        raise NotFoundError(f"there is no intent named {intent.name!r}")
+    return intent
 
 
 class IntentService:
@@ -53,6 +75,7 @@ class IntentService:
         *,
         faults: Callable[[], Sequence[str]] = tuple,
         telemetry: TelemetryLoop | None = None,
+        access: AccessControl | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.topology = topology
@@ -63,6 +86,9 @@ class IntentService:
         self._faults = faults
         self._telemetry = telemetry
         self._now = now
+        self.access = access or AccessControl(topology, None, now)
+        self._underway = 0
+        self._calm = threading.Condition()
 
     @property
     def metrics(self) -> ReconcileMetrics:
@@ -99,24 +125,77 @@ class IntentService:
         if self._telemetry is not None:
             self._telemetry.report(report)
 
+    @property
+    def store(self) -> Store:
+        """For what is not an intent: keys, audit, kept answers, sessions."""
+        return self._store
+
     @traced("intents.apply")
-    def apply(self, intents: Sequence[ServiceIntent]) -> tuple[ApplyResult, ...]:
+    def apply(self, intents: Sequence[ServiceIntent], *, also: AlsoFiled | None = None) -> tuple[ApplyResult, ...]:
         """File intents, decided in order in one transaction; refusals are results.
 
-        An intent that is filed already, word for word, stays as it is. Raises InputError (nothing of the file is
-        taken), ConflictError (a name of another tenant), StoreUnavailable.
+        An intent that is filed already, word for word, stays as it is. `also` runs in the same transaction, so that
+        what it writes is there exactly when the filing is. Raises InputError (nothing of the file is taken),
+        ConflictError (a name of another tenant), StoreUnavailable.
         """
-        with self._store.write() as write:
-            filings = propose(self.topology, write, intents)
-            results = tuple(record(write, filing, self._now()) for filing in filings)
+        with self._transaction() as write:
+            results, before = self._file(write, intents)
+            if also is not None:
+                also(write, results, before)
         self._reconciler.queue.add([result.name for result in results])
         return results
+
+    @traced("intents.apply")
+    def change(
+        self, name: str, make: Callable[[StoredIntent], ServiceIntent], *, also: AlsoFiled | None = None
+    ) -> ApplyResult:
+        """File what `make` makes of the intent as it is now, in one transaction: no update between is lost.
+
+        `make` may raise, which changes nothing. Raises NotFoundError, and what `apply` raises.
+        """
+        with self._transaction() as write:
+            results, before = self._file(write, [make(write.intent(name))])
+            if also is not None:
+                also(write, results, before)
+        self._reconciler.queue.add([name])
+        return results[0]
+
+    def await_calm(self, timeout_s: float) -> None:
+        """Return once no filing is under way, or after `timeout_s`.
+
+        A pass of the loop costs nearly the same for one name as for many and shares a processor with the planner, so
+        that under load it is better to let filings pile up for a moment.
+        """
+        with self._calm:
+            self._calm.wait_for(lambda: self._underway == 0, timeout_s)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Writer]:
+        """The store's, counted as under way from the moment somebody waits for it."""
+        with self._calm:
+            self._underway += 1
+        try:
+            with self._store.write() as write:
+                yield write
+        finally:
+            with self._calm:
+                self._underway -= 1
+                self._calm.notify_all()
+
+    def _file(
+        self, write: Writer, intents: Sequence[ServiceIntent]
+    ) -> tuple[tuple[ApplyResult, ...], Mapping[str, StoredIntent]]:
+        before = {intent.name: found for intent in intents if (found := write.find(intent.name)) is not None}
+        filings = propose(self.topology, write, intents, self.access)
+        return tuple(record(write, filing, self._now()) for filing in filings), before
 
     @traced("intents.plan")
     def plan(self, intents: Sequence[ServiceIntent], *, optimize: bool = False) -> Mapping[str, Any]:
         """Dry run against what is admitted now; the contract's plan JSON. Stores nothing. Raises InputError."""
         with self._store.read() as read:
-            return plan_json(self.topology, dry_run(self.topology, read, intents, optimize=optimize))
+            return plan_json(
+                self.topology, dry_run(self.topology, read, intents, optimize=optimize, access=self.access)
+            )
 
     @traced("intents.diff")
     def diff(self, intents: Sequence[ServiceIntent] = ()) -> tuple[SwitchChanges, ...]:
@@ -141,25 +220,79 @@ class IntentService:
                     raise
         return tuple(item for item in changes if item)
 
-    def list(self, *, tenant: str | None = None, withdrawn: bool = False) -> tuple[IntentSummary, ...]:
-        """All intents by name, withdrawn ones only on request."""
+    def list(
+        self,
+        *,
+        tenant: str | None = None,
+        withdrawn: bool = False,
+        phases: Collection[Phase] | None = None,
+        service: str | None = None,
+        prefix: str = "",
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> tuple[IntentSummary, ...]:
+        """Intents by name, withdrawn ones only on request; `after` and `limit` page through them."""
+        if phases is None and not withdrawn:
+            phases = [phase for phase in Phase if phase is not Phase.WITHDRAWN]
         with self._store.read() as read:
-            intents = read.intents(tenant=tenant)
-        return tuple(summary_of(item) for item in intents if withdrawn or item.phase is not Phase.WITHDRAWN)
+            intents = read.intents(
+                tenant=tenant, phases=phases, service=service, prefix=prefix, after=after, limit=limit
+            )
+        return tuple(map(summary_of, intents))
 
-    def describe(self, name: str) -> IntentDetail:
-        """Raises NotFoundError."""
+    def describe(self, name: str, *, tenant: str | None = None) -> IntentDetail:
+        """Everything about one intent; with `tenant`, only if it is that tenant's. Raises NotFoundError."""
         with self._store.read() as read:
-            intent, holdings, history = read.intent(name), Holdings.of(read.slices(name)), read.history(name)
+            intent = owned(read.intent(name), tenant)
+            holdings, history = Holdings.of(read.slices(name)), read.history(name, tenant=intent.tenant)
         detail = detail_of(self.topology, intent, holdings.in_force(name), history)
         measured = self._telemetry.compliance_of(name) if self._telemetry else None
         return replace(detail, compliance=measured)
 
-    @traced("intents.delete")
-    def delete(self, name: str) -> IntentSummary:
-        """Withdraw; doing it again changes nothing. Raises NotFoundError."""
+    def enforce_access(self) -> tuple[str, ...]:
+        """Names whose access the policy closed or opened since: closed slices go, refused intents are decided anew."""
+        if self.access.policy is None:
+            return ()
         with self._store.write() as write:
+            held = [item for item in Holdings.of(write.slices()).slices if not item.retiring]
+            closing = [(item, why) for item in held if (why := self.access.violation(item.decision.requirement))]
+            refused = [item for item in write.intents(phases=(Phase.REFUSED,)) if refused_for_access(item)]
+            wanted = [from_manifest(item.manifest) for item in refused]
+            opening = [item for item in wanted if self.access.violation(resolve(item, self.topology)) is None]
+            for item, why in closing:
+                close(write, item, why, self._now())
+            if opening:
+                self._file(write, opening)
+        names = (*(item.name for item, _ in closing), *(item.name for item in opening))
+        self._reconciler.queue.add(names)
+        return names
+
+    def history(
+        self, name: str, *, tenant: str | None = None, before_id: int | None = None, limit: int = 100
+    ) -> tuple[HistoryEntry, ...]:
+        """Steps of an intent, newest first, since it is its present tenant's. Raises NotFoundError."""
+        with self._store.read() as read:
+            intent = owned(read.intent(name), tenant)
+            found = read.history(name, limit, tenant=intent.tenant, before_id=before_id)
+        return tuple(step_of(event) for event in reversed(found))
+
+    def holdings(self) -> Holdings:
+        """Everything that is held now, retiring slices included."""
+        with self._store.read() as read:
+            return Holdings.of(read.slices())
+
+    @traced("intents.delete")
+    def delete(
+        self, name: str, *, check: Callable[[StoredIntent], None] | None = None, also: AlsoWithdrawn | None = None
+    ) -> IntentSummary:
+        """Withdraw; doing it again changes nothing. `check` may raise. Raises NotFoundError."""
+        with self._store.write() as write:
+            before = write.intent(name)
+            if check is not None:
+                check(before)
             intent = withdraw(write, name, self._now())
+            if also is not None:
+                also(write, summary_of(intent), before)
         self._reconciler.queue.add([name])
         return summary_of(intent)
 
@@ -223,7 +356,7 @@ class IntentService:
     def _proposed(self, read: Reader, holdings: Holdings, intents: Sequence[ServiceIntent]) -> Holdings:
         """What would be held if these intents were filed now."""
         slices = {held.name: held for held in holdings.slices if not held.retiring}
-        for filing in propose(self.topology, read, intents):
+        for filing in propose(self.topology, read, intents, self.access):
             if filing.decision is not None and filing.ids is not None:
                 name = filing.intent.name
                 slices[name] = Held(0, name, 0, False, filing.ids, filing.decision, filing.floors)

@@ -54,8 +54,9 @@ class ConditionView:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One step of an intent's life; append-only."""
+    """One step of an intent's life; append-only. Numbers grow."""
 
+    id: int
     at: datetime
     phase_from: str | None
     phase_to: str

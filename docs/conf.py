@@ -54,9 +54,11 @@ _FILES = {page: file for file, page in _PAGES.items() if file.endswith(".md")}
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\[\]]+)\]\((?P<target>[^)#\s:]+)(?P<anchor>#[^)\s]*)?\)")
 
 
-def _read(_app: Sphinx, docname: str, source: list[str]) -> None:
+def _read(app: Sphinx, docname: str, source: list[str]) -> None:
     file = ROOT / _FILES[docname] if docname in _FILES else DOCS / f"{docname}.md"
     text = file.read_text(encoding="utf-8") if docname in _FILES else source[0]
+    app.env.note_dependency(str(file))
+    text = text.replace("](docs/images/", "](images/")
     source[0] = _LINK.sub(lambda match: _relinked(match, docname, file.parent), text)
 
 

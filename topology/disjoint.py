@@ -51,9 +51,11 @@ def disjoint_routes(
     product of the routes' own unavailabilities (None: any); `accept` has the exact last word on a full set.
     """
     first = queries[0]
-    if 1 < len(queries) <= 3 and most_ways(first.graph, first.source, first.target) < len(queries):
+    if first.graph.kept_ways.get((first.source, first.target), len(queries)) < len(queries):
         return None
     found = _Search(queries, effort, accept).solve(0, NOTHING, unavailability, (), ENDLESS)
+    if found is None and len(queries) > 1:
+        most_ways(first.graph, first.source, first.target)  # a refusal asks many times more
     return found.routes if found else None
 
 

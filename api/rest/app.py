@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Any
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
-from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client.exposition import choose_encoder
 
 from carelane import __version__
-from carelane.api.present import changes_json, plain, topology_json
-from carelane.api.rest import problems
-from carelane.api.rest.bodies import Body, bounded_body, parse_intents
+from carelane.api.auth import Authenticator
+from carelane.api.camara.apps import mount_camara
+from carelane.api.camara.sinks import SinkRules
+from carelane.api.rest import models, problems
+from carelane.api.rest.admin import add_admin
+from carelane.api.rest.caller import RequestIds, assert_closed
+from carelane.api.rest.events import add_events
 from carelane.api.rest.guard import Guard
+from carelane.api.rest.intents import add_intents, add_plans
+from carelane.api.rest.measured import add_measured
 from carelane.api.rest.metrics import RequestMetrics, create_registry
+from carelane.api.rest.network import add_network
 from carelane.api.rest.static import add_page
 from carelane.api.rest.tracing import Tracing
+from carelane.api.rest.views import Views
 from carelane.controller.service import IntentService
-from carelane.errors import InputError, NotFoundError
-from carelane.intents import CATALOGUE
-from carelane.topology import summarize, summary_json
 
-__all__ = ["create_app"]
+__all__ = ["OPEN", "create_app"]
 
-Incoming = Annotated[Body, Depends(bounded_body)]
-DryRun = Annotated[bool, Query(alias="dryRun", description="Decide, but file nothing.")]
-Optimize = Annotated[bool, Query(description="Decide all intents as one batch.")]
+OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/", "/static/{name:path}"})
+"""Paths that answer to everybody; `create_app` fails when any other route asks for no role."""
 
 
-def create_app(service: IntentService, *, allowed_hosts: Iterable[str] = (), any_address: bool = False) -> FastAPI:
+def create_app(
+    service: IntentService,
+    authenticator: Authenticator,
+    *,
+    allowed_hosts: Iterable[str] = (),
+    any_address: bool = False,
+    sinks: SinkRules | None = None,
+) -> FastAPI:
     """The application over `service`.
 
     It answers to loopback names and to `allowed_hosts`; with `any_address` also to literal addresses, for a server
@@ -44,105 +55,46 @@ def create_app(service: IntentService, *, allowed_hosts: Iterable[str] = (), any
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses={"4XX": _PROBLEM, "5XX": _PROBLEM},
+        responses={422: _PROBLEM, "4XX": _PROBLEM, "5XX": _PROBLEM},
     )
+    app.state.authenticator = authenticator
     problems.install(app)
     registry = create_registry(service)
     app.add_middleware(Guard, allowed_hosts=tuple(allowed_hosts), any_address=any_address)
     app.add_middleware(RequestMetrics, registry=registry)
     app.add_middleware(Tracing)
-    _add_intents(app, service)
-    _add_plans(app, service)
-    _add_network(app, service)
+    app.add_middleware(RequestIds)
+    views = Views(service.topology, service.access.knows)
+    add_intents(app, service, views)
+    add_plans(app, service, views)
+    add_network(app, service, views)
+    add_measured(app, service)
+    add_admin(app, service.store, authenticator.keys)
+    add_events(app, service.store)
     _add_health(app, service)
+    mount_camara(app, service, views, sinks)
     add_page(app)
 
-    @app.get("/metrics", tags=["operation"], summary="Prometheus metrics")
+    @app.get(
+        "/metrics",
+        tags=["operation"],
+        summary="Prometheus metrics",
+        response_class=Response,
+        responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in _EXPOSITIONS}}},
+    )
     def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), media_type=content_type)
 
+    assert_closed(app, OPEN)
     return app
 
 
+_EXPOSITIONS = ("text/plain", "application/openmetrics-text")
 _PROBLEM: dict[str, Any] = {
     "description": "Problem details (RFC 9457); input errors carry `line`, `field`, `expected` and `remedy`.",
-    "content": {problems.MEDIA_TYPE: {"schema": {"type": "object"}}},
+    "content": {problems.MEDIA_TYPE: {"schema": models.Problem.model_json_schema()}},
 }
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/yaml": {"schema": {"type": "string"}},
-            "application/json": {"schema": {"type": "object"}},
-        },
-    }
-}
-
-
-def _add_intents(app: FastAPI, service: IntentService) -> None:
-    @app.post("/v1/intents", tags=["intents"], openapi_extra=_BODY, summary="File intents: all of them or none")
-    def file_intents(body: Incoming, dry_run: DryRun = False, optimize: Optimize = False) -> JSONResponse:
-        intents = parse_intents(body, service.topology)
-        if dry_run:
-            return JSONResponse(plain(service.plan(intents, optimize=optimize)))
-        if optimize:
-            raise InputError(
-                "only a dry run can be optimized", field="query.optimize", remedy="add dryRun=true, or leave it out"
-            )
-        results = service.apply(intents)
-        return JSONResponse({"intents": [{**plain(result), "admitted": result.admitted} for result in results]})
-
-    @app.get("/v1/intents", tags=["intents"], summary="List intents")
-    def list_intents(tenant: str | None = None, withdrawn: bool = False) -> JSONResponse:
-        return JSONResponse({"intents": plain(service.list(tenant=tenant, withdrawn=withdrawn))})
-
-    @app.get("/v1/intents/{name}", tags=["intents"], summary="Everything known about an intent")
-    def describe_intent(name: str) -> JSONResponse:
-        return JSONResponse(plain(service.describe(name)))
-
-    @app.delete("/v1/intents/{name}", tags=["intents"], status_code=202, summary="Withdraw an intent")
-    def delete_intent(name: str) -> JSONResponse:
-        return JSONResponse(plain(service.delete(name)), 202)
-
-
-def _add_plans(app: FastAPI, service: IntentService) -> None:
-    @app.post("/v1/plans", tags=["plans"], openapi_extra=_BODY, summary="Decide intents; file nothing")
-    def dry_run(body: Incoming, optimize: Optimize = False) -> JSONResponse:
-        return JSONResponse(plain(service.plan(parse_intents(body, service.topology), optimize=optimize)))
-
-    @app.get("/v1/plans/{name}", tags=["plans"], summary="The decision on an intent")
-    def decision(name: str) -> JSONResponse:
-        decided = service.describe(name).decision
-        if decided is None:
-            raise NotFoundError(f"intent {name!r} is not decided yet")
-        return JSONResponse(plain(decided))
-
-    @app.post("/v1/diff", tags=["plans"], openapi_extra=_BODY, summary="What would change on the switches")
-    def diff(body: Incoming) -> JSONResponse:
-        """With intents, what filing them would send; with an empty body, what a repair would send."""
-        intents = parse_intents(body, service.topology) if body.data.strip() else []
-        return JSONResponse(changes_json(service.diff(intents)))
-
-
-def _add_network(app: FastAPI, service: IntentService) -> None:
-    @app.get("/v1/topology", tags=["network"], summary="The topology as understood")
-    def topology() -> JSONResponse:
-        return JSONResponse(topology_json(service.topology))
-
-    @app.get("/v1/topology/check", tags=["network"], summary="What it cannot promise, and where the network differs")
-    def check() -> JSONResponse:
-        return JSONResponse(
-            {
-                "topology": summary_json(summarize(service.topology)),
-                "switches": plain(service.switches()),
-                "link_mismatches": plain(service.link_mismatches()),
-            }
-        )
-
-    @app.get("/v1/catalogue", tags=["network"], summary="Services that can be asked for")
-    def catalogue() -> JSONResponse:
-        return JSONResponse({"services": plain(tuple(CATALOGUE.values()))})
 
 
 def _add_health(app: FastAPI, service: IntentService) -> None:

@@ -17,7 +17,7 @@ from carelane.errors import InputError
 from carelane.intents import ServiceIntent, from_manifest, load_intents, parse_line
 from carelane.topology import Topology
 
-__all__ = ["Body", "bounded_body", "parse_intents"]
+__all__ = ["REQUEST", "Body", "bounded_body", "decode_json", "parse_intents"]
 
 REQUEST = "request body"
 _LINE_FIELDS = ("line", "from", "to", "name", "tenant")
@@ -72,7 +72,7 @@ def _from_yaml(data: bytes | str, topology: Topology) -> list[ServiceIntent]:
 
 
 def _from_json(data: bytes, topology: Topology) -> list[ServiceIntent]:
-    text, value = _decode_json(data)
+    text, value = decode_json(data)
     if isinstance(value, list):
         return _from_list(value, topology)
     if not isinstance(value, dict):
@@ -84,7 +84,9 @@ def _from_json(data: bytes, topology: Topology) -> list[ServiceIntent]:
     return _from_yaml(plain, topology)
 
 
-def _decode_json(data: bytes) -> tuple[str, Any]:
+def decode_json(data: bytes) -> tuple[str, Any]:
+    """JSON's text and value; duplicate names and numbers that are none are refused. Raises InputError."""
+
     def no_constant(name: str) -> None:
         raise InputError(f"{name} is not JSON", REQUEST, expected="finite numbers")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,7 +32,7 @@ class _ServiceCollector(Collector):
         health = self._service.health()
         yield GaugeMetricFamily("carelane_ready", "1 when the server can take intents.", value=float(health.ready))
         yield GaugeMetricFamily("carelane_live", "1 when the controller does its work.", value=float(health.live))
-        for collect in (self._intents, self._switches, self._links):
+        for collect in (self._intents, self._switches, self._links, self._access):
             try:
                 yield from collect()
             except CarelaneError:
@@ -54,6 +54,14 @@ class _ServiceCollector(Collector):
             connected.add_metric([switch.node], float(switch.connected))
             mismatches.add_metric([switch.node], len(switch.mismatches))
         yield from (connected, mismatches)
+
+    def _access(self) -> Iterable[Metric]:
+        violations = CounterMetricFamily(
+            "carelane_access_violations", "Slices that the access policy forbade, by the rule.", labels=["rule"]
+        )
+        for rule, count in self._service.access.counts().items():
+            violations.add_metric([rule], count)
+        yield violations
 
     def _links(self) -> Iterable[Metric]:
         tally = Tally(mismatch.kind for mismatch in self._service.link_mismatches())

@@ -16,10 +16,14 @@ from starlette.exceptions import HTTPException
 from carelane.errors import (
     CarelaneError,
     ConflictError,
+    ForbiddenError,
     InputError,
     NotFoundError,
+    PreconditionError,
     ProgramError,
+    TooManyRequests,
     TransientError,
+    UnauthenticatedError,
 )
 
 __all__ = ["MEDIA_TYPE", "install", "problem"]
@@ -71,6 +75,14 @@ async def _carelane_error(_request: Request, error: Exception) -> JSONResponse:
                 "remedy": error.remedy,
             },
         )
+    if isinstance(error, UnauthenticatedError):
+        return problem(401, str(error), kind="unauthenticated", headers={"WWW-Authenticate": 'Bearer realm="carelane"'})
+    if isinstance(error, ForbiddenError):
+        return problem(403, str(error), kind="forbidden")
+    if isinstance(error, TooManyRequests):
+        return problem(429, str(error), kind="too-many-requests", headers={"Retry-After": str(error.retry_after_s)})
+    if isinstance(error, PreconditionError):
+        return problem(412, str(error), kind="precondition")
     if isinstance(error, NotFoundError):
         return problem(404, str(error), kind="not-found")
     if isinstance(error, ConflictError):

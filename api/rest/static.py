@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -59,9 +59,9 @@ def add_page(app: FastAPI) -> None:
 
 
 def _answer(request: Request, name: str) -> Response:
-    file = _files().get(name)
-    if file is None:
+    if name not in _names():
         raise HTTPException(404, f"the page has no file {name[:100]!r}")
+    file = _file(name)
     headers = {**_HEADERS, "ETag": file.etag, "Vary": "Accept-Encoding"}
     if file.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -71,19 +71,23 @@ def _answer(request: Request, name: str) -> Response:
 
 
 @cache
-def _files() -> Mapping[str, _File]:
-    """All of them, packed once."""
+def _names() -> Mapping[str, Traversable]:
+    """Every file there is to serve."""
     return dict(_walk(files("carelane.api") / "static", PurePosixPath()))
 
 
-def _walk(folder: Traversable, place: PurePosixPath) -> list[tuple[str, _File]]:
-    found: list[tuple[str, _File]] = []
+def _walk(folder: Traversable, place: PurePosixPath) -> Iterator[tuple[str, Traversable]]:
     for item in folder.iterdir():
         name = place / item.name
         if item.is_dir():
-            found += _walk(item, name)
+            yield from _walk(item, name)
         elif name.suffix in _TYPES:
-            data = item.read_bytes()
-            etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-            found.append((str(name), _File(data, gzip.compress(data, 6, mtime=0), _TYPES[name.suffix], etag)))
-    return found
+            yield str(name), item
+
+
+@cache
+def _file(name: str) -> _File:
+    """Read and packed when it is first asked for; as many are kept as there are names."""
+    data = _names()[name].read_bytes()
+    etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+    return _File(data, gzip.compress(data, 6, mtime=0), _TYPES[PurePosixPath(name).suffix], etag)

@@ -38,7 +38,7 @@ from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Topology
 from carelane.topology.paths import UNKNOWN_PS, Effort, PathGraph, Query, Route
 
-__all__ = ["Embedding", "Row", "embed"]
+__all__ = ["Embedding", "Row", "embed", "reached"]
 
 MAX_PATHS = 3
 _NONE = np.zeros(0, dtype=np.bool_)
@@ -150,7 +150,7 @@ class _Embedder:
         return None
 
     def _enough(self, routes: tuple[Route, ...]) -> bool:
-        return self.target is None or _reached(self.graph.topology, routes) >= exact_ratio(self.target)
+        return self.target is None or reached(self.graph.topology, routes) >= exact_ratio(self.target)
 
     def _budget(self, first: str, last: str, target: float) -> Fraction:
         """What the unavailabilities of the paths between the end nodes may multiply to; negative: hopeless."""
@@ -211,7 +211,7 @@ class _Embedder:
                 floors[access_port(endpoint)] = load
         topology = self.graph.topology
         known = not any(unstated_availability(topology, own) for own in routes)
-        worst = min(_reached(topology, own) for own in routes) if known else None
+        worst = min(reached(topology, own) for own in routes) if known else None
         return Embedding(self.shape, tuple(rows), floors, worst)
 
     def _propagation_ps(self, route: Route) -> int | None:
@@ -260,7 +260,7 @@ class _Embedder:
         )
 
 
-def _reached(topology: Topology, routes: Sequence[Route]) -> Fraction:
+def reached(topology: Topology, routes: Sequence[Route]) -> Fraction:
     """Availability of a leaf's routes, the time of switching over counted as far as it is known."""
     return max(Fraction(0), exact_availability(topology, routes) - switching_unavailability(topology, routes))
 

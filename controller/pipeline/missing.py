@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -34,6 +34,26 @@ def idealised(graph: PathGraph, requirement: Requirement, detour_s: float = 0.0)
 
     With `detour_s`, each link that lacks a figure takes that much longer, so that the fastest way lacks the fewest.
     """
+    pairs = tuple(Pair(_ideal(pair.source), _ideal(pair.destination)) for pair in requirement.pairs)
+    asked = requirement if pairs == requirement.pairs else replace(requirement, pairs=pairs)
+    if detour_s:
+        return _ideal_graph(
+            graph, {link.id for link in graph.topology.links.values() if _lacks(link, asked)}, detour_s
+        ), asked
+    if graph.kept_ideal is None:  # it does not depend on the requirement
+        graph.kept_ideal = _ideal_graph(graph) if _any_unstated(graph.topology) else graph
+    return graph.kept_ideal, asked
+
+
+def _any_unstated(topology: Topology) -> bool:
+    return any(node.availability is None for node in topology.nodes.values()) or any(
+        link.capacity_bps is None or link.delay_s is None or link.availability is None
+        for link in topology.links.values()
+    )
+
+
+def _ideal_graph(graph: PathGraph, slowed: Collection[str] = (), detour_s: float = 0.0) -> PathGraph:
+    """The network with what is not stated at its best, and `slowed` links slower by `detour_s`."""
     topology = graph.topology
     nodes = {
         name: replace(node, availability=1.0) if node.availability is None else node
@@ -43,7 +63,7 @@ def idealised(graph: PathGraph, requirement: Requirement, detour_s: float = 0.0)
         name: replace(
             link,
             capacity_bps=_BOUNDLESS_BPS if link.capacity_bps is None else link.capacity_bps,
-            delay_s=(link.delay_s or 0.0) + (detour_s if _lacks(link, requirement) else 0.0),
+            delay_s=(link.delay_s or 0.0) + (detour_s if name in slowed else 0.0),
             availability=1.0 if link.availability is None else link.availability,
         )
         for name, link in topology.links.items()
@@ -51,8 +71,7 @@ def idealised(graph: PathGraph, requirement: Requirement, detour_s: float = 0.0)
     ideal = Topology(
         topology.name, MappingProxyType(nodes), MappingProxyType(links), topology.endpoints, topology.risk_groups
     )
-    pairs = tuple(Pair(_ideal(pair.source), _ideal(pair.destination)) for pair in requirement.pairs)
-    return PathGraph(ideal), replace(requirement, pairs=pairs)
+    return PathGraph(ideal)
 
 
 def _lacks(link: Link, requirement: Requirement) -> bool:

@@ -144,6 +144,8 @@ def _could_have_helped(trial: Trial, suspect: Requirement) -> list[Reason]:
     if all_stated(trial.graph, suspect):
         return []
     ideal, ideal_requirement = idealised(trial.graph, suspect)
+    if ideal is trial.graph and ideal_requirement == suspect:
+        return []
     wanted = Trial(ideal, trial.ledger, trial.effort).plan(ideal_requirement)
     return missing_figures(trial.graph.topology, suspect, wanted)[:_NAMED] if wanted else []
 

@@ -18,6 +18,7 @@ from carelane.controller.pipeline.identifiers import allocate, labels_needed
 from carelane.controller.pipeline.program import SliceIds
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
+from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.errors import ConflictError, InputError
 from carelane.intents.lifecycle import Phase
@@ -46,10 +47,15 @@ class Filing:
 
 
 @traced("planner.propose")
-def propose(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent]) -> tuple[Filing, ...]:
-    """Decide every intent in file order against what is held. Stores nothing. Raises InputError, ConflictError."""
+def propose(
+    topology: Topology, reader: Reader, intents: Sequence[ServiceIntent], access: AccessControl | None = None
+) -> tuple[Filing, ...]:
+    """Decide every intent in file order against what is held. Stores nothing. Raises InputError, ConflictError.
+
+    What the access policy forbids is refused before anything is planned.
+    """
     requirements = _requirements(topology, intents)
-    desk = _Desk(topology, Holdings.of(reader.slices()))
+    desk = _Desk(topology, Holdings.of(reader.slices()), access)
     filings: list[Filing] = []
     for intent, requirement in zip(intents, requirements, strict=True):
         record = reader.find(intent.name)
@@ -69,9 +75,23 @@ def propose(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent]
 
 
 @traced("planner.dry_run")
-def dry_run(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent], *, optimize: bool) -> PlanResult:
+def dry_run(
+    topology: Topology,
+    reader: Reader,
+    intents: Sequence[ServiceIntent],
+    *,
+    optimize: bool,
+    access: AccessControl | None = None,
+) -> PlanResult:
     """What the planner says to these intents now, each planned as if it held nothing. Raises InputError."""
-    requirements = _requirements(topology, intents)
+    wanted = _requirements(topology, intents)
+    refused = {item.name: found for item in wanted if access is not None and (found := access.refusal(item))}
+    if refused:
+        allowed = [intent for intent in intents if intent.name not in refused]
+        rest = dry_run(topology, reader, allowed, optimize=optimize)
+        planned = {decision.name: decision for decision in rest.decisions} | refused
+        return replace(rest, decisions=tuple(planned[item.name] for item in wanted))
+    requirements = wanted
     ledger = Holdings.of(reader.slices()).ledger()
     if optimize or ledger.names.isdisjoint(requirement.name for requirement in requirements):
         for requirement in requirements:
@@ -85,8 +105,9 @@ def dry_run(topology: Topology, reader: Reader, intents: Sequence[ServiceIntent]
 class _Desk:
     """Decides one requirement after the other and remembers what that leaves for the next."""
 
-    def __init__(self, topology: Topology, holdings: Holdings) -> None:
+    def __init__(self, topology: Topology, holdings: Holdings, access: AccessControl | None = None) -> None:
         self._topology = topology
+        self._access = access
         self.in_force: dict[str, Held] = {held.name: held for held in holdings.slices if not held.retiring}
         self._numbers = {held.name: held.ids.number for held in holdings.slices}
         self._used = list(holdings.used_ids())
@@ -98,6 +119,9 @@ class _Desk:
     def decide(self, requirement: Requirement) -> tuple[Decision, SliceIds | None]:
         """Plan as if the name held nothing. Admitted: it holds the new, and the old until switches let go of it."""
         name = requirement.name
+        forbidden = self._access.refusal(requirement) if self._access is not None else None
+        if forbidden is not None:
+            return forbidden, None
         before = self.ledger.slice_floors(name)
         result = plan(self._topology, [requirement], self.ledger.without_slice(name))
         (decision,) = result.decisions
@@ -151,9 +175,8 @@ def _requirements(topology: Topology, intents: Sequence[ServiceIntent]) -> list[
 def _check_owner(intent: ServiceIntent, record: StoredIntent | None) -> None:
     if record is None or record.tenant == intent.tenant or record.phase is Phase.WITHDRAWN:
         return
-    raise ConflictError(
-        f"the name {intent.name} belongs to tenant {record.tenant}, not {intent.tenant}; choose another name"
-    )
+    # Whose it is stays untold: the caller may be no more than another tenant.
+    raise ConflictError(f"the name {intent.name} is taken by another tenant; choose another name")
 
 
 def _same_paths(old: Decision, new: Decision) -> bool:

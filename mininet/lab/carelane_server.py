@@ -39,13 +39,14 @@ class CarelaneServer:
     ) -> None:
         self.lab = lab
         self.process: CellProcess | None = None
+        self._folder = f"{WORK}/{name}"
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("CARELANE_")},
             "CARELANE_URL": _REST,
+            "CARELANE_KEY_FILE": f"{self._folder}/admin.key",
             "PYTHONUNBUFFERED": "1",
             **(settings or {}),
         }
-        self._folder = f"{WORK}/{name}"
         lab.cell.path(self._folder).mkdir()
         self._topology = self.put(
             "topology.yaml", yaml.safe_dump(to_manifest(topology), allow_unicode=True, sort_keys=False)
@@ -113,10 +114,14 @@ class CarelaneServer:
         return done.stdout
 
     def get(self, path: str) -> Any:
-        """A GET of the REST face from inside the cell. Raises OSError."""
+        """A GET of the REST face from inside the cell, with the first admin key. Raises OSError."""
+
+        key = self.lab.cell.path(f"{self._folder}/admin.key").read_text(encoding="utf-8").strip()
 
         def fetch() -> Any:
-            with urlopen(f"{_REST}{path}", timeout=10.0) as answer:  # noqa: S310 - a constant local address
+            headers = {"Authorization": f"Bearer {key}"}
+            request = Request(f"{_REST}{path}", headers=headers)  # noqa: S310 - a constant local address
+            with urlopen(request, timeout=10.0) as answer:  # noqa: S310
                 return json.load(answer)
 
         return self.lab.inside(fetch)

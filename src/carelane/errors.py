@@ -5,10 +5,14 @@ CarelaneError
 │   ├── InputError          a file, line of text or field is wrong (file, line, field, expected, remedy)
 │   ├── NotFoundError       a named thing does not exist
 │   ├── ConflictError       the request contradicts the current state
+│   │   └── PreconditionError   it was made from a state that has moved on
+│   ├── UnauthenticatedError    nobody, or nobody that can be believed, is asking
+│   ├── ForbiddenError      the one who asks may not
 │   └── ProgramError        a program cannot be carried out by the switch (rejected by it)
 └── TransientError          the same call may succeed later; the reconciler retries with backoff
     ├── SwitchUnreachable   no connection to a switch, or it did not confirm in time
     ├── StoreUnavailable    the database did not answer
+    ├── TooManyRequests     one caller asks for more than its share
     └── ServerUnavailable   the carelane server did not answer the command line
 
 A refusal is not an error: it is a decision with reasons (`carelane.controller.pipeline.slice_plan`).
@@ -21,14 +25,18 @@ from dataclasses import dataclass
 __all__ = [
     "CarelaneError",
     "ConflictError",
+    "ForbiddenError",
     "InputError",
     "NotFoundError",
     "PermanentError",
+    "PreconditionError",
     "ProgramError",
     "ServerUnavailable",
     "StoreUnavailable",
     "SwitchUnreachable",
+    "TooManyRequests",
     "TransientError",
+    "UnauthenticatedError",
 ]
 
 
@@ -78,6 +86,18 @@ class ConflictError(PermanentError):
     """The request contradicts the current state."""
 
 
+class PreconditionError(ConflictError):
+    """The caller's picture of the object is older than the object."""
+
+
+class UnauthenticatedError(PermanentError):
+    """No credential, or one that is wrong, expired or revoked. Which of these stays untold."""
+
+
+class ForbiddenError(PermanentError):
+    """The caller is known and lacks the role or the tenant."""
+
+
 class ProgramError(PermanentError):
     """A switch rejected part of a program; retrying the same program cannot succeed."""
 
@@ -88,6 +108,14 @@ class SwitchUnreachable(TransientError):
 
 class StoreUnavailable(TransientError):
     """The database did not answer."""
+
+
+class TooManyRequests(TransientError):
+    """The caller used up its allowance; it grows again within `retry_after_s` seconds."""
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class ServerUnavailable(TransientError):

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from carelane.errors import InputError
+from carelane.key_files import DEFAULT_DATABASE
 
 __all__ = ["Settings", "load_settings"]
 
@@ -23,14 +24,31 @@ class Settings(BaseSettings):
     topology: str | None = Field(default=None, description="file, or name of a bundled topology")
     default_capacity: str | None = Field(default=None, description="for links that state none, such as 10Gbps")
     default_availability: str | None = Field(default=None, description="for links and nodes that state none")
-    database: str = Field(default="sqlite:///.carelane/carelane.db", description="SQLAlchemy URL")
+    database: str = Field(default=DEFAULT_DATABASE, description="SQLAlchemy URL")
     rest_host: str = "127.0.0.1"
     rest_port: int = Field(default=8642, ge=0, le=65535)
+    grpc_port: int | None = Field(default=None, ge=0, le=65535, description="gRPC too, at the address of REST")
     allowed_hosts: str = Field(default="", description="further Host names REST answers to, separated by commas")
     openflow_host: str = "127.0.0.1"
     openflow_port: int = Field(default=6653, ge=0, le=65535)
     ovsdb: str | None = Field(default=None, description="OVSDB remote, such as tcp:127.0.0.1:6640 or unix:/run/...")
     drift_interval_s: float = Field(default=10.0, gt=0)
+    access: str | None = Field(default=None, description="file of kind AccessPolicy")
+    key_file: str | None = Field(default=None, description="where the first admin key is written and looked for")
+    sink_hosts: str = Field(
+        default="", description="hosts that may be notified, by commas; any but this machine if empty"
+    )
+    rate_per_s: float = Field(default=100.0, gt=0, description="calls a second that each caller may make")
+    rate_burst: int = Field(default=200, gt=0, description="calls that each caller may make at once")
+    oidc_issuer: str | None = Field(default=None, description="`iss` of accepted tokens; OIDC is off without it")
+    oidc_audience: str | None = Field(default=None, description="`aud` of accepted tokens")
+    oidc_jwks_url: str | None = Field(default=None, description="keys of the issuer; found by discovery if not given")
+    oidc_algorithms: str = Field(default="RS256,ES256", description="accepted signatures, separated by commas")
+    oidc_leeway_s: float = Field(default=30.0, ge=0, le=300, description="clock skew that is forgiven")
+    oidc_role_claim: str = Field(default="carelane_role", description="claim with the role, or a list of them")
+    oidc_tenant_claim: str = Field(default="carelane_tenant", description="claim with the tenant")
+    oidc_device_claim: str = Field(default="carelane_device", description="claim with the address of a device")
+    oidc_role_map: str = Field(default="", description="what the issuer calls roles: their-admin=admin,nurse=viewer")
     telemetry_interval_s: float = Field(default=1.0, ge=0.1, le=60, description="an epoch of the closed loop")
     sharing: Literal["fair", "aimd", "off"] = Field(
         default="fair", description="fair shares by demand; off: floors only; aimd: a yardstick to compare with"

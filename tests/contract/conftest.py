@@ -55,6 +55,14 @@ class Ran:
 
 
 Cli = Callable[..., Ran]
+KEYS: dict[str, str] = {}
+"""The admin key of each server that was started, by its URL."""
+
+
+def _key_for(arguments: tuple[str, ...]) -> dict[str, str]:
+    """The key of the server that a command is told to talk to."""
+    key = next((KEYS[word] for word in arguments if word in KEYS), None)
+    return {} if key is None else {"CARELANE_API_KEY": key}
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +78,7 @@ def cli() -> Cli:
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
             timeout=120,
-            env=environment | (env or {}),
+            env=environment | _key_for(arguments) | (env or {}),
             cwd=cwd,
             check=False,
         )
@@ -88,6 +96,8 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.delenv(name)
 
     def run(*arguments: str) -> Ran:
+        for name, value in _key_for(arguments).items():
+            monkeypatch.setenv(name, value)
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
             main(arguments)
@@ -132,6 +142,15 @@ class Server:
     process: subprocess.Popen[str]
     folder: Path
 
+    @property
+    def key(self) -> str:
+        """Its first admin key."""
+        return (self.folder / ".carelane" / "admin.key").read_text(encoding="utf-8").strip()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"}
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end and return how it did."""
         self.process.send_signal(number)
@@ -173,7 +192,9 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
                 env=environment | (env or {}),
             )
         processes.append(process)
-        return Server(_url(process, home / "log"), process, home)
+        server = Server(_url(process, home / "log"), process, home)
+        KEYS[server.url] = server.key
+        return server
 
     yield start
     for process in processes:

@@ -57,6 +57,19 @@ def test_watch_tells_each_change_once(filed: Server, call: Cli) -> None:
     assert call("watch", "nobody", "--for", "1ms", "--url", filed.url).code == 2
 
 
+def test_events_tell_every_step_from_any_step_on(filed: Server, call: Cli) -> None:
+    ran = call("events", "--after", "0", "--for", "2s", "-o", "json", "--url", filed.url)
+    steps = [json.loads(line) for line in ran.out.splitlines()]
+    assert ran.code == 0
+    assert [step["phase_to"] for step in steps if step["name"] == "or1"] == [
+        "Requested", "Admitted", "Installing", "Active",
+    ]  # fmt: skip
+    half = steps[len(steps) // 2]["id"]
+    rest = call("events", "--after", str(half), "--for", "1s", "--url", filed.url).out.splitlines()
+    assert [line.split()[0] for line in rest] == [str(step["id"]) for step in steps if step["id"] > half]
+    assert call("events", "--url", "http://127.0.0.1:9").code == 69
+
+
 def test_doctor_finds_what_is_wrong_and_says_how_to_mend_it(
     call: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

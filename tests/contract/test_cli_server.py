@@ -148,11 +148,11 @@ def test_a_signal_ends_it_cleanly_and_a_restart_keeps_every_intent(
     start_server: Any, intent_text: str, number: signal.Signals
 ) -> None:
     first = start_server()
-    headers = {"content-type": "application/yaml"}
+    headers = {"content-type": "application/yaml", **first.headers}
     httpx.post(f"{first.url}/v1/intents", content=intent_text, headers=headers, trust_env=False).raise_for_status()
     assert first.stop(number) == 0
     second = start_server(folder=first.folder)
-    (row,) = httpx.get(f"{second.url}/v1/intents", trust_env=False).json()["intents"]
+    (row,) = httpx.get(f"{second.url}/v1/intents", headers=second.headers, trust_env=False).json()["intents"]
     assert row["name"] == "or1-surgery"
     assert second.stop(number) == 0
     assert "SIMULATED" in (first.folder / "log").read_text()
@@ -189,9 +189,9 @@ def test_a_signal_during_the_start_ends_it_cleanly(start_server: Any, tmp_path: 
     [
         ([], "--topology"),
         (["-t", "nowhere.yaml"], "nowhere.yaml"),
-        (["-t", "gaotai", "--rest-host", "0.0.0.0"], "--insecure-no-auth"),
-        (["-t", "gaotai", "--rest-host", "::"], "--insecure-no-auth"),
-        (["-t", "gaotai", "--rest-host", "example.org"], "--insecure-no-auth"),
+        (["-t", "gaotai", "--rest-host", "0.0.0.0"], "--insecure-http"),
+        (["-t", "gaotai", "--rest-host", "::"], "--insecure-http"),
+        (["-t", "gaotai", "--rest-host", "example.org"], "--insecure-http"),
         (["-t", "gaotai", "--rest-port", "99999"], "--rest-port"),
         (["-t", "gaotai", "--log-level", "loud"], "--log-level"),
     ],
@@ -223,8 +223,8 @@ def test_a_taken_port_is_told(cli: Cli, tmp_path: Path, option: str) -> None:
 
 
 def test_beyond_this_machine_only_on_purpose_and_never_by_name(start_server: Any) -> None:
-    server = start_server("--rest-host", "0.0.0.0", "--insecure-no-auth", "--allowed-host", "carelane.example")
+    server = start_server("--rest-host", "0.0.0.0", "--insecure-http", "--allowed-host", "carelane.example")
     port = server.url.rpartition(":")[2]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=server.headers, trust_env=False) as client:
         for host, status in (("192.0.2.7", 200), ("carelane.example", 200), ("rebound.example", 421)):
             assert client.get("/v1/intents", headers={"host": host}).status_code == status

@@ -21,7 +21,7 @@ Server = Any
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[httpx.Client]:
     """Talks to the module's server."""
-    with httpx.Client(base_url=server.url, timeout=30, trust_env=False) as opened:
+    with httpx.Client(base_url=server.url, headers=server.headers, timeout=30, trust_env=False) as opened:
         yield opened
 
 
@@ -265,7 +265,7 @@ def test_many_at_once_keep_the_capacity_promise(start_server: Any, topology_text
         f"    - {{id: site-{n}, node: county, address: 10.1.1.{n}/32, capacity: 1Gbps}}\n" for n in range(40)
     )
     server = start_server(topology=topology_text + sites)
-    client = httpx.Client(base_url=server.url, timeout=60, trust_env=False)
+    client = httpx.Client(base_url=server.url, headers=server.headers, timeout=60, trust_env=False)
 
     def file(number: int) -> bool:
         changes = {"40Mbps": "100Mbps", "99.99%": "99.9%", "county/or-1": f"site-{number}"}
@@ -286,3 +286,12 @@ def test_many_at_once_keep_the_capacity_promise(start_server: Any, topology_text
 def test_the_openapi_document_names_every_path(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/v1/intents", "/v1/intents/{name}", "/v1/plans", "/v1/diff", "/v1/topology", "/readyz"} <= set(paths)
+
+
+def test_the_documentation_is_served_from_here(client: httpx.Client) -> None:
+    page = client.get("/docs", headers={"authorization": ""})
+    assert page.status_code == 200
+    assert "http" not in page.text.replace("http-equiv", "")
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "start.js"):
+        assert f"/static/swagger/{name}" in page.text
+        assert client.get(f"/static/swagger/{name}").status_code == 200

@@ -40,9 +40,7 @@ def test_a_trace_leads_from_rest_through_the_planner_to_the_switches(
     start_server: Callable[..., Server],
 ) -> None:
     server = start_server(env={"CARELANE_TRACES": "console", "CARELANE_LOG_FORMAT": "json"})
-    key = server.folder / ".carelane" / "admin.key"
-    credential = {"Authorization": f"Bearer {key.read_text().strip()}"} if key.exists() else {}
-    headers = {**credential, "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "X-Request-Id": "from-the-caller"}
+    headers = {**server.headers, "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "X-Request-Id": "from-the-caller"}
     with httpx.Client(base_url=server.url, headers=headers, timeout=30) as rest:
         assert rest.post("/v1/intents", json=LINE).status_code == 200
         for _ in range(200):
@@ -57,6 +55,8 @@ def test_a_trace_leads_from_rest_through_the_planner_to_the_switches(
     assert above[0] == "intents.apply"
     assert above[-1] == "POST /v1/intents"
     assert ours["POST /v1/intents"]["attributes"]["http.response.status_code"] == 200
+    log = (server.folder / "log").read_text(encoding="utf-8")
+    assert '"request_id": "from-the-caller"' in next(line for line in log.splitlines() if "intent reconciled" in line)
     passes = [span for span in found if span["name"] == "reconcile" and span["links"]]
     assert TRACE in {link["context"]["trace_id"].removeprefix("0x") for span in passes for link in span["links"]}
     programmed = [span for span in found if span["name"] == "switches.program"]

@@ -86,6 +86,7 @@ class Server:
             capture_output=True,
             text=True,
             env=os.environ | {"CARELANE_URL": self.url},
+            cwd=self._folder,  # where the first admin key is
             timeout=120,
             check=False,
         )

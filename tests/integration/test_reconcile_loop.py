@@ -166,7 +166,7 @@ def test_bad_input_anywhere_in_a_file_files_nothing(rig: Any, make_manifest: Man
     with pytest.raises(InputError, match="twice"):
         rig.service.apply([one, one])
     rig.apply(good)
-    with pytest.raises(ConflictError, match="belongs to tenant county"):
+    with pytest.raises(ConflictError, match="taken by another tenant"):
         rig.service.apply([replace(one, tenant="elsewhere")])
 
 

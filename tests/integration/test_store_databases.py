@@ -193,3 +193,16 @@ def _cut_all_others(url: str) -> None:
     with killer.begin() as connection:
         connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
     killer.dispose()
+
+
+def test_the_mark_differs_when_one_slice_replaces_another(database_url: str) -> None:
+    """Also where the database gives the second the row number of the first."""
+    store = Store(database_url)
+    _hold(store, "first", 1, 16)
+    with store.write() as write:
+        before = write.slices_mark()
+        write.release([held.id for held in write.slices()])
+    _hold(store, "second", 1, 16)
+    with store.read() as read:
+        assert read.slices_mark() != before
+    store.close()

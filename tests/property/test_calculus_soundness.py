@@ -89,6 +89,7 @@ def test_in_order_of_arrival(drawn: Drawn) -> None:
         delay_bounds(network, "tfa", "fifo").flows,
         delay_bounds(network, "tfa", "fifo", propagation="delay").flows,
         delay_bounds(network, "sfa", "fifo").flows,
+        delay_bounds(network, "sfa", "fifo", propagation="delay").flows,
     ]
     for order in _orders(drawn, dice):
         for flow, taken in drawn.worst(dice, first_come(order)).items():
@@ -106,6 +107,7 @@ def test_in_whatever_order(drawn: Drawn) -> None:
         delay_bounds(network, "tfa", "arbitrary").flows,
         delay_bounds(network, "tfa", "arbitrary", propagation="delay").flows,
         delay_bounds(network, "sfa", "arbitrary").flows,
+        delay_bounds(network, "sfa", "arbitrary", propagation="delay").flows,
     ]
     for order in _orders(drawn, dice):
         for choose in (by_rank(order), newest_flow(order), first_come(order)):
@@ -124,6 +126,7 @@ def test_behind_lines_that_shape(drawn: Drawn) -> None:
         delay_bounds(network, "tfa", "fifo", line_shaping=True).flows,
         delay_bounds(network, "tfa", "fifo", line_shaping=True, propagation="service").flows,
         delay_bounds(network, "sfa", "fifo", line_shaping=True).flows,
+        delay_bounds(network, "sfa", "fifo", line_shaping=True, propagation="delay").flows,
     ]
     anyhow = [
         delay_bounds(network, "tfa", "arbitrary", line_shaping=True).flows,
@@ -146,11 +149,13 @@ def test_where_servers_feed_each_other_in_circles(drawn: Drawn) -> None:
     dice = Random(drawn.seed)
     plain, shaped = drawn.network(), drawn.network(lines=True)
     fifo = delay_bounds(plain, "tfa", "fifo").flows
+    separate = delay_bounds(plain, "sfa", "fifo", propagation="delay").flows
     anyhow = delay_bounds(plain, "tfa", "arbitrary").flows
     lined = delay_bounds(shaped, "tfa", "fifo", line_shaping=True).flows
     for order in _orders(drawn, dice):
         runs = (
             (fifo, drawn.worst(dice, first_come(order))),
+            (separate, drawn.worst(dice, first_come(order))),
             (anyhow, drawn.worst(dice, newest_flow(order))),
             (lined, drawn.worst(dice, first_come(order), lines=True)),
         )

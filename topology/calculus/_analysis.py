@@ -5,11 +5,11 @@ leave over at each server, so that the flow's own burst is paid once. What arriv
 ways ("propagation"):
 
 * ``service``: by the left-over service before it, aggregates kept together (`_left_over`). Feed-forward only.
-* ``delay``: by the delays before it (`_by_delay`). TFA only; also for circles.
+* ``delay``: by the delays before it (`_by_delay`). Also for circles.
 
-Both are sound, neither is always the smaller. Published tools differ: NetCal's TFA is the first, TFA++ as in Panco,
-made for links with a known line rate, the second. ``auto`` takes the second for FIFO networks whose servers state a
-peak and for TFA where flows go in circles or are too entangled for the first, and the first otherwise.
+Both are sound, neither is always the smaller. Published tools differ: NetCal's TFA and SFA are the first, TFA++ as in
+Panco, made for links with a known line rate, the second. ``auto`` takes the second for TFA of FIFO networks whose
+servers state a peak, for TFA of circles, and where flows are too entangled for the first, and the first otherwise.
 """
 
 from __future__ import annotations
@@ -71,26 +71,25 @@ def delay_bounds(
     entangled for it.
     """
     fifo = multiplexing == "fifo"
-    if analysis == "sfa":
-        if propagation == "delay":
-            raise InputError("SFA bounds its cross-traffic by service", field="propagation", expected="auto or service")
-        return _separate_flows(network, fifo=fifo, shaping=line_shaping)
     peaks = any(server.peak is not None for server in network.servers.values())
-    if propagation == "auto" and (network.circle is not None or (fifo and peaks)):
+    if propagation == "auto" and analysis == "tfa" and (network.circle is not None or (fifo and peaks)):
         propagation = "delay"
     if propagation != "delay":
+        _need_feed_forward(network)
+        left_over = LeftOver(network, fifo=fifo, shaping=line_shaping)
         try:
-            return _total_flow(network, fifo=fifo, shaping=line_shaping)
+            if analysis == "tfa":
+                return _total_flow(network, left_over, fifo=fifo)
+            return _separate_flows(network, left_over, "service")
         except TooEntangled:
             if propagation == "service":
-                raise _too_entangled() from None
-    return _by_delay(network, fifo=fifo, shaping=line_shaping)
-
-
-def _too_entangled() -> InputError:
-    return InputError(
-        "the flows meet and part in too many ways for this analysis", remedy="use TFA with propagation by delay"
-    )
+                raise InputError(
+                    "the flows meet and part in too many ways to keep aggregates apart",
+                    field="propagation",
+                    expected="auto or delay",
+                ) from None
+    by_delay = ByDelay(network, fifo=fifo, shaping=line_shaping)
+    return _by_delay(network, by_delay) if analysis == "tfa" else _separate_flows(network, by_delay, "delay")
 
 
 def _need_feed_forward(network: Network) -> None:
@@ -99,14 +98,12 @@ def _need_feed_forward(network: Network) -> None:
             f"flows feed each other in a circle: {', '.join(network.circle)}",
             field="spec.flows",
             expected="a feed-forward network",
-            remedy="use TFA, which bounds circles by a fixed point",
+            remedy="use TFA, or propagation by delay: both bound circles by a fixed point",
         )
 
 
-def _total_flow(network: Network, *, fifo: bool, shaping: bool) -> Bounds:
-    """TFA on aggregates; raises InputError for circles, and TooEntangled."""
-    _need_feed_forward(network)
-    left_over = LeftOver(network, fifo=fifo, shaping=shaping)
+def _total_flow(network: Network, left_over: LeftOver, *, fifo: bool) -> Bounds:
+    """TFA on aggregates; raises TooEntangled."""
     servers: dict[str, Fraction | None] = {}
     for server, crossing in network.crossing.items():
         if crossing:
@@ -128,42 +125,37 @@ def _delay(arrival: ArrivalCurve | None, service: ServiceCurve, *, fifo: bool) -
     return delay_fifo(arrival, service) if fifo else delay_arbitrary(arrival, service)
 
 
-def _separate_flows(network: Network, *, fifo: bool, shaping: bool) -> Bounds:
-    """SFA. Raises InputError for circles and entangled flows."""
-    _need_feed_forward(network)
-    left_over = LeftOver(network, fifo=fifo, shaping=shaping)
+def _separate_flows(network: Network, traffic: LeftOver | ByDelay, propagation: Propagation) -> Bounds:
+    """SFA behind cross-traffic as `traffic` bounds it; raises TooEntangled."""
     flows = {}
-    try:
-        for flow in network.flows.values():
-            whole: ServiceCurve | None = None
-            for server in flow.path:
-                service = left_over.service(server, left_over.bit[flow.id])
-                if service is None:
-                    whole = None
-                    break
-                whole = service if whole is None else convolve(whole, service)
-            delay = None if whole is None else delay_fifo(token_bucket(flow.rate, flow.burst), whole)
-            flows[flow.id] = Bound(delay, None if delay is not None else _why(network, flow.path, {}))
-    except TooEntangled:
-        raise _too_entangled() from None
-    return Bounds(flows, {}, "service")
+    for flow in network.flows.values():
+        whole: ServiceCurve | None = None
+        for server in flow.path:
+            service = traffic.service(server, flow.id)
+            if service is None:
+                whole = None
+                break
+            whole = service if whole is None else convolve(whole, service)
+        delay = None if whole is None else delay_fifo(token_bucket(flow.rate, flow.burst), whole)
+        flows[flow.id] = Bound(delay, None if delay is not None else _reason(network, flow.path, traffic))
+    return Bounds(flows, {}, propagation)
 
 
-def _by_delay(network: Network, *, fifo: bool, shaping: bool) -> Bounds:
-    result = ByDelay(network, fifo=fifo, shaping=shaping)
+def _by_delay(network: Network, result: ByDelay) -> Bounds:
     flows = {}
     for flow in network.flows.values():
         delay = result.delay(flow.id)
-        reason = None
-        if delay is None:
-            circling = [server for server in flow.path if server in result.diverging]
-            reason = (
-                f"bursts grow without end in the circle through {', '.join(circling)}"
-                if circling
-                else _why(network, flow.path, result.delays)
-            )
-        flows[flow.id] = Bound(delay, reason)
+        flows[flow.id] = Bound(delay, None if delay is not None else _reason(network, flow.path, result))
     return Bounds(flows, result.delays, "delay")
+
+
+def _reason(network: Network, path: tuple[str, ...], traffic: LeftOver | ByDelay) -> str:
+    if isinstance(traffic, LeftOver):
+        return _why(network, path, {})
+    circling = [server for server in path if server in traffic.diverging]
+    if circling:
+        return f"bursts grow without end in the circle through {', '.join(circling)}"
+    return _why(network, path, traffic.delays)
 
 
 def _why(network: Network, path: tuple[str, ...], servers: Mapping[str, Fraction | None]) -> str:

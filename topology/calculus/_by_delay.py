@@ -11,11 +11,18 @@ This takes time in proportion to the flows' paths, and works where servers feed 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
-from carelane.topology.calculus._curves import ArrivalCurve, ServiceCurve, TokenBucket
+from carelane.topology.calculus._curves import (
+    ArrivalCurve,
+    ServiceCurve,
+    TokenBucket,
+    left_over_arbitrary,
+    left_over_fifo,
+)
 from carelane.topology.calculus._fixed_point import Equation, Group, arrival_of, fixed_point
-from carelane.topology.calculus._network import Network
+from carelane.topology.calculus._network import Flow, Network
 
 __all__ = ["ByDelay"]
 
@@ -41,6 +48,8 @@ class ByDelay:
         self._place = {flow.id: {server: n for n, server in enumerate(flow.path)} for flow in network.flows.values()}
         self._sums: dict[str, list[Fraction | None]] = {flow: [Fraction(0)] for flow in network.flows}
         """For each flow: the sum of the delays before the first server of its path, the second, and so on."""
+        self._settled: dict[str, dict[str | None, Group]] = {}
+        """What comes to a server from each server before it, once all delays are known."""
         self.delays: dict[str, Fraction | None] = {}
         self.diverging: set[str] = set()
         """Servers of circles for which no fixed point was found."""
@@ -52,12 +61,38 @@ class ByDelay:
                 if network.crossing[server]:
                     self._alone(server)
 
-    def arrival(self, server: str) -> ArrivalCurve | None:
-        """What all flows bring to a server; None: no bound. Everything before it has been settled."""
-        if not self._network.crossing[server]:
+    def arrival(self, server: str, without: str | None = None) -> ArrivalCurve | None:
+        """What all flows but `without` bring to a server, at least one of them; None: no bound."""
+        if server not in self._settled:
+            self._settled[server] = self._groups(server, frozenset(), frozenset())
+        groups = self._settled[server]
+        if without is not None:
+            groups = self._less(server, groups, self._network.flows[without])
+        if any(group.final_rate is None for group in groups.values()):
             return None
-        groups = self._groups(server, frozenset(), frozenset())
-        return None if any(group.final_rate is None for group in groups) else arrival_of(groups, {})
+        return arrival_of(list(groups.values()), {})
+
+    def _less(self, server: str, groups: Mapping[str | None, Group], flow: Flow) -> dict[str | None, Group]:
+        """The settled groups without one flow, which has no stream to share."""
+        previous = self._network.before[server][flow.id]
+        group = groups[previous]
+        burst, waited = group.burst, self._waited(flow.id, self._place[flow.id][server])
+        if burst is None or waited is None:  # what is left may have a bound although the whole has none
+            return self._groups(server, frozenset(), frozenset(), flow.id)
+        rest = {key: other for key, other in groups.items() if key != previous}
+        if group.rate > flow.rate:
+            rest[previous] = replace(group, rate=group.rate - flow.rate, burst=burst - flow.burst - flow.rate * waited)
+        return rest
+
+    def service(self, server: str, flow: str) -> ServiceCurve | None:
+        """What is left for `flow` when all others at `server` have taken their part. None: nothing."""
+        service = self._services[server]
+        if service is None or len(self._network.crossing[server]) == 1:
+            return service
+        cross = self.arrival(server, flow)
+        if cross is None:
+            return None
+        return left_over_fifo(service, cross) if self._fifo else left_over_arbitrary(service, cross)
 
     def delay(self, flow: str) -> Fraction | None:
         """The sum of the delays over the whole path of `flow`."""
@@ -100,15 +135,19 @@ class ByDelay:
         if service is None:
             return None
         fifo = self._fifo or len(self._network.crossing[server]) == 1
-        return Equation(service, self._groups(server, circle, lost), fifo)
+        return Equation(service, list(self._groups(server, circle, lost).values()), fifo)
 
-    def _groups(self, server: str, circle: frozenset[str], lost: frozenset[str]) -> list[Group]:
+    def _groups(
+        self, server: str, circle: frozenset[str], lost: frozenset[str], without: str | None = None
+    ) -> dict[str | None, Group]:
         turns: dict[str | None, dict[str, list[str]]] = {}
         for previous, stream, flow in self._turns(server):
-            turns.setdefault(previous, {}).setdefault(stream, []).append(flow)
-        return [
-            self._group(server, previous, list(streams.values()), circle, lost) for previous, streams in turns.items()
-        ]
+            if flow != without:
+                turns.setdefault(previous, {}).setdefault(stream, []).append(flow)
+        return {
+            previous: self._group(server, previous, list(streams.values()), circle, lost)
+            for previous, streams in turns.items()
+        }
 
     def _turns(self, server: str) -> Iterator[tuple[str | None, str, str]]:
         """(previous server, stream, flow) of each flow; alternatives that come from several servers from nowhere."""

@@ -73,12 +73,12 @@ class LeftOver:
         """What `flows` (not empty) bring to `server` at most, `without` left out. None: no bound."""
         return self._answer((server, flows, without, False))
 
-    def service(self, server: str, flow: Flows) -> ServiceCurve | None:
-        """What is left for one flow when all others at `server` have taken their part. None: nothing."""
-        others = self.at(server) & ~flow
+    def service(self, server: str, flow: str) -> ServiceCurve | None:
+        """What is left for `flow` when all others at `server` have taken their part. None: nothing."""
+        others = self.at(server) & ~self.bit[flow]
         if not others:
             return self._service[server]
-        cross = self.arrival(server, others, flow)
+        cross = self.arrival(server, others, self.bit[flow])
         return None if cross is None else self._subtract(self._service[server], cross)
 
     def _answer(self, question: _Question) -> ArrivalCurve | None:

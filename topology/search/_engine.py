@@ -38,6 +38,10 @@ class Engine:
         """A working copy of whole numbers."""
         raise NotImplementedError
 
+    def indices(self, values: Any) -> Any:
+        """A copy of arc and node numbers, small so that more of them are at hand."""
+        raise NotImplementedError
+
     def reals(self, values: Any) -> Any:
         """A working copy of real numbers."""
         raise NotImplementedError
@@ -66,6 +70,9 @@ class Plain(Engine):
         return _listed(values)
 
     def integers(self, values: Any) -> Any:
+        return _listed(values)
+
+    def indices(self, values: Any) -> Any:
         return _listed(values)
 
     def reals(self, values: Any) -> Any:
@@ -103,6 +110,9 @@ class Compiled(Engine):
 
     def integers(self, values: Any) -> Any:
         return self._numpy.array(values, dtype=self._numpy.int64)
+
+    def indices(self, values: Any) -> Any:
+        return self._numpy.array(values, dtype=self._numpy.int32)
 
     def reals(self, values: Any) -> Any:
         return self._numpy.array(values, dtype=self._numpy.float64)

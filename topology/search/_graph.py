@@ -82,6 +82,8 @@ class PathGraph:
         """Word and bit of each risk group with an availability of its own."""
         self.kept_room: tuple[object, npt.NDArray[np.int64]] | None = None
         """Room per arc beside a ledger, the last one asked for; for `carelane.controller.pipeline.limits`."""
+        self.kept_ideal: PathGraph | None = None
+        """The same network with all that is not stated at its best; for `carelane.controller.pipeline.missing`."""
         self.kept_ways: dict[tuple[int, int], int] = {}
         """How many ways there are between two nodes at most; for `carelane.topology.search._ways`."""
         self._flat: dict[Engine, tuple[Flat, Arcs]] = {}
@@ -112,10 +114,10 @@ class PathGraph:
         head = [self.tail[arc ^ 1] for arc in range(len(self.tail))]
         out = [arc for leaving in self.leaving for _, arc in leaving]
         flat = Flat(
-            engine.integers(first),
-            engine.integers(out),
-            engine.integers([head[arc] for arc in out]),
-            engine.integers(head),
+            engine.indices(first),
+            engine.indices(out),
+            engine.indices([head[arc] for arc in out]),
+            engine.indices(head),
             max((len(leaving) for leaving in self.leaving), default=0),
         )
         # no path of these sums to more than 2**61; longer delays are minutes, and the exact test still sees them whole

@@ -560,14 +560,25 @@ def cheapest_augmentation(
             continue
         if flow.enters[side] >= 0:
             size = reach(flow, heap, size, side, nodes + side, INTERNAL, 0, 0)
+        far = flow.weight[side] + flow.pull_weight[side]
+        count = flow.hops[side] + flow.pull_hops[side] + 1
         for place in range(flat.first[side], flat.first[side + 1]):
-            arc = flat.out[place]
             onward = flat.near[place]
-            if not usable[arc] or flow.carries[arc] or onward == source:
-                continue
             if flow.enters[onward] >= 0:
                 onward += nodes
-            size = reach(flow, heap, size, side, onward, arc, weight[arc], 1)
+            if flow.done[onward]:
+                continue
+            arc = flat.out[place]
+            total = far + weight[arc] - flow.pull_weight[onward]
+            hops = count - flow.pull_hops[onward]
+            if total > flow.weight[onward] or (total == flow.weight[onward] and hops >= flow.hops[onward]):
+                continue
+            if usable[arc] and not flow.carries[arc]:
+                flow.weight[onward] = total
+                flow.hops[onward] = hops
+                flow.came_from[onward] = side
+                flow.came_by[onward] = arc
+                size = push(heap, size, total, hops, onward)
     return False
 
 

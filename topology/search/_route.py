@@ -32,7 +32,7 @@ from carelane.topology.search._query import TOLERANCE, UNLIMITED, Cost, Effort, 
 __all__ = ["best_route", "least_wear", "usable_arcs"]
 
 _FREE = PathLimits(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, inf, inf, inf, inf, False, inf)
-_SPACE = 256
+_SPACE = 1024
 
 
 def best_route(
@@ -202,7 +202,7 @@ class _Search:
 
     def _first_label(self, most: int) -> Labels:
         run, graph = self.engine, self.query.graph
-        space = _SPACE + 2 * self.nodes
+        space = _SPACE + self.flat.widest
         whole = {name: run.blank(space) for name in Labels._fields if name not in ("state", "settled", "wear", "loss")}
         labels = Labels(
             state=run.integers([1, 1, self.effort.left, most]),

@@ -37,13 +37,16 @@ def cheapest_ways(
 
 
 def most_ways(graph: PathGraph, source: int, target: int) -> int:
-    """How many ways share no link and no inner node whatever is reserved, counted up to three, and kept."""
-    key = (source, target)
-    if key not in graph.kept_ways:
-        everywhere = [True] * len(graph.tail)
-        query = Query(graph, source, target, everywhere, (), lambda _: True)
-        graph.kept_ways[key] = len(cheapest_ways(query, _COUNTED, frozenset(), frozenset())[0])
-    return graph.kept_ways[key]
+    """How many ways share no link and no inner node whatever is reserved, counted up to three, and kept.
+
+    Kept only where it is less than three: more ways are no reason for anything.
+    """
+    everywhere = [True] * len(graph.tail)
+    query = Query(graph, source, target, everywhere, (), lambda _: True)
+    count = len(cheapest_ways(query, _COUNTED, frozenset(), frozenset())[0])
+    if count < _COUNTED:
+        graph.kept_ways[source, target] = count
+    return count
 
 
 def _followed(graph: PathGraph, flow: Flow, arc: int, target: int) -> list[int]:

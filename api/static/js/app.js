@@ -26,7 +26,7 @@ async function boot() {
   try {
     state.topology = await api.topology();
   } catch (problem) {
-    $("state").textContent = t("noServer", { why: problem.message });
+    $("state").textContent = problem.status === 401 ? t("needsKey") : t("noServer", { why: problem.message });
     return;
   }
   map = new NetworkMap($("map"), state.topology, choose);

@@ -12,6 +12,7 @@ export function showDecision(decision, onOffer) {
     const several = new Set(decision.paths.map((path) => path.to)).size > 1;
     const headers = [t("role"), ...(several ? [t("to")] : []), t("via"), t("reserved"), t("worst"), t("varies")];
     parts.push(
+      h("h3", {}, t("paths")),
       table(t("paths"), headers, decision.paths.map((path) => [
         t(path.role), ...(several ? [path.to] : []), path.nodes.join(" – "), { number: mbps(path.reserved_mbps) },
         { number: ms(path.round_trip_bound_ms ?? path.delay_bound_ms) }, { number: ms(path.jitter_bound_ms) },

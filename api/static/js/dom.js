@@ -47,7 +47,7 @@ export function meter(share, text, mood) {
   rect.setAttribute("height", "100%");
   svg.append(rect);
   svg.setAttribute("aria-hidden", "true");
-  return h("span", { class: mood ?? "" }, h("span", { class: "meter" }, svg), ` ${text}`);
+  return h("span", { class: `share ${mood ?? ""}` }, h("span", { class: "meter" }, svg), ` ${text}`);
 }
 
 /** `run` at most once every `wait_ms`, with the last arguments, once the calls have stopped. */

@@ -30,6 +30,7 @@ export class IntentsView {
   }
 
   leave() {
+    this.panel = null; // what is still being fetched must not be drawn over the next view
     this.map.showPaths([]);
   }
 
@@ -53,12 +54,12 @@ export class IntentsView {
   }
 
   async #one() {
-    const name = this.name;
+    const { name, panel } = this;
     const [detail, compliance] = await Promise.all([
       api.intent(name).catch((problem) => ({ problem })),
       api.compliance(name).catch(() => null),
     ]);
-    if (this.name !== name) return;
+    if (this.name !== name || this.panel !== panel || panel === null) return;
     const link = h("p", {}, h("a", { href: "#/intents", id: "back" }, `← ${t("back")}`));
     if (detail.problem) {
       show(this.panel, link, h("p", { class: "bad" }, detail.problem.message));

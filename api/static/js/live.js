@@ -4,6 +4,10 @@ import { api } from "./api.js";
 import { h, meter, show, table } from "./dom.js";
 import { mbps, when } from "./format.js";
 import { t } from "./i18n.js";
+import { state } from "./state.js";
+import { Trail } from "./trail.js";
+
+const EPOCH_MS = 2000;
 
 class Report {
   render(panel) {
@@ -33,16 +37,46 @@ export class ConsultationsView extends Report {
   title = "tab.consultations";
   help = "consultationsHelp";
   ask = () => api.consultations();
+  trails = new Map();
+
+  render(panel) {
+    this.timer ??= setInterval(() => document.hidden || this.update(), EPOCH_MS);
+    return super.render(panel);
+  }
+
+  leave() {
+    clearInterval(this.timer);
+    this.timer = null;
+    super.leave();
+  }
 
   draw(answer) {
-    if (!answer.consultations?.length) return h("p", { class: "quiet" }, t("consultationsNone"));
-    return answer.consultations.map((item) => h("div", { class: "card" },
-      h("h3", {}, h("a", { href: `#/intents/${encodeURIComponent(item.name)}` }, item.name)),
-      table(item.name, [t("site"), t("offered"), t("allowed"), t("used"), t("floor")], item.sites.map((site) => [
-        site.site, { number: mbps(site.offered_mbps) }, { number: mbps(site.allowed_mbps) },
-        site.allowed_mbps ? meter(site.used_mbps / site.allowed_mbps, mbps(site.used_mbps)) : mbps(site.used_mbps), { number: mbps(site.floor_mbps) },
-      ]))));
+    const services = new Map(state.intents.map((row) => [row.name, row.service]));
+    if (answer.consultations.length === 0) return h("p", { class: "quiet" }, t("consultationsNone"));
+    return answer.consultations.map((item) => {
+      const trail = this.trails.get(item.name) ?? new Trail();
+      this.trails.set(item.name, trail);
+      const total = (field) => item.sites.reduce((sum, site) => sum + (site[field] ?? 0), 0);
+      const now = { offered: total("offered_mbps"), allowed: total("ceiling_mbps"), used: total("used_mbps") };
+      trail.add(now);
+      const words = Object.fromEntries(Object.entries(now).map(([field, value]) => [field, mbps(value)]));
+      return h("div", { class: "card" },
+        h("h3", {}, h("a", { href: `#/intents/${encodeURIComponent(item.name)}` }, item.name), ` ${services.get(item.name) ?? ""}`),
+        trail.chart(t("chart", { name: item.name, ...words })),
+        table(item.name, [t("site"), t("offered"), t("allowed"), t("used"), t("floor")], item.sites.map(siteRow)));
+    });
   }
+}
+
+function siteRow(site) {
+  const share = site.ceiling_mbps && site.used_mbps !== null ? meter(site.used_mbps / site.ceiling_mbps, mbps(site.used_mbps)) : "–";
+  return [
+    `${site.site} → ${site.to.length > 2 ? site.to.length : site.to.join(", ")}`,
+    site.used_mbps !== null ? { number: mbps(site.offered_mbps) } : h("span", { class: "warn" }, t("noMeasurement")),
+    { number: mbps(site.ceiling_mbps) },
+    share,
+    { number: mbps(site.floor_mbps) },
+  ];
 }
 
 export class AuditView extends Report {

@@ -29,7 +29,9 @@ Meters: `_policing`. Queues: `_queues`; only ports that a slice uses get a QoS t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
+from types import MappingProxyType
 
 from carelane.controller.pipeline.compile._draft import Draft
 from carelane.controller.pipeline.compile._layout import CLASSIFY, CORE, PORTS, ground_rules
@@ -87,7 +89,26 @@ def check_slice(
     """
     own = _endpoints(decision)
     neighbours = [(other, numbers) for other, numbers in others if not own.isdisjoint(_endpoints(other))]
-    compile_program(topology, [*neighbours, (decision, ids)])
+    joined = [*neighbours, (decision, ids)]
+    compile_program(_concerned(topology, [each for each, _ in joined]), joined)
+
+
+def _concerned(topology: Topology, decisions: Iterable[Decision]) -> Topology:
+    """Only the switches and links these decisions use: the ground rules of all others cost more than the check."""
+    nodes: set[str] = set()
+    links: set[str] = set()
+    for decision in decisions:
+        for path in decision.paths:
+            nodes.update(path.nodes)
+            links.update(hop.link for hop in path.hops)
+        for pair in decision.requirement.pairs:
+            nodes.update((pair.source.node, pair.destination.node))
+    return replace(
+        topology,
+        nodes=MappingProxyType({key: topology.nodes[key] for key in nodes if key in topology.nodes}),
+        links=MappingProxyType({key: topology.links[key] for key in links if key in topology.links}),
+        endpoints=MappingProxyType({key: end for key, end in topology.endpoints.items() if end.node in nodes}),
+    )
 
 
 def _endpoints(decision: Decision) -> set[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPException, HTTPResponse
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -20,6 +23,7 @@ from carelane.errors import (
     ServerUnavailable,
     TransientError,
 )
+from carelane.key_files import DEFAULT_DATABASE, key_file
 
 __all__ = ["Client"]
 
@@ -30,9 +34,13 @@ _REMEDY = "start one with `carelane up`, or name it with --url or CARELANE_URL"
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A carelane server at `url`. Every call raises an error of carelane.errors, never one of the HTTP client."""
+    """A carelane server at `url`. Every call raises an error of carelane.errors, never one of the HTTP client.
+
+    `credential` is an API key or a token.
+    """
 
     url: str
+    credential: str | None = field(default=None, repr=False)
 
     @classmethod
     def at(cls, url: str | None) -> Client:
@@ -40,12 +48,13 @@ class Client:
         base = (url or DEFAULT_URL).rstrip("/")
         try:
             parts = urlsplit(base)
-            valid = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port)
+            valid = parts.scheme in ("http", "https") and (parts.port is None or parts.port)
+            host = (parts.hostname or "") if valid else ""
         except ValueError:
-            valid = False
-        if not valid or "?" in base or "#" in base:
+            host = ""
+        if not host or "?" in base or "#" in base:
             raise InputError(f"{base[:100]!r} is not a server's address", field="--url", expected=DEFAULT_URL)
-        return cls(base)
+        return cls(base, _credential(host))
 
     def get(self, *path: str, **query: str) -> Any:
         return self._call("GET", path, query)
@@ -56,6 +65,15 @@ class Client:
     def post(self, *path: str, body: bytes, media_type: str, **query: str) -> Any:
         return self._call("POST", path, query, body, media_type)
 
+    def lines(self, *path: str, after: str | None = None, **query: str) -> Iterator[str]:
+        """Lines of an answer that goes on, such as a stream of events; `after` is the id of the last one seen."""
+        headers = {"Accept": "text/event-stream, application/problem+json"}
+        if after is not None:
+            headers["Last-Event-ID"] = after
+        with self._open("GET", path, query, headers=headers) as response:
+            for line in response:
+                yield line.decode("utf-8", "replace").rstrip("\r\n")
+
     def _call(
         self,
         method: str,
@@ -64,22 +82,38 @@ class Client:
         body: bytes | None = None,
         media_type: str | None = None,
     ) -> Any:
+        headers = {"Accept": "application/json, application/problem+json"}
+        if media_type:
+            headers["Content-Type"] = media_type
+        with self._open(method, path, query, body, headers) as response:
+            return _decode(response.read(), self.url)
+
+    @contextmanager
+    def _open(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        query: Mapping[str, str],
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[HTTPResponse]:
         target = self.url + "".join(f"/{quote(part, safe='')}" for part in path)
         if query:
             target += "?" + urlencode(query)
         request = urllib.request.Request(target, body, method=method)  # noqa: S310 - the scheme was checked in `at`
-        request.add_header("Accept", "application/json, application/problem+json")
-        if media_type:
-            request.add_header("Content-Type", media_type)
+        for name, value in (headers or {}).items():
+            request.add_header(name, value)
+        if self.credential:
+            request.add_unredirected_header("Authorization", f"Bearer {self.credential}")
         try:
             with self._opener().open(request, timeout=TIMEOUT_S) as response:
-                return _decode(response.read(), self.url)
+                yield response
         except urllib.error.HTTPError as error:
             with error:
                 raise _from_problem(error.code, error.read(), self.url) from None
         except TimeoutError as error:
             raise ServerUnavailable(f"{self.url} did not answer within {TIMEOUT_S:g} s") from error
-        except (OSError, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise ServerUnavailable(f"no carelane server at {self.url} ({reason}); {_REMEDY}") from error
 
@@ -87,6 +121,18 @@ class Client:
         """A proxy set for the outside world is of no use for a server on this machine."""
         handlers = [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(self.url).hostname or "") else []
         return urllib.request.build_opener(*handlers)
+
+
+def _credential(host: str) -> str | None:
+    """CARELANE_API_KEY, else the file of the first admin key, which goes to a server on this machine only."""
+    given = os.environ.get("CARELANE_API_KEY", "").strip()
+    if given or not is_loopback(host):
+        return given or None
+    file = key_file(os.environ.get("CARELANE_KEY_FILE"), os.environ.get("CARELANE_DATABASE") or DEFAULT_DATABASE)
+    try:
+        return file.read_text(encoding="utf-8").strip()[:4096] or None
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _decode(data: bytes, url: str) -> Any:
@@ -108,8 +154,12 @@ def _from_problem(status: int, data: bytes, url: str) -> CarelaneError:
         return InputError(str(body.get("message", detail)), **parts)
     if kind == "not-found":
         return NotFoundError(detail)
-    if kind == "conflict":
+    if kind in ("conflict", "precondition"):
         return ConflictError(detail)
+    if kind in ("unauthenticated", "forbidden"):
+        return PermanentError(f"{detail}; give another key with CARELANE_API_KEY or CARELANE_KEY_FILE")
+    if status == 429:
+        return TransientError(detail)
     if status == 503:
         return TransientError(detail)
     instance = f" (instance {body['instance']})" if "instance" in body else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Format", "Rows", "emit", "emit_json", "emit_rows", "emit_text", "emit_yaml", "table_of"]
+__all__ = ["Format", "Rows", "emit", "emit_json", "emit_rows", "emit_text", "emit_yaml", "printable", "table_of"]
 
 Format = Literal["json", "yaml", "table"]
 Rows = Iterable[Sequence[str]]
@@ -64,10 +64,10 @@ def table_of(headers: Sequence[str], rows: Rows) -> Table:
     for header in headers:
         table.add_column(header, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_printable(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     return table
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Names come from files and from the network: control characters must not reach a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)

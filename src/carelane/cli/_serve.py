@@ -13,15 +13,21 @@ from typing import TYPE_CHECKING
 import uvicorn
 from fastapi import FastAPI
 
+from carelane.api.auth import Authenticator
+from carelane.api.auth.setup import first_key, make_authenticator
+from carelane.api.camara.keeper import SessionKeeper
+from carelane.api.camara.sinks import SinkRules
 from carelane.api.hosts import is_loopback
 from carelane.api.rest import create_app
 from carelane.cli._exit import Exit, tell, warn
 from carelane.cli._output import emit_text
 from carelane.controller.runner import Controller
+from carelane.controller.service import IntentService
 from carelane.controller.southbound.protocol import Southbound
 from carelane.controller.southbound.simulator import Simulator
 from carelane.errors import InputError
 from carelane.logs import configure_logs
+from carelane.policies.access import read_policy
 from carelane.settings import Settings
 from carelane.topology import Topology
 from carelane.tracing import configure_traces
@@ -51,18 +57,57 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
             door = resources.enter_context(_listen(settings.rest_host, settings.rest_port))
             make = Simulator if simulate else _RealSwitches(settings)
             controller = resources.enter_context(_controller(settings, topology, make))
+            authenticator = make_authenticator(settings, controller.service.store)
+            made = first_key(settings, authenticator.keys)
+            if made is not None:
+                tell(f"carelane: wrote a first admin key to {made}; the command line finds it there by itself")
             app = create_app(
                 controller.service,
-                allowed_hosts=[name.strip() for name in settings.allowed_hosts.split(",") if name.strip()],
+                authenticator,
+                allowed_hosts=_names(settings.allowed_hosts),
                 any_address=not is_loopback(settings.rest_host),
+                sinks=SinkRules(frozenset(_names(settings.sink_hosts))),
             )
+            resources.enter_context(_sessions(controller.service))
+            grpc = resources.enter_context(_grpc(settings, controller.service, authenticator))
             where = make.address if isinstance(make, _RealSwitches) else "SIMULATED switches"
-            ready = f"carelane ready: REST {_url(door)}, {where}, topology {topology.name}"
+            ready = f"carelane ready: REST {_url(door)}, {grpc}{where}, topology {topology.name}"
             _serve(app, door, stop, lambda: emit_text(ready))
         except _Stopped:
             tell("carelane: stopped before it was ready")
     tell("carelane: stopped")
     return Exit.DONE
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip().lower() for name in text.split(",") if name.strip()]
+
+
+@contextmanager
+def _sessions(service: IntentService) -> Iterator[None]:
+    """CAMARA sessions move along while the server runs."""
+    keeper = SessionKeeper(service)
+    keeper.start()
+    try:
+        yield
+    finally:
+        keeper.stop()
+
+
+@contextmanager
+def _grpc(settings: Settings, service: IntentService, authenticator: Authenticator) -> Iterator[str]:
+    """gRPC when it is asked for; what the ready line says of it. Raises InputError."""
+    if settings.grpc_port is None:
+        yield ""
+        return
+    from carelane.api.grpc.server import GrpcServer
+
+    server = GrpcServer(service, authenticator, settings.rest_host, settings.grpc_port)
+    server.start()
+    try:
+        yield f"gRPC {settings.rest_host} port {server.port}, "
+    finally:
+        server.stop()
 
 
 @contextmanager
@@ -115,6 +160,7 @@ def _controller(
         drift_interval_s=settings.drift_interval_s,
         telemetry_interval_s=settings.telemetry_interval_s,
         sharing=settings.sharing,
+        access=read_policy(settings.access) if settings.access else None,
     )
     try:
         controller.start()

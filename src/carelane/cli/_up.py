@@ -27,6 +27,7 @@ class Overrides:
     database: str | None = None
     rest_host: str | None = None
     rest_port: int | None = None
+    grpc_port: int | None = None
     openflow_host: str | None = None
     openflow_port: int | None = None
     ovsdb: str | None = None
@@ -34,26 +35,25 @@ class Overrides:
     allowed_hosts: str | None = None
 
 
-def run_up(overrides: Overrides, *, simulate: bool, insecure_no_auth: bool) -> Exit:
+def run_up(overrides: Overrides, *, simulate: bool, insecure_http: bool) -> Exit:
     """Serve until SIGTERM or SIGINT. Raises InputError."""
     settings = load_settings(asdict(overrides))
     if settings.topology is None:
         raise InputError("no topology", field="--topology", expected="a file or the name of a bundled topology")
-    _refuse_open_door(settings, insecure_no_auth)
+    _refuse_open_door(settings, insecure_http)
     topology = load_network(settings.topology, settings.default_capacity, settings.default_availability)
     from carelane.cli._serve import serve
 
     return serve(settings, topology, simulate=simulate)
 
 
-def _refuse_open_door(settings: Settings, insecure_no_auth: bool) -> None:
-    """There is no authentication yet: whoever reaches REST can withdraw a surgery's slice."""
-    if is_loopback(settings.rest_host) or insecure_no_auth:
+def _refuse_open_door(settings: Settings, insecure_http: bool) -> None:
+    """Keys and tokens travel in every request; in the clear, whoever listens has them."""
+    if is_loopback(settings.rest_host) or insecure_http:
         return
     raise InputError(
-        f"REST would listen on {settings.rest_host}, where anybody on the network could change or withdraw intents: "
-        "it has no authentication yet",
+        f"REST would listen on {settings.rest_host} without encryption, where anybody on the way could read API keys",
         field="--rest-host",
-        expected="127.0.0.1, ::1 or localhost",
-        remedy="keep it on this machine, or accept the risk with --insecure-no-auth",
+        expected="127.0.0.1, ::1 or localhost, behind a proxy that speaks TLS",
+        remedy="keep it on this machine, or accept the risk with --insecure-http",
     )

@@ -5,6 +5,27 @@ from __future__ import annotations
 from carelane.store._commands import Writer
 from carelane.store._queries import Reader
 from carelane.store._store import Store
-from carelane.store.records import Floors, StoredEvent, StoredIntent, StoredSlice, StoredStatus
+from carelane.store.records import (
+    ApiKey,
+    AuditEntry,
+    Floors,
+    Replay,
+    StoredEvent,
+    StoredIntent,
+    StoredSlice,
+    StoredStatus,
+)
 
-__all__ = ["Floors", "Reader", "Store", "StoredEvent", "StoredIntent", "StoredSlice", "StoredStatus", "Writer"]
+__all__ = [
+    "ApiKey",
+    "AuditEntry",
+    "Floors",
+    "Reader",
+    "Replay",
+    "Store",
+    "StoredEvent",
+    "StoredIntent",
+    "StoredSlice",
+    "StoredStatus",
+    "Writer",
+]

@@ -11,14 +11,16 @@ from sqlalchemy.orm import Session
 
 from carelane.errors import ConflictError
 from carelane.intents.lifecycle import IntentStatus, Phase, requested, route
+from carelane.store._access import AccessWriter
 from carelane.store._queries import Reader
+from carelane.store._sessions import SessionWriter
 from carelane.store._tables import HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
 from carelane.store.records import Floors
 
 __all__ = ["Writer"]
 
 
-class Writer(Reader):
+class Writer(Reader, AccessWriter, SessionWriter):
     """A transaction that holds the one writer's turn; made by `Store.write`."""
 
     def __init__(self, session: Session, now: Callable[[], datetime]) -> None:
@@ -44,7 +46,7 @@ class Writer(Reader):
                 status=status,
             )
             self._session.add(row)
-            self._record(name, None, standing.phase, standing.reason, standing.message)
+            self._record(row, None, standing.phase, standing.reason, standing.message)
         else:
             row.tenant, row.manifest, row.generation = tenant, dict(manifest), row.generation + 1
             row.updated_at, row.deleted_at = now, None
@@ -68,10 +70,11 @@ class Writer(Reader):
         next_retry_at: datetime | None = None,
     ) -> None:
         """Write where an intent stands; every step of phase enters history. None keeps generation and decision."""
-        status = self._row(name).status
+        row = self._row(name)
+        status = row.status
         before = Phase(status.phase)
         for phase in route(before, standing.phase):
-            self._record(name, before, phase, standing.reason, standing.message)
+            self._record(row, before, phase, standing.reason, standing.message)
             before = phase
         _put(status, standing)
         status.attempts, status.next_retry_at = attempts, next_retry_at
@@ -83,8 +86,9 @@ class Writer(Reader):
 
     def note(self, name: str, reason: str, message: str) -> None:
         """A step that matters and changes no phase, such as a refused update of an active slice."""
-        phase = Phase(self._row(name).status.phase)
-        self._record(name, phase, phase, reason, message)
+        row = self._row(name)
+        phase = Phase(row.status.phase)
+        self._record(row, phase, phase, reason, message)
 
     def hold(
         self, name: str, generation: int, *, number: int, first_label: int, labels: int, decision: str, floors: Floors
@@ -135,15 +139,16 @@ class Writer(Reader):
             raise ConflictError(f"the intent {name!r} is gone")
         return row
 
-    def _record(self, name: str, before: Phase | None, after: Phase, reason: str, message: str) -> None:
+    def _record(self, row: IntentRow, before: Phase | None, after: Phase, reason: str, message: str) -> None:
         self._session.add(
             HistoryRow(
                 at=self._now(),
-                name=name,
+                name=row.name,
                 phase_from=before.value if before else None,
                 phase_to=after.value,
                 reason=reason,
                 message=message,
+                tenant=row.tenant,
             )
         )
 

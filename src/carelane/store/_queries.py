@@ -12,13 +12,15 @@ from sqlalchemy.orm import Session
 
 from carelane.errors import NotFoundError
 from carelane.intents.lifecycle import Condition, IntentStatus, Phase
+from carelane.store._access import AccessReader, event_of
+from carelane.store._sessions import SessionReader
 from carelane.store._tables import HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
 from carelane.store.records import StoredEvent, StoredIntent, StoredSlice, StoredStatus
 
 __all__ = ["Reader"]
 
 
-class Reader:
+class Reader(AccessReader, SessionReader):
     """Queries within one transaction; made by `Store.read` and `Store.write`."""
 
     def __init__(self, session: Session) -> None:
@@ -41,9 +43,22 @@ class Reader:
         names: Collection[str] | None = None,
         tenant: str | None = None,
         phases: Collection[Phase] | None = None,
+        service: str | None = None,
+        prefix: str = "",
+        after: str | None = None,
+        limit: int | None = None,
     ) -> tuple[StoredIntent, ...]:
-        """Intents by name, withdrawn ones included; every argument given narrows the answer."""
-        query = select(IntentRow).join(IntentRow.status).order_by(IntentRow.name)
+        """Intents by name, withdrawn ones included; every argument given narrows the answer.
+
+        `after` and `limit` page through them: names that follow `after`, at most so many.
+        """
+        query = select(IntentRow).join(IntentRow.status).order_by(IntentRow.name).limit(limit)
+        if prefix:
+            query = query.where(IntentRow.name.startswith(prefix, autoescape=True))
+        if service is not None:
+            query = query.where(IntentRow.manifest[("spec", "service")].as_string() == service)
+        if after is not None:
+            query = query.where(IntentRow.name > after)
         if tenant is not None:
             query = query.where(IntentRow.tenant == tenant)
         if phases is not None:
@@ -75,20 +90,30 @@ class Reader:
             query = query.where(SliceRow.retiring.is_(retiring))
         return frozenset(self._session.scalars(query))
 
-    def slices_mark(self) -> tuple[int, int, int, int]:
-        """Differs whenever another set of slices is in force: to be asked often, where `slices` would cost too much."""
+    def slices_mark(self) -> tuple[int, int, int, int, str]:
+        """Differs whenever another set of slices is in force: to be asked often, where `slices` would cost too much.
+
+        The last filing is part of it: SQLite gives the number of a row that is gone to the next one.
+        """
         rows = select(func.count(), func.coalesce(func.max(SliceRow.id), 0), func.count().filter(SliceRow.retiring))
         count, last, retiring = self._session.execute(rows.select_from(SliceRow)).one()
-        return int(count), int(last), int(retiring), self.phases().get(Phase.FAILED, 0)
+        filed = self._session.scalar(select(func.max(IntentRow.updated_at)))
+        return int(count), int(last), int(retiring), self.phases().get(Phase.FAILED, 0), str(filed)
 
-    def history(self, name: str, limit: int = 100) -> tuple[StoredEvent, ...]:
-        """The last `limit` steps of one intent, oldest first."""
+    def history(
+        self, name: str, limit: int = 100, *, tenant: str | None = None, before_id: int | None = None
+    ) -> tuple[StoredEvent, ...]:
+        """The last `limit` steps of one intent (before the step `before_id`), oldest first.
+
+        `tenant`: only steps of when the name was that tenant's.
+        """
         query = select(HistoryRow).where(HistoryRow.name == name).order_by(HistoryRow.id.desc()).limit(limit)
+        if tenant is not None:
+            query = query.where(HistoryRow.tenant == tenant)
+        if before_id is not None:
+            query = query.where(HistoryRow.id < before_id)
         rows: Sequence[HistoryRow] = self._session.scalars(query).all()
-        return tuple(
-            StoredEvent(row.at, row.name, row.phase_from, row.phase_to, row.reason, row.message)
-            for row in reversed(rows)
-        )
+        return tuple(event_of(row) for row in reversed(rows))
 
     def phases(self) -> dict[Phase, int]:
         """How many intents there are in each phase."""

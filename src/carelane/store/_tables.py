@@ -130,3 +130,4 @@ class HistoryRow(Base):
     phase_to: Mapped[str] = mapped_column(String)
     reason: Mapped[str] = mapped_column(String)
     message: Mapped[str] = mapped_column(Text)
+    tenant: Mapped[str] = mapped_column(String, index=True, server_default="")

@@ -9,7 +9,16 @@ from typing import Any
 
 from carelane.intents.lifecycle import IntentStatus, Phase
 
-__all__ = ["Floors", "StoredEvent", "StoredIntent", "StoredSlice", "StoredStatus"]
+__all__ = [
+    "ApiKey",
+    "AuditEntry",
+    "Floors",
+    "Replay",
+    "StoredEvent",
+    "StoredIntent",
+    "StoredSlice",
+    "StoredStatus",
+]
 
 Floors = Mapping[tuple[str, str], int]
 """Reserved bit/s by egress port: (node id, id of the link or endpoint it sends to), as in `topology.ledger`."""
@@ -64,7 +73,7 @@ class StoredSlice:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """One step of an intent's life."""
+    """One step of an intent's life. Numbers (`id`) grow in the order in which steps were committed."""
 
     at: datetime
     name: str
@@ -72,3 +81,44 @@ class StoredEvent:
     phase_to: str
     reason: str
     message: str
+    id: int = 0
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key without its secret; `hash` is argon2's."""
+
+    id: str
+    label: str
+    role: str
+    tenant: str | None
+    hash: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what to which target, with the target before and after; append-only."""
+
+    id: int
+    at: datetime
+    subject: str
+    role: str
+    tenant: str | None
+    action: str
+    target: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """An answer kept for a request that comes again; `fingerprint` tells whether it is the same request."""
+
+    fingerprint: str
+    status: int
+    body: str

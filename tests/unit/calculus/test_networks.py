@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from carelane.errors import InputError
-from carelane.topology.calculus import Flow, Multiplexing, Network, Server, delay_bounds
+from carelane.topology.calculus import Analysis, Flow, Multiplexing, Network, Server, delay_bounds
 from carelane.topology.calculus._left_over import LeftOver
 
 
@@ -28,11 +28,11 @@ def ring(rate: str) -> Network:
 @pytest.mark.parametrize("analysis", ["tfa", "sfa"])
 @pytest.mark.parametrize("multiplexing", ["fifo", "arbitrary"])
 def test_an_overloaded_server_takes_the_bound_of_its_flows_and_of_those_behind_it(
-    analysis: str, multiplexing: Multiplexing
+    analysis: Analysis, multiplexing: Multiplexing
 ) -> None:
     """b is overloaded; v meets flows from it at c; u never does."""
     crowd = network({"x": "ab", "y": "bc", "z": "b", "v": "c", "u": "a"}, "4")
-    bounds = delay_bounds(crowd, analysis, multiplexing).flows  # type: ignore[arg-type]
+    bounds = delay_bounds(crowd, analysis, multiplexing).flows
     assert bounds["u"].delay is not None
     assert bounds["u"].reason is None
     for flow in "xyzv":
@@ -117,16 +117,28 @@ def test_paths_longer_than_the_interpreters_stack() -> None:
     assert total == sum(1 + Fraction(5 + n, 10) for n in range(1500))
 
 
-def test_entangled_flows_are_refused_by_separate_and_bounded_by_total_flow_analysis(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("carelane.topology.calculus._left_over.MAX_SETS", 20)
+@pytest.mark.parametrize("analysis", ["tfa", "sfa"])
+def test_entangled_flows_are_bounded_by_delay_instead(monkeypatch: pytest.MonkeyPatch, analysis: Analysis) -> None:
     entangled = network({"u": "abcdef", "v": "bcde", "w": "cdef", "x": "abc", "y": "def"}, "1")
+    exact = delay_bounds(entangled, analysis, "fifo").flows
+    monkeypatch.setattr("carelane.topology.calculus._left_over.MAX_SETS", 20)
     with pytest.raises(InputError, match="meet and part"):
-        delay_bounds(entangled, "sfa", "fifo")
-    bounds = delay_bounds(entangled, "tfa", "fifo")
+        delay_bounds(entangled, analysis, "fifo", propagation="service")
+    bounds = delay_bounds(entangled, analysis, "fifo")
     assert bounds.propagation == "delay"
-    assert all(bound.delay is not None for bound in bounds.flows.values())
+    for flow, bound in bounds.flows.items():
+        least = exact[flow].delay
+        assert bound.delay is not None
+        assert least is not None
+        assert least < bound.delay < 2 * least
+
+
+def test_separate_flow_analysis_by_delay_bounds_circles_too() -> None:
+    """Each server delays by 1 + (1 + 1 + 2 D) / 10 = 1.5; x is burstier by 3 at a, and new at b."""
+    circle = network({"w": "ab", "x": "ba"})
+    found = delay_bounds(circle, "sfa", "fifo", propagation="delay").flows["w"].delay
+    assert found is not None
+    assert float(found) == pytest.approx((1 + 0.4) + (1 + 0.1) + 1 / 8, rel=1e-9)
 
 
 def test_a_flow_is_left_out_of_its_own_cross_traffic_only_while_they_walk_together() -> None:

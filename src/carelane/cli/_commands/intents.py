@@ -146,3 +146,18 @@ def watch(
     from carelane.cli._watch import run_watch
 
     raise typer.Exit(run_watch(url, names or [], every=every, duration=duration, output=output))
+
+
+@app.command()
+def events(
+    after: Annotated[int | None, typer.Option(min=0, help="From the step after this one; new ones without it.")] = None,
+    duration: Annotated[
+        str | None, typer.Option("--for", metavar="DURATION", help="How long; until interrupted without it.")
+    ] = None,
+    url: Url = None,
+    output: Output = "table",
+) -> None:
+    """Follow every step of every intent; `-o json` prints one object a line."""
+    from carelane.cli._events import run_events
+
+    raise typer.Exit(run_events(url, after=after, duration=duration, output=output))

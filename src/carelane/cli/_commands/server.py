@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from carelane.cli._commands._app import app
-from carelane.cli._commands._options import Availability, Capacity
+from carelane.cli._commands._app import app, group
+from carelane.cli._commands._options import Availability, Capacity, Output, Url
 
 __all__: list[str] = []
+
+key_app = group("key", "API keys: who may talk to the server, as what. Needs an admin key.")
 
 
 @app.command()
@@ -24,6 +26,9 @@ def up(
     database: Annotated[str | None, typer.Option(metavar="URL", help="SQLAlchemy URL of the store.")] = None,
     rest_host: Annotated[str | None, typer.Option(help="Address REST listens on.")] = None,
     rest_port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free port.")] = None,
+    grpc_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Serve gRPC too, at the same address; 0 takes a free port.")
+    ] = None,
     openflow_host: Annotated[str | None, typer.Option(help="Address switches connect to.")] = None,
     openflow_port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
     ovsdb: Annotated[str | None, typer.Option(metavar="REMOTE", help="Such as tcp:127.0.0.1:6640.")] = None,
@@ -31,8 +36,8 @@ def up(
     allowed_host: Annotated[
         list[str] | None, typer.Option("--allowed-host", help="Further Host names to answer to. Repeatable.")
     ] = None,
-    insecure_no_auth: Annotated[
-        bool, typer.Option("--insecure-no-auth", help="Let REST listen beyond this machine, without authentication.")
+    insecure_http: Annotated[
+        bool, typer.Option("--insecure-http", help="Let REST listen beyond this machine, without encryption.")
     ] = False,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
 ) -> None:
@@ -48,6 +53,7 @@ def up(
                 database=database,
                 rest_host=rest_host,
                 rest_port=rest_port,
+                grpc_port=grpc_port,
                 openflow_host=openflow_host,
                 openflow_port=openflow_port,
                 ovsdb=ovsdb,
@@ -55,7 +61,7 @@ def up(
                 allowed_hosts=",".join(allowed_host) if allowed_host else None,
             ),
             simulate=simulate,
-            insecure_no_auth=insecure_no_auth,
+            insecure_http=insecure_http,
         )
     )
 
@@ -85,3 +91,36 @@ def restore(
     from carelane.cli._admin import run_restore
 
     raise typer.Exit(run_restore(database, source, force=force))
+
+
+@key_app.command("create")
+def key_create(
+    label: Annotated[str, typer.Argument(help="What it is for; shown in lists.")],
+    role: Annotated[str, typer.Option(help="viewer, hospital-it, engineer or admin.")] = "viewer",
+    tenant: Annotated[str | None, typer.Option(help="Bind it to a tenant; hospital-it must be.")] = None,
+    expires: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339; never without it.")] = None,
+    url: Url = None,
+    output: Output = "table",
+) -> None:
+    """Make an API key. Its text is printed this once and cannot be had again."""
+    from carelane.cli._keys import run_key_create
+
+    raise typer.Exit(run_key_create(url, label, role=role, tenant=tenant, expires=expires, output=output))
+
+
+@key_app.command("list")
+def key_list(url: Url = None, output: Output = "table") -> None:
+    """All API keys, without their secrets."""
+    from carelane.cli._keys import run_key_list
+
+    raise typer.Exit(run_key_list(url, output=output))
+
+
+@key_app.command("revoke")
+def key_revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="From `carelane key list`.")], url: Url = None
+) -> None:
+    """Make an API key worthless, at once."""
+    from carelane.cli._keys import run_key_revoke
+
+    raise typer.Exit(run_key_revoke(url, key_id))

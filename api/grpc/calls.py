@@ -1,0 +1,148 @@
+"""What the services do. Handlers run on the server's threads; a watch holds one for as long as it lasts."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+
+from carelane.api.auth import Authenticator, Role
+from carelane.api.grpc import answers
+from carelane.api.grpc.door import caller_of
+from carelane.api.grpc.gen import carelane_pb2 as pb
+from carelane.api.rest.bodies import Body, parse_intents
+from carelane.api.rest.caller import Caller
+from carelane.api.rest.intents import claimed, filed, withdrawn
+from carelane.api.rest.views import Views
+from carelane.controller.service import IntentService
+from carelane.errors import InputError, TooManyRequests
+from carelane.intents import ServiceIntent
+
+__all__ = ["Calls"]
+
+POLL_S = 0.25
+RECHECK_S = 15.0
+MAX_PAGE = 1000
+Context = Any
+
+
+class Calls:
+    """Both services; `ends` is set when the server stops, which ends every watch. `watches` bounds them."""
+
+    def __init__(self, service: IntentService, authenticator: Authenticator, views: Views, watches: int) -> None:
+        self._service, self._authenticator, self._views = service, authenticator, views
+        self._free = threading.BoundedSemaphore(watches)
+        self.ends = threading.Event()
+
+    def file_intents(self, request: pb.FileIntentsRequest, context: Context) -> pb.FileIntentsResponse:
+        who = self._caller(context, Role.HOSPITAL_IT, "FileIntents", request.idempotency_key)
+        source = request.source.SerializeToString(deterministic=True)
+        answer = filed(self._service, who, self._intents(request.source, who), source)
+        return pb.FileIntentsResponse(intents=map(answers.applied, json.loads(bytes(answer.body))["intents"]))
+
+    def plan_intents(self, request: pb.PlanIntentsRequest, context: Context) -> pb.PlanIntentsResponse:
+        who = self._caller(context, Role.VIEWER, "PlanIntents")
+        plan = self._service.plan(self._intents(request.source, who), optimize=request.optimize)
+        return pb.PlanIntentsResponse(plan=answers.struct(plan))
+
+    def get_intent(self, request: pb.GetIntentRequest, context: Context) -> pb.GetIntentResponse:
+        who = self._caller(context, Role.VIEWER, "GetIntent")
+        detail = self._service.describe(request.name, tenant=who.tenant)
+        return pb.GetIntentResponse(
+            summary=answers.summary(detail.summary),
+            manifest=answers.struct(detail.manifest),
+            decision=answers.struct(detail.decision),
+            conditions=map(answers.condition, detail.conditions),
+        )
+
+    def list_intents(self, request: pb.ListIntentsRequest, context: Context) -> pb.ListIntentsResponse:
+        who = self._caller(context, Role.VIEWER, "ListIntents")
+        size = request.page_size or MAX_PAGE
+        if not 1 <= size <= MAX_PAGE:
+            raise InputError("not a page size", field="page_size", expected=f"1 to {MAX_PAGE}")
+        if who.tenant is not None and request.tenant not in ("", who.tenant):
+            return pb.ListIntentsResponse()
+        rows = self._service.list(
+            tenant=who.tenant or request.tenant or None,
+            withdrawn=request.withdrawn,
+            after=request.page_token or None,
+            limit=size + 1,
+        )
+        more = rows[size - 1].name if len(rows) > size else ""
+        return pb.ListIntentsResponse(intents=map(answers.summary, rows[:size]), next_page_token=more)
+
+    def withdraw_intent(self, request: pb.WithdrawIntentRequest, context: Context) -> pb.WithdrawIntentResponse:
+        call = f"WithdrawIntent {request.name}"
+        who = self._caller(context, Role.HOSPITAL_IT, call, request.idempotency_key)
+        withdrawn(self._service, who, request.name)
+        detail = self._service.describe(request.name, tenant=who.tenant)
+        return pb.WithdrawIntentResponse(summary=answers.summary(detail.summary))
+
+    def watch_intents(self, request: pb.WatchIntentsRequest, context: Context) -> Iterator[pb.WatchIntentsResponse]:
+        who = self._caller(context, Role.VIEWER, "WatchIntents")
+        with self._service.store.read() as read:
+            after = request.after if request.HasField("after") else read.last_event()
+        for _ in self._turns(who, context):
+            with self._service.store.read() as read:
+                found = read.events(after=after, tenant=who.tenant)
+            for event in found:
+                yield answers.step(event)
+                after = event.id
+
+    def get_compliance(self, request: pb.GetComplianceRequest, context: Context) -> pb.GetComplianceResponse:
+        who = self._caller(context, Role.VIEWER, "GetCompliance")
+        self._service.describe(request.name, tenant=who.tenant)
+        found = answers.compliance(request.name, self._service.compliance(request.name))
+        return pb.GetComplianceResponse(compliance=found)
+
+    def watch_compliance(
+        self, request: pb.WatchComplianceRequest, context: Context
+    ) -> Iterator[pb.WatchComplianceResponse]:
+        who = self._caller(context, Role.VIEWER, "WatchCompliance")
+        for name in request.names:
+            self._service.describe(name, tenant=who.tenant)
+        told: dict[str, pb.IntentCompliance] = {}
+        for _ in self._turns(who, context):
+            for row in self._service.list(tenant=who.tenant):
+                if request.names and row.name not in request.names:
+                    continue
+                now = answers.compliance(row.name, self._service.compliance(row.name))
+                if told.get(row.name) != now:
+                    told[row.name] = now
+                    yield pb.WatchComplianceResponse(compliance=now)
+
+    def _intents(self, source: pb.IntentSource, who: Caller) -> list[ServiceIntent]:
+        kind = source.WhichOneof("source")
+        if kind == "manifests":
+            body = Body("application/yaml", source.manifests.encode())
+        elif kind == "line":
+            line = source.line
+            value = {"line": line.line, "from": list(getattr(line, "from")), "to": list(line.to)}
+            value |= {key: text for key in ("name", "tenant") if (text := getattr(line, key))}
+            body = Body("application/json", json.dumps(value).encode())
+        else:
+            raise InputError("no intents", field="source", expected="manifests or a line")
+        return claimed(parse_intents(body, self._views.topology(who.principal)), who.principal)
+
+    def _caller(self, context: Context, role: Role, call: str, key: str = "") -> Caller:
+        return caller_of(self._authenticator, context, role, call, key)
+
+    def _turns(self, who: Caller, context: Context) -> Iterator[None]:
+        """One turn at once and then regularly, until the caller goes, the server stops or the credential ends."""
+        if not self._free.acquire(blocking=False):
+            raise TooManyRequests("too many watches are open", 10)
+        checked = time.monotonic()
+        try:
+            while context.is_active():
+                yield None
+                if self.ends.wait(POLL_S):
+                    context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
+                if who.again is not None and time.monotonic() - checked > RECHECK_S:
+                    who.again()
+                    checked = time.monotonic()
+        finally:
+            self._free.release()

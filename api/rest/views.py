@@ -1,0 +1,60 @@
+"""What a caller sees of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from carelane.api.auth import Principal
+from carelane.api.auth.principals import visible
+from carelane.controller.reconcile.holdings import Held
+from carelane.topology.model import Endpoint, Topology
+
+__all__ = ["Views", "capacity_json"]
+
+MAX_TENANTS = 1024
+
+
+class Views:
+    """The topology as each tenant knows it, made once for each: its own endpoints, those of nobody, and those that the
+    access policy may let it reach."""
+
+    def __init__(self, topology: Topology, knows: Callable[[str, Endpoint], bool]) -> None:
+        self._whole, self._knows = topology, knows
+        self._made: dict[str, Topology] = {}
+
+    def topology(self, principal: Principal) -> Topology:
+        tenant = principal.tenant
+        if tenant is None:
+            return self._whole
+        if tenant not in self._made and len(self._made) >= MAX_TENANTS:
+            self._made.clear()
+        return self._made.setdefault(tenant, visible(self._whole, tenant, self._knows))
+
+
+def capacity_json(topology: Topology, held: Iterable[Held]) -> dict[str, Any]:
+    """Each direction of each link: what is reserved on it by the given slices. A name counts once, with its larger
+    floor, when it holds an old slice and a new one."""
+    floors: dict[tuple[str, str], dict[str, int]] = {}
+    for item in held:
+        for port, rate_bps in item.floors.items():
+            at_port = floors.setdefault(port, {})
+            at_port[item.name] = max(rate_bps, at_port.get(item.name, 0))
+    rows = []
+    for link in topology.links.values():
+        for node in (link.a, link.b):
+            at_port = floors.get((node, link.id), {})
+            reserved = sum(at_port.values())
+            capacity = link.capacity_bps
+            rows.append(
+                {
+                    "link": link.id,
+                    "from": node,
+                    "to": link.other(node),
+                    "capacity_mbps": None if capacity is None else capacity / 1e6,
+                    "reserved_mbps": reserved / 1e6,
+                    "free_mbps": None if capacity is None else (capacity - reserved) / 1e6,
+                    "slices": len(at_port),
+                }
+            )
+    return {"links": rows}

@@ -1,0 +1,210 @@
+"""The gRPC face over real channels: every method as every role, tenants apart, watches, health, reflection, protos."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.json_format import MessageToDict
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from carelane.api.grpc.gen import carelane_pb2 as pb
+from carelane.api.grpc.server import GrpcServer
+
+Door = Any
+ROOT = Path(__file__).parents[3]
+PEOPLE = ("viewer", "viewer@alpha", "it@alpha", "it@bravo", "engineer", "admin")
+FILERS = ("it@alpha", "it@bravo", "engineer", "admin")
+METHODS = {
+    ("IntentService", "FileIntents"): FILERS,
+    ("IntentService", "PlanIntents"): PEOPLE,
+    ("IntentService", "GetIntent"): PEOPLE,
+    ("IntentService", "ListIntents"): PEOPLE,
+    ("IntentService", "WithdrawIntent"): FILERS,
+    ("IntentService", "WatchIntents"): PEOPLE,
+    ("ComplianceService", "GetCompliance"): PEOPLE,
+    ("ComplianceService", "WatchCompliance"): PEOPLE,
+}
+
+
+@pytest.fixture(scope="module")
+def channel(door: Door) -> Iterator[Any]:
+    server = GrpcServer(door.controller.service, door.app.state.authenticator, "127.0.0.1", 0)
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as opened:
+        yield opened
+    server.stop()
+
+
+def method(channel: Any, service: str, name: str) -> Any:
+    described = pb.DESCRIPTOR.services_by_name[service].methods_by_name[name]
+    make = channel.unary_stream if described.server_streaming else channel.unary_unary
+    return make(
+        f"/carelane.v1.{service}/{name}",
+        request_serializer=getattr(pb, described.input_type.name).SerializeToString,
+        response_deserializer=getattr(pb, described.output_type.name).FromString,
+    )
+
+
+def call(door: Door, channel: Any, who: str | None, name: str, request: Any, *more: tuple[str, str]) -> Any:
+    service = next(s for s, m in METHODS if m == name)
+    metadata = [*more, *([("authorization", f"Bearer {door.keys[who]}")] if who else [])]
+    return method(channel, service, name)(request, timeout=20, metadata=metadata)
+
+
+def code(door: Door, channel: Any, who: str | None, name: str, request: Any) -> grpc.StatusCode:
+    """The status of a call; of a watch, OK once it stands."""
+    try:
+        answer = call(door, channel, who, name, request)
+        if (
+            pb.DESCRIPTOR.services_by_name[next(s for s, m in METHODS if m == name)]
+            .methods_by_name[name]
+            .server_streaming
+        ):
+            threading.Timer(0.2, answer.cancel).start()
+            list(answer)
+    except grpc.RpcError as error:
+        status: grpc.StatusCode = error.code()  # type: ignore[attr-defined]
+        return grpc.StatusCode.OK if status is grpc.StatusCode.CANCELLED else status
+    return grpc.StatusCode.OK
+
+
+def line(name: str, tenant: str, desk: int) -> pb.FileIntentsRequest:
+    ends: dict[str, Any] = {"from": [f"{tenant}/or-{desk}"]}  # a keyword of Python
+    source = pb.IntentSource(
+        line=pb.IntentLine(
+            line="remote consultation: 150 ms, 1 Mbps, availability none, jitter none, loss none",
+            to=[f"{tenant}/console-{desk}"], name=name, **ends,
+        )
+    )  # fmt: skip
+    return pb.FileIntentsRequest(source=source)
+
+
+def test_no_method_is_missing() -> None:
+    assert set(METHODS) == {(s.name, m.name) for s in pb.DESCRIPTOR.services_by_name.values() for m in s.methods}
+
+
+@pytest.mark.parametrize(("service", "name"), list(METHODS))
+def test_every_role_is_let_in_exactly_where_it_may(door: Door, channel: Any, service: str, name: str) -> None:
+    request = getattr(pb, pb.DESCRIPTOR.services_by_name[service].methods_by_name[name].input_type.name)()
+    assert code(door, channel, None, name, request) is grpc.StatusCode.UNAUTHENTICATED
+    for who in PEOPLE:
+        expected = who in METHODS[(service, name)]
+        assert (code(door, channel, who, name, request) is not grpc.StatusCode.PERMISSION_DENIED) is expected, who
+        assert code(door, channel, who, name, request) is not grpc.StatusCode.INTERNAL
+
+
+def test_an_intent_lives_and_another_hospital_sees_nothing(door: Door, channel: Any) -> None:
+    filed = call(door, channel, "it@alpha", "FileIntents", line("grpc-1", "alpha", 20))
+    assert (filed.intents[0].outcome, filed.intents[0].admitted) == (pb.OUTCOME_CREATED, True)
+    assert MessageToDict(filed.intents[0].decision)["decision"] == "admitted"
+    found = call(door, channel, "viewer@alpha", "GetIntent", pb.GetIntentRequest(name="grpc-1"))
+    assert (found.summary.tenant, found.summary.service) == ("alpha", "remote-consultation")
+    for name, request in (
+        ("GetIntent", pb.GetIntentRequest(name="grpc-1")),
+        ("WithdrawIntent", pb.WithdrawIntentRequest(name="grpc-1")),
+        ("GetCompliance", pb.GetComplianceRequest(name="grpc-1")),
+        ("WatchCompliance", pb.WatchComplianceRequest(names=["grpc-1"])),
+    ):
+        assert code(door, channel, "it@bravo", name, request) is grpc.StatusCode.NOT_FOUND
+    assert code(door, channel, "it@bravo", "FileIntents", line("x", "alpha", 21)) is grpc.StatusCode.INVALID_ARGUMENT
+    listed = call(door, channel, "it@bravo", "ListIntents", pb.ListIntentsRequest(tenant="alpha"))
+    assert list(listed.intents) == []
+    entries = door.call("it@alpha", "GET", "/v1/audit?target=grpc-1").json()["entries"]
+    assert [entry["action"] for entry in entries] == ["intent.file"]
+    gone = call(door, channel, "it@alpha", "WithdrawIntent", pb.WithdrawIntentRequest(name="grpc-1"))
+    assert gone.summary.phase in ("Withdrawing", "Withdrawn")
+
+
+def test_the_same_key_files_once_and_pages_cover_all(door: Door, channel: Any) -> None:
+    request = line("grpc-2", "bravo", 22)
+    request.idempotency_key = "k"
+    first, again = (call(door, channel, "it@bravo", "FileIntents", request) for _ in range(2))
+    assert first == again
+    call(door, channel, "it@bravo", "FileIntents", line("grpc-3", "bravo", 23))
+    seen, token = [], ""
+    while True:
+        page = call(door, channel, "it@bravo", "ListIntents", pb.ListIntentsRequest(page_size=1, page_token=token))
+        seen += [row.name for row in page.intents]
+        token = page.next_page_token
+        if not token:
+            break
+    assert {"grpc-2", "grpc-3"} <= set(seen)
+    assert len(seen) == len(set(seen))
+    assert code(door, channel, "it@bravo", "ListIntents", pb.ListIntentsRequest(page_size=1001)) \
+        is grpc.StatusCode.INVALID_ARGUMENT  # fmt: skip
+
+
+def test_a_watch_resumes_and_keeps_tenants_apart(door: Door, channel: Any) -> None:
+    call(door, channel, "it@alpha", "FileIntents", line("grpc-a", "alpha", 24))
+    call(door, channel, "it@bravo", "FileIntents", line("grpc-b", "bravo", 25))
+    door.controller.service.wait(["grpc-a", "grpc-b"], 20)
+    stream = call(door, channel, "it@alpha", "WatchIntents", pb.WatchIntentsRequest(after=0))
+    steps = []
+    for step in stream:
+        steps.append(step)
+        if step.name == "grpc-a" and step.phase_to == "Active":
+            stream.cancel()
+            break
+    assert {step.tenant for step in steps} == {"alpha"}
+    ids = [step.id for step in steps]
+    assert ids == sorted(set(ids))
+    rest = call(door, channel, "it@alpha", "WatchIntents", pb.WatchIntentsRequest(after=ids[-2]))
+    assert next(rest).id == ids[-1]
+    rest.cancel()
+    compliance = call(door, channel, "it@alpha", "WatchCompliance", pb.WatchComplianceRequest(names=["grpc-a"]))
+    assert next(compliance).compliance.name == "grpc-a"
+    compliance.cancel()
+
+
+def test_health_and_reflection(door: Door, channel: Any) -> None:
+    for name in ("", "carelane.v1.IntentService", "carelane.v1.ComplianceService"):
+        checking: Any = health_pb2_grpc.HealthStub(channel)
+        answer = checking.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+    (answer,) = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=5)
+    names = {service.name for service in answer.list_services_response.service}
+    assert {"carelane.v1.IntentService", "carelane.v1.ComplianceService"} <= names
+
+
+def test_a_server_that_stops_ends_its_watches(door: Door) -> None:
+    server = GrpcServer(door.controller.service, door.app.state.authenticator, "127.0.0.1", 0)
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        stream = call(door, channel, "viewer", "WatchIntents", pb.WatchIntentsRequest())
+        threading.Timer(0.3, server.stop).start()
+        with pytest.raises(grpc.RpcError) as ended:
+            list(stream)
+    assert ended.value.code() is grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]
+
+
+def test_generated_code_is_that_of_the_definitions(tmp_path: Path) -> None:
+    subprocess.run(["bash", str(ROOT / "scripts" / "protos.sh"), str(tmp_path)], check=True, timeout=60)
+    for name in ("carelane_pb2.py", "carelane_pb2.pyi"):
+        assert (tmp_path / name).read_text() == (ROOT / "api" / "grpc" / "gen" / name).read_text()
+
+
+def test_names_are_as_buf_would_have_them() -> None:
+    """The STANDARD category of buf's lint rules, as far as one file can break them."""
+    file = pb.DESCRIPTOR
+    assert file.package == "carelane.v1"
+    assert file.name == "carelane/v1/carelane.proto"
+    for service in file.services_by_name.values():
+        assert service.name.endswith("Service")
+        for item in service.methods:
+            assert item.input_type.name == f"{item.name}Request"
+            assert item.output_type.name == f"{item.name}Response"
+    for enum in file.enum_types_by_name.values():
+        prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum.name).upper() + "_"
+        assert enum.values_by_number[0].name == prefix + "UNSPECIFIED"
+        assert all(value.name.startswith(prefix) for value in enum.values)
+    for message in file.message_types_by_name.values():
+        assert all(re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", field.name) for field in message.fields)
