@@ -39,7 +39,7 @@ def ring(switches: int) -> Topology:
     lines += [f"    - {{id: n{n}, kind: switch, dpid: {n + 1}}}" for n in range(switches)]
     lines.append("  links:")
     lines += [
-        f"    - {{id: l{n}, a: n{n}, a_port: 1, b: n{(n + 1) % switches}, b_port: 2, capacity: 1Gbps, length: 1km}}"
+        f"    - {{id: l{n}, a: n{n}, aPort: 1, b: n{(n + 1) % switches}, bPort: 2, capacity: 1Gbps, length: 1km}}"
         for n in range(switches)
     ]
     lines.append("  endpoints:")
@@ -61,7 +61,7 @@ def measure(topology: Topology, ovs: OvsSandbox, url: str, interval_s: float, se
 
     with Controller(topology, url, switches, drift_interval_s=3600.0, telemetry_interval_s=interval_s) as controller:
         service = controller.service
-        slices = QUEUES // (HOPS + 1)
+        slices = QUEUES // (2 * (HOPS + 1))  # both directions, each with its delivery port
         names = [f"slice-{k}" for k in range(slices)]
         count = len(topology.nodes)
         intents = [

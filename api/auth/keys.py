@@ -1,8 +1,8 @@
 """API keys: ``carelane_<id>_<secret>``. The secret is shown once; what is stored is its argon2id hash (RFC 9106).
 
-Secrets are 256 random bits, so nobody guesses one from a stolen hash whatever the cost of hashing; the parameters
-follow OWASP's minimum. Verified keys are remembered for a short while under their SHA-256, because argon2 is slow on
-purpose; a revocation holds at once in this process and within `ROW_AGE_S` in others.
+Secrets are 256 random bits, so nobody guesses one from a stolen hash whatever hashing costs. The parameters are
+therefore small: what passwords need would only let wrong keys keep the processors busy. Verified keys are remembered
+for a short while under their SHA-256; a revocation holds at once in this process and within `ROW_AGE_S` in others.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class KeyRing:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._now, self._clock = store, now, clock
-        self._hasher = hasher or PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+        self._hasher = hasher or PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1)
         self._known: OrderedDict[bytes, tuple[ApiKey, float]] = OrderedDict()
         self._lock = threading.Lock()
 

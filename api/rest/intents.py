@@ -15,6 +15,7 @@ from carelane.api.rest import models
 from carelane.api.rest.bodies import Body, bounded_body, parse_intents
 from carelane.api.rest.caller import Caller, caller, changer
 from carelane.api.rest.change import accepted_offer, audit_filings, audit_withdrawal, etag, own, patched
+from carelane.api.rest.measured import finite
 from carelane.api.rest.once import Keep, once
 from carelane.api.rest.views import Views
 from carelane.controller.service import IntentService
@@ -208,7 +209,7 @@ def _add_reading(app: FastAPI, service: IntentService) -> None:
     )
     def describe_intent(who: Reading, name: Name) -> JSONResponse:
         detail = service.describe(name, tenant=who.tenant)
-        return JSONResponse(plain(detail), headers={"ETag": etag(detail.summary.generation)})
+        return JSONResponse(finite(plain(detail)), headers={"ETag": etag(detail.summary.generation)})
 
     @app.get(
         "/v1/intents/{name}/history",

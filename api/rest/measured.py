@@ -19,7 +19,7 @@ from carelane.controller.telemetry.probes import ProbeReport
 from carelane.controller.telemetry.sharing import Observation
 from carelane.errors import InputError
 
-__all__ = ["add_measured"]
+__all__ = ["add_measured", "finite"]
 
 Reading = Annotated[Caller, caller(Role.VIEWER)]
 _PROBE_BODY: dict[str, Any] = {

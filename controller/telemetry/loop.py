@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -32,6 +32,7 @@ from carelane.controller.telemetry.sources import Wiring, wire
 from carelane.errors import CarelaneError, SwitchUnreachable
 from carelane.intents.lifecycle import KEPT, Phase
 from carelane.policies.shaping import Layout, SharePolicy
+from carelane.store import StoredIntent
 
 __all__ = ["CONFORMING", "TelemetryLoop"]
 
@@ -42,6 +43,9 @@ CONFORMING = "Conforming"
 
 _SPREAD = 0.6
 _REFRESH_S = 1.0
+_JOIN_FACTOR = 2.0
+"""An I-frame is 1.5 to 2 times a P-frame (3GPP TR 38.838 section 5.1)."""
+_JOIN_BEFORE, _JOIN_AFTER = 2, 5
 _EMPTY = Wiring((), Layout((), {}, {}), ())
 
 
@@ -54,7 +58,6 @@ class TelemetryLoop:
     interval_s: float = 1.0
     mode: Mode = "fair"
     weights: SharePolicy = field(default_factory=SharePolicy)
-    expected: Callable[[datetime], Mapping[str, float]] = lambda _: {}
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     outcome: Outcome | None = field(default=None, init=False)
 
@@ -67,6 +70,7 @@ class TelemetryLoop:
         self.metrics = TelemetryMetrics(self)
         self._wiring = _EMPTY
         self._mark: object = None
+        self._starts: Mapping[str, datetime] = {}
         self.reconciler.observe = self.findings
 
     # What it knows
@@ -150,7 +154,7 @@ class TelemetryLoop:
         begun, used = time.perf_counter(), time.thread_time()
         self._rewire()
         wiring, moment = self._wiring, self.now()
-        outcome = self.sharing.step(wiring, self.poller.readings(), self.expected(moment))
+        outcome = self.sharing.step(wiring, self.poller.readings(), self._announced(moment))
         at_s = moment.timestamp()
         troubled = self.containment.step(
             at_s, self.interval_s, outcome.observations, outcome.spoofed, wiring.edges
@@ -164,6 +168,16 @@ class TelemetryLoop:
         self.metrics.duration.observe(time.perf_counter() - begun)
         self.metrics.processor.inc(time.thread_time() - used)
         return outcome
+
+    def _announced(self, moment: datetime) -> dict[str, float]:
+        """Demands of sessions whose start is near, by source: everybody joins at once, with aligned I-frames."""
+        joining = {
+            name
+            for name, start in self._starts.items()
+            if -_JOIN_BEFORE <= (moment - start).total_seconds() / self.interval_s <= _JOIN_AFTER
+        }
+        taps = (tap for tap in self._wiring.taps if tap.slice in joining)
+        return {tap.key: _JOIN_FACTOR * tap.source.declared_bps for tap in taps}
 
     def _shape(self, outcome: Outcome) -> None:
         result = self.reconciler.shape(outcome.ceilings)
@@ -185,6 +199,7 @@ class TelemetryLoop:
                 return
             holdings = Holdings.of(read.slices())
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
+            self._starts = _starts(read.intents(names={held.name for held in holdings.slices}))
         in_force = [held for held in holdings.slices if not held.retiring and held.name not in failed]
         with reconciler.turn:
             compiled = reconciler.view(()).desired.compiled
@@ -192,3 +207,9 @@ class TelemetryLoop:
         self._wiring = wire(reconciler.topology, slices, compiled, self.weights)
         self.compliance.watch({held.name: held.decision for held in in_force}, self._wiring.taps)
         self._mark = mark
+
+
+def _starts(intents: Iterable[StoredIntent]) -> dict[str, datetime]:
+    """When scheduled sessions begin, by intent."""
+    stated = {intent.name: (intent.manifest.get("spec", {}).get("schedule") or {}).get("start") for intent in intents}
+    return {name: datetime.fromisoformat(start.upper()) for name, start in stated.items() if start}

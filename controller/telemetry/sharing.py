@@ -29,7 +29,6 @@ Mode = Literal["fair", "aimd", "off"]
 _LEAST_SPAN = 0.8
 _LABEL_ROOM = 1.02
 _AIMD_STEP = 0.1
-_DIGITS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +188,14 @@ class Sharing:
             after = aimd(layout, now, rates, step_bps=_AIMD_STEP * float(np.mean(declared)))
             return after.tolist(), after.tolist()
         shares = share(layout, [self._held[source.key].bps for source in layout.sources])
-        return shares.granted.tolist(), shares.ceiling.tolist()
+        granted: list[float] = shares.granted.tolist()
+        ceilings = [
+            float(
+                rate if source.kind == "contract" else max(_rounded(rate, 2), _rounded(given, 3), source.declared_bps)
+            )
+            for source, given, rate in zip(layout.sources, granted, shares.ceiling.tolist(), strict=True)
+        ]
+        return granted, ceilings
 
     def _limits(self, wiring: Wiring, ceiling: list[float]) -> Ceilings:
         if self.mode == "off":
@@ -200,10 +206,10 @@ class Sharing:
             if tap.source.kind == "contract":
                 continue
             if tap.meter is not None and rate > tap.source.declared_bps:
-                meters[tap.meter] = _rounded(rate)
+                meters[tap.meter] = int(rate)
             for place in tap.queues:
                 queues[place] += rate * _LABEL_ROOM
-        return Ceilings(meters, {place: _rounded(rate) for place, rate in queues.items()})
+        return Ceilings(meters, {place: int(rate) for place, rate in queues.items()})
 
 
 def _sent(tap: Tap, reading: SwitchCounters) -> Count | None:
@@ -230,9 +236,10 @@ def _joined(before: Gain | None, after: Gain) -> Gain:
     )
 
 
-def _rounded(rate_bps: float) -> int:
-    """Down to three digits: nobody needs more, and equal demands keep giving equal numbers."""
-    if rate_bps < 10**_DIGITS:
+def _rounded(rate_bps: float, digits: int) -> int:
+    """Down to so many digits: three of what was granted; two of the headroom, or each site's would move with every
+    other's demand."""
+    if rate_bps < 10**digits:
         return int(rate_bps)
-    unit = int(10 ** (math.floor(math.log10(rate_bps)) - _DIGITS + 1))
+    unit = int(10 ** (math.floor(math.log10(rate_bps)) - digits + 1))
     return int(rate_bps // unit) * unit

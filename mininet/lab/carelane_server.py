@@ -40,10 +40,11 @@ class CarelaneServer:
         self.lab = lab
         self.process: CellProcess | None = None
         self._folder = f"{WORK}/{name}"
+        self._key = f"{self._folder}/admin.key"
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("CARELANE_")},
             "CARELANE_URL": _REST,
-            "CARELANE_KEY_FILE": f"{self._folder}/admin.key",
+            "CARELANE_KEY_FILE": self._key,
             "PYTHONUNBUFFERED": "1",
             **(settings or {}),
         }
@@ -116,7 +117,7 @@ class CarelaneServer:
     def get(self, path: str) -> Any:
         """A GET of the REST face from inside the cell, with the first admin key. Raises OSError."""
 
-        key = self.lab.cell.path(f"{self._folder}/admin.key").read_text(encoding="utf-8").strip()
+        key = self.lab.cell.path(self._key).read_text(encoding="utf-8").strip()
 
         def fetch() -> Any:
             headers = {"Authorization": f"Bearer {key}"}

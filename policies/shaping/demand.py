@@ -32,9 +32,9 @@ class DemandPolicy:
     window: int = 4
     quick: int = 2
     patience: int = 20
-    margin: float = 1.05
+    margin: float = 1.08
     jump: float = 1.25
-    slack: float = 0.92
+    slack: float = 0.94
     half: float = 0.5
     content: float = 0.7
     hungry: float = 0.9

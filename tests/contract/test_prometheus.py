@@ -46,7 +46,7 @@ def prometheus(start_server: Callable[..., Any], tmp_path_factory: pytest.TempPa
     """A Prometheus with our configuration, scraping a simulated carelane that holds a slice."""
     server = start_server()
     httpx.post(
-        f"{server.url}/v1/intents", content=MANIFEST, headers={"content-type": "application/yaml"}
+        f"{server.url}/v1/intents", content=MANIFEST, headers={"content-type": "application/yaml", **server.headers}
     ).raise_for_status()
     home = tmp_path_factory.mktemp("prometheus")
     config = (DEPLOY / "prometheus" / "prometheus.yml").read_text()

@@ -357,3 +357,20 @@ def test_metrics_have_one_series_a_source_and_leave_out_what_is_not_known(town: 
     assert registry.get_sample_value("carelane_objective_state", {"slice": "surgery", "objective": "delay"}) is None
     assert registry.get_sample_value("carelane_objective_state", {"slice": "rounds", "objective": "bandwidth"}) == 1
     assert registry.get_sample_value("carelane_port_capacity_bits_per_second", {"link": "island:1"}) == 40 * M
+
+
+def test_a_session_on_the_hour_has_its_share_before_its_first_packet(town: Town) -> None:
+    hour = datetime.fromtimestamp(town.clock + 10, UTC).isoformat()
+    scheduled = INTENTS.replace("  burst: 6KB\n", f"  burst: 6KB\n  schedule: {{start: '{hour}'}}\n")
+    town.service.apply(load_intents(scheduled))
+    town.settle()
+
+    def wanted() -> set[float]:
+        return {seen.demand.bps for seen in town.service.sources() if seen.tap.slice == "rounds"}
+
+    town.epoch(4)
+    assert max(wanted()) == 0.0
+    town.epoch(5)
+    assert min(wanted()) >= 2 * 2 * M, "one I-frame of everybody at once"
+    town.epoch(10)
+    assert max(wanted()) == 0.0, "nobody came"

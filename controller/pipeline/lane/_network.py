@@ -29,7 +29,7 @@ from carelane.topology.paths import UNKNOWN_PS, PathGraph
 __all__ = ["STEEPNESS", "LaneGraph"]
 
 STEEPNESS = 12.0
-_COMPILE_FROM = 200_000
+_COMPILE_FROM = 50_000
 """Nodes times searches from which compiling pays."""
 
 

@@ -107,7 +107,8 @@ class OpenFlowSouthbound:
     def link_delays(self) -> Mapping[DiscoveredLink, float]:
         """One-way delay of each link direction, in seconds: an announcement's flight less half an echo at each end.
 
-        As exact as a switch is prompt: some tenths of a millisecond when it is idle. Links not measured are left out.
+        As exact as a switch is prompt, and never too short by more than its echo is slow. Links not measured are left
+        out.
         """
         echo, name = self._switches.round_trips(), self._switches.name
         return {

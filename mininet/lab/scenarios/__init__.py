@@ -14,7 +14,7 @@ from carelane.lab.traffic.models import TcpTransfer
 __all__: list[str] = []
 
 _SPEAKER_BPS = 3_200_000
-_TURNS = ((4.0, 7.0), (7.0, 10.0), (10.0, 18.0))
+_TURNS = ((4.0, 7.0), (7.0, 10.0), (10.0, 22.0))
 
 register(Chaos())
 register(Failover())
@@ -24,20 +24,20 @@ register(
     SharingScenario(
         "consultation-hub",
         "ten stations join on the hour, I-frames aligned, speakers switching",
-        Script(18.0, 10, tuple(Speech(n, *at, _SPEAKER_BPS) for n, at in enumerate(_TURNS, 1))),
+        Script(22.0, 10, tuple(Speech(n, *at, _SPEAKER_BPS) for n, at in enumerate(_TURNS, 1))),
         changes_s=tuple(begin for begin, _ in _TURNS),
         equal=tuple(range(4, 11)),
-        steady_s=(12.5, 18.0),
+        steady_s=(16.5, 22.0),
     )
 )
 register(
     SharingScenario(
         "burst-vs-surgery",
         "six stations burst at once, for more than there is, beside a surgery and a genome transfer",
-        Script(18.0, 6, tuple(Speech(n, 6.0, 18.0, 2_000_000) for n in range(1, 7))),
-        changes_s=(6.0,),
+        Script(18.0, 6, tuple(Speech(n, 5.0, 18.0, 2_000_000) for n in range(1, 7))),
+        changes_s=(5.0,),
         equal=tuple(range(1, 7)),
-        steady_s=(8.0, 18.0),
+        steady_s=(11.5, 18.0),
         stations=6,
     )
 )
@@ -58,10 +58,10 @@ register(
     SharingScenario(
         "noisy-neighbour",
         "one station floods its slice, a monitor sends ten times its contract; nobody else notices",
-        Script(16.0, 6, (Speech(1, 6.0, 16.0, 12_000_000, video=False),), monitor_bps=5_000_000),
-        changes_s=(6.0,),
+        Script(17.0, 6, (Speech(1, 5.0, 17.0, 12_000_000, video=False),), monitor_bps=5_000_000),
+        changes_s=(5.0,),
         equal=tuple(range(2, 7)),
-        steady_s=(8.0, 16.0),
+        steady_s=(11.5, 17.0),
         stations=6,
     )
 )
@@ -69,10 +69,10 @@ register(
     SharingScenario(
         "genome-overnight",
         "a genome transfer takes what is idle, gives way to a consultation, and finishes no later for it",
-        Script(18.0, 6, tuple(Speech(n, 6.0, 11.0, 2_000_000) for n in range(1, 4)), bulk=TcpTransfer(16_000_000)),
-        changes_s=(6.0, 11.0),
+        Script(20.0, 6, tuple(Speech(n, 4.0, 8.0, 2_000_000) for n in range(1, 4)), bulk=TcpTransfer(16_000_000)),
+        changes_s=(4.0, 8.0),
         equal=tuple(range(4, 7)),
-        steady_s=(12.5, 18.0),
+        steady_s=(14.5, 20.0),
         stations=6,
     )
 )
@@ -80,10 +80,10 @@ register(
     SharingScenario(
         "demand-shift",
         "one station's need moves to another",
-        Script(18.0, 6, (Speech(1, 4.0, 11.0, 5_000_000), Speech(2, 11.0, 18.0, 5_000_000))),
-        changes_s=(4.0, 11.0),
+        Script(20.0, 6, (Speech(1, 4.0, 8.0, 5_000_000), Speech(2, 8.0, 20.0, 5_000_000))),
+        changes_s=(4.0, 8.0),
         equal=tuple(range(3, 7)),
-        steady_s=(13.0, 18.0),
+        steady_s=(14.5, 20.0),
         stations=6,
     )
 )

@@ -70,6 +70,7 @@ _GENOME = 0.85
 @dataclass(frozen=True, slots=True)
 class SharingScenario:
     """`changes_s` are the moments at which demand steps; `equal` the stations whose figures should be alike.
+    `steady_s` begins twenty of the controller's epochs after the last step: so long may it take to settle.
 
     `kill_s`: then the controller dies (SIGKILL), and comes back two seconds later.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from carelane.store._commands import Writer
 from carelane.store._engine import LOCK_TIMEOUT_S, for_readers, for_writers, lock_writers, make_engine, translated
 from carelane.store._migrate import migrate
 from carelane.store._queries import Reader
+from carelane.store._turns import Turns
 
 __all__ = ["Store"]
 
@@ -38,7 +38,7 @@ class Store:
         self._lock_timeout_s = lock_timeout_s
         self._readers = for_readers(self._engine)
         self._writers = for_writers(self._engine)
-        self._turn = threading.Lock()
+        self._turn = Turns()
         self._now = now
         try:
             with translated():
@@ -56,7 +56,7 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Writer]:
         """One transaction at a time, over all processes; an exception undoes all of it. Do not nest."""
-        if not self._turn.acquire(timeout=self._lock_timeout_s):
+        if not self._turn.acquire(self._lock_timeout_s):
             raise StoreUnavailable(f"another transaction has held the store for {self._lock_timeout_s:g} s")
         try:
             with translated(), Session(self._writers, expire_on_commit=False) as session, session.begin():

@@ -35,6 +35,7 @@ class Row:
         values = {
             "{name}": "none-such",
             "{index}": "0",
+            "{target:path}": "none-such",
             "{key_id}": "nonesuch",
             "{session_id}": "00000000-0000-4000-8000-000000000000",
         }
@@ -56,6 +57,10 @@ MATRIX = [
     Row("POST", "/v1/plans", EVERYBODY, []),
     Row("GET", "/v1/plans/{name}", EVERYBODY),
     Row("POST", "/v1/diff", ENGINEERS, []),
+    Row("GET", "/v1/verification", ENGINEERS),
+    Row("GET", "/v1/drains", ENGINEERS),
+    Row("POST", "/v1/drains/{target:path}", ENGINEERS, {}),
+    Row("DELETE", "/v1/drains/{target:path}", ENGINEERS),
     Row("GET", "/v1/topology", EVERYBODY),
     Row("GET", "/v1/topology/check", UNBOUND),
     Row("GET", "/v1/capacity", EVERYBODY),
