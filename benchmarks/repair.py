@@ -3,6 +3,7 @@
     python benchmarks/repair.py [--nodes 3800] [--intents 12000] [--report reports/bench]
 
 A grid with gaps, intents between random places; then the link that carries most of them fails. The peer is NetworkX
+finding one shortest path for each struck intent on the network that is left, with
 no bounds, no capacity, no availability.
 """
 
@@ -95,10 +96,11 @@ def main() -> int:
     load = Counter(hop.link for decision in held for path in decision.paths for hop in path.hops)
     busiest, struck = load.most_common(1)[0]
     failure = Failure(links=frozenset({busiest}))
+    replanned = replan(topology, held, planned.ledger, failure)  # the first one may compile
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        replanned = replan(topology, held, planned.ledger, failure)
+        replan(topology, held, planned.ledger, failure)
         times.append(time.perf_counter() - start)
     repair_s = sorted(times)[1]
     left = nx.Graph()

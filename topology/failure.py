@@ -95,7 +95,7 @@ def _looked_up(topology: Topology, text: str, field: str) -> tuple[str, str]:
         raise InputError(
             f"{text!r} is no link, node or risk group of {topology.name}",
             field=field,
-            remedy=f"`carelane topology show` lists them; for example {next(iter(topology.links), 'none')!r}",
+            remedy="`carelane topology show` lists them",
         )
     raise InputError(
         f"{text!r} is the id of a {' and of a '.join(kinds)}", field=field, remedy=f"write {kinds[0]}:{text}"

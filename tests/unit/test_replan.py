@@ -77,6 +77,7 @@ def test_a_backup_carries_on_and_becomes_the_primary_of_a_weaker_promise() -> No
     assert (fate.outcome, fate.carried) == ("weakened", True)
     assert [(path.role, path.nodes) for path in fate.now.paths] == [("primary", ("a", "c", "d"))]
     assert fate.now.availability == pytest.approx(0.99999**3 * 0.999**2, abs=1e-9)
+    assert fate.now.availability is not None
     assert fate.now.availability < 0.9999
     assert fate.reasons[0].constraint == "availability"
 

@@ -57,9 +57,11 @@ class RayCluster:
             import ray
         except ImportError as error:
             raise InputError("Ray is not installed", field="--ray", remedy="pip install 'carelane[cluster]'") from error
-        local: dict[str, Any] = {"num_cpus": self.local_workers, "include_dashboard": False}
+        where: dict[str, Any] = {"num_cpus": self.local_workers, "include_dashboard": False}
+        if self.address is not None:
+            where = {"address": self.address}
         try:
-            ray.init(**({"address": self.address} if self.address else local), log_to_driver=False)
+            ray.init(log_to_driver=False, **where)
         except (ConnectionError, OSError, RuntimeError) as error:
             raise InputError(
                 f"no Ray cluster: {error}", field="--ray", expected="an address such as HOST:6379"
