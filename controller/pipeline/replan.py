@@ -8,7 +8,8 @@ a fate for every decision, in the order given, and the ledger after it. Decision
 - Floors on dead paths are free at once. Those of paths that still carry traffic are held until everything is planned,
   beside the new ones, so that slices may move in any order (new before old) and no port is ever over-booked.
 - A slice that cannot have its whole promise back keeps what works: its surviving paths, or, where there is none, any
-  path that keeps delay, jitter, loss and bandwidth. What it lost is said by the reasons of a refusal.
+  path that keeps delay, jitter, loss and bandwidth, or the sites that can still be served. What it lost is said by the
+  reasons of a refusal.
 - Nothing is taken from slices that the failure did not touch.
 
 Availabilities are those of the network that is left, the failure taken as lasting.
@@ -96,7 +97,7 @@ def replan(
             found[index], ledger, room = _decided_again(network, held[index], survivors[index], (ledger, room), nodes)
         for index in struck:
             if found[index].outcome == "broken":
-                found[index], ledger, room = _carried_anyhow(network, found[index], (ledger, room))
+                found[index], ledger, room = _carried_anyhow(network, found[index], survivors[index], (ledger, room))
     fates = tuple(found.get(index) or Fate(decision, "kept", True, decision) for index, decision in enumerate(held))
     return Replanned(fates, ledger, left)
 
@@ -201,15 +202,25 @@ def _held(ledgers: Ledgers, moved: CapacityLedger, name: str) -> Ledgers:
     return ledgers[0].with_slice(name, new.items()), moved.with_slice(name, both.items())
 
 
-def _carried_anyhow(graph: LaneGraph, fate: Fate, ledgers: Ledgers) -> tuple[Fate, *Ledgers]:
-    """For a promise that cannot be kept whole: one path within its delay, jitter, loss and bandwidth, if there is."""
+def _carried_anyhow(
+    graph: LaneGraph, fate: Fate, surviving: tuple[PlannedPath, ...], ledgers: Ledgers
+) -> tuple[Fate, *Ledgers]:
+    """For a promise that cannot be kept whole: one path a site within its delay, jitter, loss and bandwidth, if there
+    is; else the sites whose paths survive."""
     requirement = fate.now.requirement
     relaxed = replace(requirement, protection="none", objectives=replace(requirement.objectives, availability=None))
-    if relaxed != requirement and not any(end.node not in graph.node_index for end in _ends(relaxed)):
+    if relaxed != requirement and all(end.node in graph.node_index for end in _ends(relaxed)):
         now, moved = decide(graph, relaxed, ledgers[1])
         if now.admitted:
             now = replace(now, availability=_availability(graph.topology, fate.before, now.paths))
             return replace(fate, outcome="weakened", now=now), *_held(ledgers, moved, fate.name)
+    served = {(path.source, path.to) for path in surviving}
+    pairs = tuple(pair for pair in requirement.pairs if (pair.source.id, pair.destination.id) in served)
+    if pairs:
+        availability = _availability(graph.topology, fate.before, surviving)
+        left = replace(requirement, pairs=pairs)
+        now = replace(fate.before, requirement=left, paths=surviving, availability=availability)
+        return replace(fate, outcome="weakened", now=now), *ledgers
     return fate, ledgers[0].without_slice(fate.name), ledgers[1]
 
 

@@ -90,6 +90,18 @@ def test_a_site_whose_switch_is_gone_leaves_the_others_their_slice() -> None:
     assert [(reason.constraint, reason.at) for reason in fate.reasons] == [("unreachable", "@c")]
 
 
+def test_a_site_whose_access_link_is_gone_leaves_the_others_their_slice() -> None:
+    net = topology(("hx", "h", "x", 100), ("ax", "a", "x", 100), ("bx", "b", "x", 100), ("cx", "c", "x", 100))
+    planned = plan(net, [wish(net, "lesson", "habc", 10)])
+    replanned = replan(net, planned.decisions, planned.ledger, Failure(links=frozenset({"cx"})))
+    (fate,) = replanned.fates
+    assert (fate.outcome, {path.to for path in fate.now.paths}) == ("weakened", {"@a", "@b"})
+    assert len(fate.now.requirement.pairs) == 2
+    assert fate.reasons
+    assert replanned.ledger.reserved_bps(("x", "ax")) == 10 * MBPS
+    assert replanned.ledger.reserved_bps(("x", "cx")) == 0
+
+
 def test_a_slice_whose_root_is_gone_breaks_and_holds_nothing() -> None:
     planned = plan(DIAMOND, [wish(DIAMOND, "lesson", "abc", 20)])
     replanned = replan(DIAMOND, planned.decisions, planned.ledger, Failure(nodes=frozenset({"a"})))
