@@ -13,6 +13,7 @@ from math import expm1, sqrt
 
 from carelane.controller.pipeline.admit import Embedding
 from carelane.controller.pipeline.lane import embed
+from carelane.controller.pipeline.limits import Room
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.rounding import DELAY_STEP_PS, floor_availability, offered_delay_s, ratio_up
 from carelane.controller.pipeline.shape import shape_of
@@ -144,7 +145,7 @@ def nearest(trial: Trial, requirement: Requirement, constraint: Constraint) -> R
     if constraint == "loss":
         return _nearest_loss(trial, requirement, loosest)
     if constraint == "bandwidth":
-        return _nearest_bandwidth(trial, requirement)
+        return _nearest_bandwidth(trial, requirement, loosest)
     return loosen(requirement, constraint)
 
 
@@ -238,13 +239,28 @@ def _worst_loss(graph: PathGraph, embedding: Embedding) -> float:
     return max(-expm1(-sum(graph.loss[graph.link_index[link]] for link in row.route.links)) for row in embedding.rows)
 
 
-def _nearest_bandwidth(trial: Trial, requirement: Requirement) -> Requirement:
-    def variant(step: int) -> Requirement:
-        return with_bandwidth(requirement, max(1, step) * _STEP_BPS)
+def _nearest_bandwidth(trial: Trial, requirement: Requirement, least: Embedding) -> Requirement:
+    """The most that fits: mostly what the loosest plan's ports have room for."""
 
-    high = max(1, (asked_bps(requirement) - 1) // _STEP_BPS)
-    refused = _first(lambda step: not trial.possible(variant(step)), 2, high + 1)
-    return variant(refused - 1)
+    def variant(step: int) -> Requirement:
+        return with_bandwidth(requirement, step * _STEP_BPS)
+
+    low, high = 1, max(1, (asked_bps(requirement) - 1) // _STEP_BPS)
+    filled = max(low, min(_filling(trial, requirement, least, low), high))
+    for step in (filled, filled + 1):  # two plans instead of some seventeen where the guess is right
+        if low < step <= high:
+            low, high = (step, high) if trial.possible(variant(step)) else (low, step - 1)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if trial.possible(variant(middle)) else (low, middle - 1)
+    return variant(low)
+
+
+def _filling(trial: Trial, requirement: Requirement, embedding: Embedding, step: int) -> int:
+    """The step at which the ports of a plan found for `step` would be full, were its floors to grow alike."""
+    room = Room(trial.graph, trial.ledger.without_slice(requirement.name), trial.unlimited)
+    ends = {endpoint.id: endpoint for endpoint in (embedding.shape.root, *embedding.shape.leaves)}
+    return min((room.at(port, ends) * step // floor for port, floor in embedding.floors.items() if floor), default=step)
 
 
 def _least(
@@ -259,11 +275,3 @@ def _least(
         else:
             high = max(low, min(middle, reached(found)))
     return high
-
-
-def _first(holds: Callable[[int], bool], low: int, high: int) -> int:
-    """The smallest number in low..high that `holds`, which is false up to some number and true beyond; high holds."""
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return low
