@@ -211,16 +211,17 @@ def _nearest_availability(trial: Trial, requirement: Requirement, loosest: Embed
     """Between what is reached and what is asked, halving the gap in orders of magnitude of unavailability."""
     reached = loosest.availability or Fraction(0)
     missing = max(1.0 - float(exact_ratio(requirement.objectives.availability or 0.0)), 1e-12)
+    climb = True  # whether anything is better than the last plan at all: mostly not, and then nothing is to be halved
     for _ in range(_AVAILABILITY_STEPS):
         least = float(1 - reached)
         if least <= missing * 1.001:
             break
-        middle = sqrt(least * missing)
+        middle = least / 1.0009 if climb else sqrt(least * missing)
         found = trial.plan(_with_objective(requirement, "availability", 1.0 - middle))
         if found is not None and found.availability is not None:
-            reached = max(reached, found.availability)
+            reached, climb = max(reached, found.availability), not climb
         else:
-            missing = middle
+            missing, climb = middle, False
     return _with_objective(requirement, "availability", floor_availability(reached))
 
 
