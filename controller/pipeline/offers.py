@@ -185,7 +185,7 @@ def _capacity_is_short(trial: Trial, requirement: Requirement) -> bool:
             relaxed = loosen(relaxed, constraint)
     if relaxed == requirement or not trial.possible(relaxed):
         return True
-    empty = replace(trial, ledger=CapacityLedger())
+    empty = Trial(trial.graph, CapacityLedger(), trial.effort)
     return empty.possible(requirement) or trial.possible(loosen(requirement, "bandwidth"))
 
 

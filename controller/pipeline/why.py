@@ -7,15 +7,14 @@ from dataclasses import replace
 from math import inf
 
 from carelane.controller.pipeline.limits import Room
-from carelane.controller.pipeline.relax import Trial, asked_bps, loosen, nearest
+from carelane.controller.pipeline.relax import Trial, asked_bps, loosen, nearest, slowest_way
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.rounding import floor_availability, mbps, ms_up
-from carelane.controller.pipeline.shape import shape_of
 from carelane.controller.pipeline.slice_plan import Constraint, Reason
 from carelane.topology.availability import exact_availability, limiting_component
 from carelane.topology.delay import seconds
 from carelane.topology.model import Endpoint
-from carelane.topology.paths import UNKNOWN_PS, Effort, PathGraph, Query, Route, best_route
+from carelane.topology.paths import PathGraph, Route
 from carelane.units import format_rate
 
 __all__ = ["constraint_reason"]
@@ -114,22 +113,10 @@ def _limit(trial: Trial, requirement: Requirement, best: float | None) -> str:
 
 def _physics(graph: PathGraph, requirement: Requirement) -> str:
     """What propagation alone takes on the fastest way of the site that has the longest."""
-    shape = shape_of(requirement)
-    slowest = -1
-    length_m = 0.0
-    for leaf in shape.leaves:
-        usable = [delay < UNKNOWN_PS for delay in graph.propagation for _ in range(2)]
-        source, target = graph.node_index[shape.root.node], graph.node_index[leaf.node]
-        query = Query(graph, source, target, usable, [0] * len(usable), lambda _: True)
-        route = best_route(query, Effort(len(graph.node_ids) + 1))
-        if route is None:
-            continue
-        taken = sum(graph.propagation[graph.link_index[link]] for link in route.links)
-        if taken > slowest:
-            slowest = taken
-            length_m = sum(graph.topology.links[link].length_m or 0.0 for link in route.links)
-    if slowest < 0:
+    slowest = slowest_way(graph, requirement)
+    if slowest is None:
         return ""
+    taken, length_m = slowest
     trips, kind = (2, " round trip") if requirement.objectives.round_trip else (1, " one way")
     over = f" over {length_m / 1000:.6g} km" if length_m else ""
-    return f"propagation alone is {ms_up(seconds(trips * slowest)):.6g} ms{kind}{over}"
+    return f"propagation alone is {ms_up(seconds(trips * taken)):.6g} ms{kind}{over}"
