@@ -13,6 +13,7 @@ from typing import Any
 from carelane.controller._describe import detail_of, step_of, summary_of
 from carelane.controller._upkeep import DrainResult, Upkeep
 from carelane.controller._verification import Verification, verify_network
+from carelane.controller._whatif import what_if
 from carelane.controller.pipeline import plan_json, resolve
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
@@ -200,6 +201,14 @@ class IntentService:
             return plan_json(
                 self.topology, dry_run(self.topology, read, intents, optimize=optimize, access=self.access)
             )
+
+    @traced("planner.what_if")
+    def what_if(self, failed: Collection[str], upgrades: Mapping[str, int]) -> Mapping[str, Any]:
+        """What a failure or an upgrade (bit/s by link) would do to the slices in force; nothing is changed.
+
+        Raises InputError for what the topology does not have.
+        """
+        return what_if(self.topology, self.holdings(), failed, upgrades)
 
     @traced("intents.diff")
     def diff(self, intents: Sequence[ServiceIntent] = ()) -> tuple[SwitchChanges, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -102,6 +103,11 @@ class Topology:
     risk_groups: Mapping[str, RiskGroup]
     warnings: tuple[str, ...] = ()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """For other processes: read-only views cannot be pickled, so what they show travels and is wrapped again."""
+        maps = (dict(self.nodes), dict(self.links), dict(self.endpoints), dict(self.risk_groups))
+        return _read_only, (self.name, *maps, self.warnings)
+
     @cached_property
     def graph(self) -> nx.MultiGraph[str]:
         """The frozen NetworkX view that `carelane.topology.to_graph` documents; built at first use."""
@@ -114,3 +120,21 @@ class Topology:
             graph.add_edge(link.a, link.b, key=link.id, data=link)
         nx.freeze(graph)
         return graph
+
+
+def _read_only(
+    name: str,
+    nodes: dict[str, Node],
+    links: dict[str, Link],
+    endpoints: dict[str, Endpoint],
+    risk_groups: dict[str, RiskGroup],
+    warnings: tuple[str, ...],
+) -> Topology:
+    return Topology(
+        name,
+        MappingProxyType(nodes),
+        MappingProxyType(links),
+        MappingProxyType(endpoints),
+        MappingProxyType(risk_groups),
+        warnings,
+    )

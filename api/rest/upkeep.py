@@ -6,15 +6,28 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
 
 from carelane.api.auth import Role
 from carelane.api.present import plain, verification_json
 from carelane.api.rest.caller import Caller, caller
 from carelane.controller.service import IntentService
+from carelane.units import parse_rate_bps
 
 __all__ = ["add_upkeep"]
 
 Engineer = Annotated[Caller, caller(Role.ENGINEER)]
+
+
+class WhatIf(BaseModel):
+    """What would be different: ids of links, nodes and risk groups that fail together, and new capacities of links."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    links: list[str] = Field(default=[], max_length=1000, examples=[["l1"]])
+    nodes: list[str] = Field(default=[], max_length=1000, examples=[[]])
+    risk_groups: list[str] = Field(default=[], max_length=1000, examples=[[]])
+    upgrades: dict[str, str] = Field(default={}, max_length=1000, examples=[{"l2": "10Gbps"}])
 
 
 def add_upkeep(app: FastAPI, service: IntentService) -> None:
@@ -29,6 +42,19 @@ def add_upkeep(app: FastAPI, service: IntentService) -> None:
     def verification(_who: Engineer) -> JSONResponse:
         """Reads every switch. A fault names a packet, the way it takes, and what is assumed to be broken meanwhile."""
         return JSONResponse(verification_json(service.verify()))
+
+    @app.post(
+        "/v1/what-if",
+        tags=["plans"],
+        summary="What a failure or an upgrade would do to every promise; changes nothing",
+        response_model=dict[str, Any],
+    )
+    def what_if(_who: Engineer, question: WhatIf) -> JSONResponse:
+        """Each slice in force, with its promise before and after: kept, restored, weakened or broken."""
+        named = (("link", question.links), ("node", question.nodes), ("group", question.risk_groups))
+        failed = [f"{kind}:{name}" for kind, names in named for name in names]
+        upgrades = {link: parse_rate_bps(rate) for link, rate in question.upgrades.items()}
+        return JSONResponse(plain(service.what_if(failed, upgrades)))
 
     @app.get("/v1/drains", tags=["network"], summary="What is out of service", response_model=dict[str, Any])
     def drains(_who: Engineer) -> JSONResponse:

@@ -357,7 +357,7 @@ def test_what_if_takes_clicks_on_the_map(visit: Open) -> None:
     expect(page.locator("#panel li")).to_contain_text("dinghai--lincheng")
     assert seen.map("cy.edges('.failed').length") == 1
     page.click("#compute")
-    expect(page.locator("#what-happens .card, #what-happens table")).to_be_visible()
+    expect(page.locator("#what-happens .card, #what-happens table")).to_be_visible(timeout=15_000)
     page.click("#clear")
     assert seen.map("cy.edges('.failed').length") == 0
 

@@ -34,7 +34,8 @@ spec:
 
 @pytest.fixture(scope="module")
 def line() -> Topology:
-    return parse_topology(LINE)
+    """One way only, so that slices meet."""
+    return parse_topology("".join(row for row in LINE.splitlines(keepends=True) if "id: l2" not in row))
 
 
 def admit(topology: Topology, *intents: ServiceIntent) -> tuple[Decision, ...]:

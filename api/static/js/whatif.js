@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { h, show, table } from "./dom.js";
+import { reasonText } from "./format.js";
 import { t } from "./i18n.js";
 import { state } from "./state.js";
 
@@ -78,9 +79,9 @@ export class WhatIfView {
 }
 
 function outcome(answer) {
-  const rows = answer.intents ?? answer.affected ?? [];
+  const rows = answer.intents.filter((row) => row.outcome !== "kept");
   if (rows.length === 0) return h("p", { class: "card good" }, t("unaffected"));
   return h("div", {}, h("p", {}, t("affected", { count: rows.length })), table(t("tab.whatif"), [t("name"), t("outcome"), t("message")], rows.map((row) => [
-    h("a", { href: `#/intents/${encodeURIComponent(row.name)}` }, row.name), t(row.outcome ?? row.state), row.message ?? row.reason ?? "",
+    h("a", { href: `#/intents/${encodeURIComponent(row.name)}` }, row.name), t(row.outcome), row.reasons.map(reasonText).join("; "),
   ])));
 }

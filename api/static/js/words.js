@@ -136,6 +136,9 @@ export const words = {
   whatifNone: ["This server cannot compute what-ifs: it answered that it has no such question. The switches' protection works all the same.", "此服务器不支持假设分析。交换机的保护机制不受影响。"],
   unaffected: ["Nothing is lost: every slice keeps its promise.", "没有损失：所有切片均保持承诺。"],
   affected: ["{count} intents are touched", "影响 {count} 个意图"],
+  kept: ["untouched", "不受影响"],
+  restored: ["restored on other paths", "已在其他路径恢复"],
+  weakened: ["weakened", "承诺降低"],
   outcome: ["Outcome", "结果"],
   remove: ["Remove {name}", "移除 {name}"],
 

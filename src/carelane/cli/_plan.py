@@ -14,7 +14,7 @@ from carelane.controller.pipeline.requirement import Requirement
 from carelane.errors import InputError
 from carelane.topology import Topology
 
-__all__ = ["decide", "resolved", "run_plan"]
+__all__ = ["decide", "requirements_of", "resolved", "run_plan"]
 
 
 def run_plan(topology: Topology, intents: Sequence[Filed], *, optimize: bool, output: Format) -> Exit:
@@ -27,8 +27,12 @@ def run_plan(topology: Topology, intents: Sequence[Filed], *, optimize: bool, ou
 
 def decide(topology: Topology, intents: Sequence[Filed], *, optimize: bool) -> Mapping[str, Any]:
     """The contract's plan JSON. Raises InputError, placed in the file that the intent came from."""
-    requirements = [resolved(filed, topology) for filed in intents]
-    return plan_json(topology, plan(topology, requirements, optimize=optimize))
+    return plan_json(topology, plan(topology, requirements_of(intents, topology), optimize=optimize))
+
+
+def requirements_of(intents: Sequence[Filed], topology: Topology) -> list[Requirement]:
+    """Intents resolved. Raises InputError, placed in the file that the intent came from."""
+    return [resolved(filed, topology) for filed in intents]
 
 
 def resolved(filed: Filed, topology: Topology) -> Requirement:

@@ -57,6 +57,7 @@ MATRIX = [
     Row("POST", "/v1/plans", EVERYBODY, []),
     Row("GET", "/v1/plans/{name}", EVERYBODY),
     Row("POST", "/v1/diff", ENGINEERS, []),
+    Row("POST", "/v1/what-if", ENGINEERS, {}),
     Row("GET", "/v1/verification", ENGINEERS),
     Row("GET", "/v1/drains", ENGINEERS),
     Row("POST", "/v1/drains/{target:path}", ENGINEERS, {}),

@@ -49,6 +49,52 @@ def plan(
 
 
 @app.command()
+def whatif(
+    topology: TopologyFile,
+    file: Files = None,
+    fail: Annotated[
+        list[str] | None,
+        typer.Option("--fail", metavar="ID", help="A link, node or risk group that fails. Repeatable."),
+    ] = None,
+    drain: Annotated[
+        list[str] | None, typer.Option("--drain", metavar="ID", help="The same, taken out on purpose. Repeatable.")
+    ] = None,
+    upgrade: Annotated[
+        list[str] | None, typer.Option("--upgrade", metavar="LINK=RATE", help="A link's new capacity. Repeatable.")
+    ] = None,
+    add: Annotated[
+        list[str] | None, typer.Option("--add", metavar="LINE", help="One more intent, in one line. Repeatable.")
+    ] = None,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Every single failure of a link, node or risk group.")] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes for the sweep; one a processor if not given.")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option("--ray", metavar="ADDRESS", help="Sweep on a Ray cluster; local starts one here.")
+    ] = None,
+    default_capacity: Capacity = None,
+    default_availability: Availability = None,
+    output: Output = "table",
+) -> None:
+    """Ask what a failure, maintenance, an upgrade or more traffic would do to the promises; nothing is changed.
+
+    Exit 0 when every promise would hold whole, 3 when one would not, 2 on bad input.
+    """
+    from carelane.cli._sources import load_network, read_intents
+
+    network = load_network(topology, default_capacity, default_availability)
+    intents = read_intents(None, file or [], [], [], None, network.endpoints, topology)
+    from carelane.cli._whatif import Changes, run_sweep, run_whatif
+
+    if sweep:
+        if fail or drain or upgrade or add:
+            raise typer.BadParameter("--sweep asks about every single failure; leave --fail and the others out")
+        raise typer.Exit(run_sweep(network, intents, workers=workers, ray=ray, output=output))
+    changes = Changes(fail or [], drain or [], upgrade or [], add or [])
+    raise typer.Exit(run_whatif(network, intents, changes, output=output))
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of manifests, for editors and other programs."""
     from carelane.cli._offline import run_schema

@@ -1,0 +1,237 @@
+"""Replan: after a failure, what each promise becomes. Pure.
+
+Input: topology, the decisions that are held and the ledger of their floors, and what failed. Output: a `Replanned`:
+a fate for every decision, in the order given, and the ledger after it. Decisions taken here:
+
+- Only slices that lose a path are planned again; the others keep the very decision they have.
+- Most important first: priority, then the availability promised, then the order given.
+- Floors on dead paths are free at once. Those of paths that still carry traffic are held until everything is planned,
+  beside the new ones, so that slices may move in any order (new before old) and no port is ever over-booked.
+- A slice that cannot have its whole promise back keeps what works: its surviving paths, or, where there is none, any
+  path that keeps delay, jitter, loss and bandwidth, or the sites that can still be served. What it lost is said by the
+  reasons of a refusal.
+- Nothing is taken from slices that the failure did not touch.
+
+Availabilities are those of the network that is left, the failure taken as lasting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from carelane.controller.pipeline.decide import decide
+from carelane.controller.pipeline.lane import LaneGraph
+from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability
+from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, Reason
+from carelane.topology.availability import service_availability, unstated_availability
+from carelane.topology.failure import Failure
+from carelane.topology.ledger import CapacityLedger, PortKey
+from carelane.topology.model import Endpoint, Topology
+from carelane.topology.paths import Route
+
+__all__ = ["Fate", "Outcome", "Replanned", "replan"]
+
+Outcome = Literal["kept", "restored", "weakened", "broken"]
+"""kept: untouched. restored: the whole promise holds again, on other paths. weakened: it is carried within its delay,
+jitter, loss and bandwidth, with less availability or protection than promised. broken: it is not carried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one promise. `now` is `before` itself when kept, and not admitted when broken.
+
+    `carried`: some path survived for every site, so traffic went on (by fast failover) while the rest was planned.
+    `reasons` tell what stands in the way of the whole promise (weakened or broken).
+    """
+
+    before: Decision
+    outcome: Outcome
+    carried: bool
+    now: Decision
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.before.name
+
+
+@dataclass(frozen=True, slots=True)
+class Replanned:
+    """Fates in the order given, the ledger after them, and the network they hold on."""
+
+    fates: tuple[Fate, ...]
+    ledger: CapacityLedger
+    topology: Topology
+
+    def of(self, outcome: Outcome) -> tuple[Fate, ...]:
+        return tuple(fate for fate in self.fates if fate.outcome == outcome)
+
+
+def replan(
+    topology: Topology,
+    held: Sequence[Decision],
+    ledger: CapacityLedger,
+    failed: Failure,
+    *,
+    graph: LaneGraph | None = None,
+) -> Replanned:
+    """What `failed` does to the admitted decisions `held`, whose floors `ledger` holds (beside others', perhaps).
+
+    `graph`: that of what is left, where the caller has it already. Leave refused decisions out.
+    """
+    left = failed.leaves(topology)
+    links, nodes = failed.extent(topology)
+    struck = [index for index, decision in enumerate(held) if _touched(decision, links, nodes)]
+    survivors = {index: _surviving(held[index], links, nodes) for index in struck}
+    for index in struck:
+        ledger = _without_dead_floors(ledger, held[index], survivors[index])
+    found: dict[int, Fate] = {}
+    if struck:
+        network = graph or LaneGraph(left, len(struck))
+        struck.sort(key=lambda index: _importance(held[index], index))
+        room = ledger
+        for index in struck:
+            found[index], ledger, room = _decided_again(network, held[index], survivors[index], (ledger, room), nodes)
+        for index in struck:
+            if found[index].outcome == "broken":
+                found[index], ledger, room = _carried_anyhow(network, found[index], survivors[index], (ledger, room))
+    fates = tuple(found.get(index) or Fate(decision, "kept", True, decision) for index, decision in enumerate(held))
+    return Replanned(fates, ledger, left)
+
+
+def _importance(decision: Decision, index: int) -> tuple[float, ...]:
+    requirement = decision.requirement
+    return (-requirement.priority, -(requirement.objectives.availability or 0.0), index)
+
+
+def _touched(decision: Decision, links: Collection[str], nodes: Collection[str]) -> bool:
+    return any(not _alive(path, links, nodes) for path in decision.paths)
+
+
+def _alive(path: PlannedPath, links: Collection[str], nodes: Collection[str]) -> bool:
+    return not any(hop.link in links for hop in path.hops) and not any(node in nodes for node in path.nodes)
+
+
+def _surviving(decision: Decision, links: Collection[str], nodes: Collection[str]) -> tuple[PlannedPath, ...]:
+    """Paths that work, promoted to the roles that are free: the first left of each pair is its primary."""
+    counts: dict[tuple[str, str], int] = {}
+    alive = []
+    for path in decision.paths:
+        if _alive(path, links, nodes):
+            pair = (path.source, path.to)
+            number = counts[pair] = counts.get(pair, -1) + 1
+            role = "primary" if number == 0 else "backup" if number == 1 else f"backup-{number}"
+            alive.append(path if path.role == role else replace(path, role=role))
+    return tuple(alive)
+
+
+def _covers(paths: Sequence[PlannedPath], requirement: Requirement) -> bool:
+    """Whether every pair of the requirement has a path."""
+    return {(pair.source.id, pair.destination.id) for pair in requirement.pairs} <= {(p.source, p.to) for p in paths}
+
+
+def _without_dead_floors(
+    ledger: CapacityLedger, decision: Decision, surviving: Sequence[PlannedPath]
+) -> CapacityLedger:
+    """The ledger in which the slice holds floors on its surviving paths only, ends included."""
+    ports = _ports(decision.requirement, surviving) if surviving else set()
+    floors = ledger.slice_floors(decision.name)
+    return ledger.with_slice(decision.name, [(port, rate) for port, rate in floors.items() if port in ports])
+
+
+def _ports(requirement: Requirement, paths: Sequence[PlannedPath]) -> set[PortKey]:
+    ports: set[PortKey] = {(node, end.id) for end in _ends(requirement) for node in (end.node, "")}
+    for path in paths:
+        ports |= {(node, hop.link) for hop in path.hops for node in (hop.node, hop.next_node)}
+    return ports
+
+
+def _ends(requirement: Requirement) -> Iterator[Endpoint]:
+    return (end for pair in requirement.pairs for end in (pair.source, pair.destination))
+
+
+def _what_is_left(requirement: Requirement, nodes: Collection[str]) -> tuple[Requirement | None, tuple[Reason, ...]]:
+    """The requirement without the sites whose switch is gone (None: nobody is left to talk to), and a reason each."""
+    gone = {
+        end.id: Reason("unreachable", end.id, None, None, None, f"{end.id} is attached to {end.node}, which is gone")
+        for pair in requirement.pairs
+        for end in (pair.source, pair.destination)
+        if end.node in nodes
+    }
+    pairs = tuple(p for p in requirement.pairs if p.source.id not in gone and p.destination.id not in gone)
+    if len(pairs) == len(requirement.pairs):
+        return requirement, ()
+    return (replace(requirement, pairs=pairs) if pairs else None), tuple(gone.values())
+
+
+Ledgers = tuple[CapacityLedger, CapacityLedger]
+"""What is held in the end, and what is held while slices move: beside the new floors, those of running traffic."""
+
+
+def _decided_again(
+    graph: LaneGraph,
+    before: Decision,
+    surviving: tuple[PlannedPath, ...],
+    ledgers: Ledgers,
+    nodes: Collection[str],
+) -> tuple[Fate, *Ledgers]:
+    """The whole promise anew if possible, else what is left of it."""
+    requirement, lost = _what_is_left(before.requirement, nodes)
+    carried = _covers(surviving, before.requirement)
+    if requirement is None:
+        refused = Decision(before.requirement, admitted=False, reasons=lost)
+        return Fate(before, "broken", False, refused, lost), *ledgers
+    now, moved = decide(graph, requirement, ledgers[1])
+    if now.admitted:
+        return Fate(before, "weakened" if lost else "restored", carried, now, lost), *_held(ledgers, moved, before.name)
+    reasons = (*lost, *now.reasons)
+    if _covers(surviving, requirement):
+        availability = _availability(graph.topology, before, surviving)
+        kept = replace(before, requirement=requirement, paths=surviving, availability=availability)
+        return Fate(before, "weakened", carried, kept, reasons), *ledgers
+    return Fate(before, "broken", carried, now, reasons), *ledgers
+
+
+def _held(ledgers: Ledgers, moved: CapacityLedger, name: str) -> Ledgers:
+    """The ledgers once `name` holds its new floors."""
+    new, old = moved.slice_floors(name), ledgers[1].slice_floors(name)
+    both = {port: max(new.get(port, 0), old.get(port, 0)) for port in (*new, *old)}
+    return ledgers[0].with_slice(name, new.items()), moved.with_slice(name, both.items())
+
+
+def _carried_anyhow(
+    graph: LaneGraph, fate: Fate, surviving: tuple[PlannedPath, ...], ledgers: Ledgers
+) -> tuple[Fate, *Ledgers]:
+    """For a promise that cannot be kept whole: one path a site within its delay, jitter, loss and bandwidth, if there
+    is; else the sites whose paths survive."""
+    requirement = fate.now.requirement
+    relaxed = replace(requirement, protection="none", objectives=replace(requirement.objectives, availability=None))
+    if relaxed != requirement and all(end.node in graph.node_index for end in _ends(relaxed)):
+        now, moved = decide(graph, relaxed, ledgers[1])
+        if now.admitted:
+            now = replace(now, availability=_availability(graph.topology, fate.before, now.paths))
+            return replace(fate, outcome="weakened", now=now), *_held(ledgers, moved, fate.name)
+    served = {(path.source, path.to) for path in surviving}
+    pairs = tuple(pair for pair in requirement.pairs if (pair.source.id, pair.destination.id) in served)
+    if pairs:
+        availability = _availability(graph.topology, fate.before, surviving)
+        left = replace(requirement, pairs=pairs)
+        now = replace(fate.before, requirement=left, paths=surviving, availability=availability)
+        return replace(fate, outcome="weakened", now=now), *ledgers
+    return fate, ledgers[0].without_slice(fate.name), ledgers[1]
+
+
+def _availability(topology: Topology, before: Decision, paths: Sequence[PlannedPath]) -> float | None:
+    """The worst site's, cut to the digits that are promised; None where figures are missing or none was asked."""
+    if before.availability is None:
+        return None
+    by_pair: dict[tuple[str, str], list[Route]] = {}
+    for path in paths:
+        by_pair.setdefault((path.source, path.to), []).append(Route(path.nodes, tuple(hop.link for hop in path.hops)))
+    if any(unstated_availability(topology, routes) for routes in by_pair.values()):
+        return None
+    worst = min(service_availability(topology, routes) for routes in by_pair.values())
+    return floor_availability(worst, PROMISED_DIGITS)

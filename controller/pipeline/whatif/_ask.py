@@ -1,0 +1,107 @@
+"""One question, asked of a copy of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from carelane.controller.pipeline.decide import decide
+from carelane.controller.pipeline.lane import LaneGraph
+from carelane.controller.pipeline.planner import plan
+from carelane.controller.pipeline.replan import Fate, replan
+from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.slice_plan import Decision
+from carelane.errors import InputError
+from carelane.topology.failure import NOTHING, Failure
+from carelane.topology.ledger import CapacityLedger
+from carelane.topology.model import Topology
+
+__all__ = ["Answer", "Baseline", "Question", "ask", "baseline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The network as it is: every decision, refused ones too, and the floors of the admitted."""
+
+    topology: Topology
+    decisions: tuple[Decision, ...]
+    ledger: CapacityLedger
+
+    @property
+    def held(self) -> tuple[Decision, ...]:
+        return tuple(decision for decision in self.decisions if decision.admitted)
+
+
+def baseline(topology: Topology, requirements: Sequence[Requirement]) -> Baseline:
+    """The baseline of a file: its intents decided in order on an empty network."""
+    planned = plan(topology, requirements)
+    return Baseline(topology, planned.decisions, planned.ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What would be different. `drained` is taken out as `failed` is, but known beforehand, so that traffic is moved
+    first; `upgrades` gives links a new capacity (bit/s, in both directions); `added` is asked for in addition, last.
+    """
+
+    failed: Failure = NOTHING
+    drained: Failure = NOTHING
+    upgrades: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    added: tuple[Requirement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`fates` of the promises held, `retried`: what was refused before, decided again where an upgrade may help,
+    `added`: decisions on what was asked for in addition."""
+
+    question: Question
+    fates: tuple[Fate, ...]
+    retried: tuple[Decision, ...]
+    added: tuple[Decision, ...]
+    topology: Topology
+    ledger: CapacityLedger
+
+    @property
+    def harmless(self) -> bool:
+        """Whether every promise holds whole and all that is added fits."""
+        whole = all(fate.outcome in ("kept", "restored") for fate in self.fates)
+        return whole and all(decision.admitted for decision in self.added)
+
+
+def ask(base: Baseline, question: Question) -> Answer:
+    """The answer, on a copy. Raises InputError for an upgrade of no link or below what is reserved there."""
+    upgraded = _upgraded(base, question.upgrades)
+    replanned = replan(upgraded, base.held, base.ledger, question.failed | question.drained)
+    graph = LaneGraph(replanned.topology, len(question.added) + 1)
+    ledger = replanned.ledger
+    retried, added = [], []
+    if question.upgrades:
+        for decision in base.decisions:
+            if not decision.admitted:
+                again, ledger = decide(graph, decision.requirement, ledger)
+                retried.append(again)
+    for requirement in question.added:
+        decision, ledger = decide(graph, requirement, ledger)
+        added.append(decision)
+    return Answer(question, replanned.fates, tuple(retried), tuple(added), replanned.topology, ledger)
+
+
+def _upgraded(base: Baseline, upgrades: Mapping[str, int]) -> Topology:
+    if not upgrades:
+        return base.topology
+    links = dict(base.topology.links)
+    for name, capacity_bps in upgrades.items():
+        link = links.get(name)
+        if link is None:
+            raise InputError(f"{name!r} is no link of {base.topology.name}", field="upgrade", expected="LINK=RATE")
+        reserved = max(base.ledger.reserved_bps((node, name)) for node in (link.a, link.b))
+        if capacity_bps < reserved:
+            raise InputError(
+                f"link {name} holds {reserved} bit/s of floors, more than {capacity_bps} bit/s",
+                field="upgrade",
+                remedy="ask what draining it would do, or withdraw some of its slices first",
+            )
+        links[name] = replace(link, capacity_bps=capacity_bps)
+    return replace(base.topology, links=MappingProxyType(links))

@@ -1,0 +1,173 @@
+"""`carelane whatif`: questions about a network that nobody has to break first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from carelane.cli._decisions import decision_notes, percent, reason_text, show
+from carelane.cli._exit import Exit
+from carelane.cli._output import Format, emit, emit_rows, emit_text
+from carelane.cli._plan import requirements_of
+from carelane.cli._sources import Filed
+from carelane.controller.pipeline import resolve
+from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.whatif import (
+    Processes,
+    Question,
+    RayCluster,
+    Workers,
+    answer_json,
+    ask,
+    baseline,
+    sweep,
+    sweep_json,
+)
+from carelane.errors import InputError
+from carelane.intents import parse_line
+from carelane.topology import Topology
+from carelane.topology.failure import Failure
+from carelane.units import parse_rate_bps
+
+__all__ = ["Changes", "run_sweep", "run_whatif"]
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The options as they were written."""
+
+    fail: Sequence[str]
+    drain: Sequence[str]
+    upgrade: Sequence[str]
+    add: Sequence[str]
+
+
+def run_whatif(topology: Topology, intents: Sequence[Filed], changes: Changes, *, output: Format) -> Exit:
+    """Ask, print, and say by exit code whether every promise would hold whole. Raises InputError."""
+    base = baseline(topology, requirements_of(intents, topology))
+    question = Question(
+        Failure.of(topology, changes.fail, "--fail"),
+        Failure.of(topology, changes.drain, "--drain"),
+        dict(_upgrade(text) for text in changes.upgrade),
+        tuple(_added(text, number, intents, topology) for number, text in enumerate(changes.add, 1)),
+    )
+    answer = ask(base, question)
+    document = answer_json(answer)
+    emit(document, output, lambda: _print_answer(document))
+    return Exit.DONE if answer.harmless else Exit.REFUSED
+
+
+def _upgrade(text: str) -> tuple[str, int]:
+    link, _, rate = text.rpartition("=")
+    if not link:
+        raise InputError(f"{text!r}", field="--upgrade", expected="LINK=RATE, such as l1=10Gbps")
+    try:
+        return link, parse_rate_bps(rate)
+    except InputError as error:
+        error.field = "--upgrade"
+        raise
+
+
+def _added(text: str, number: int, intents: Sequence[Filed], topology: Topology) -> Requirement:
+    """One more intent; its name is one that no other has."""
+    taken = {filed.intent.name for filed in intents}
+    name = next(name for name in _names(number) if name not in taken)
+    return resolve(parse_line(text, name=name, known_endpoints=topology.endpoints), topology)
+
+
+def _names(number: int) -> Iterator[str]:
+    yield f"added-{number}"
+    yield from (f"added-{number}-{again}" for again in range(2, 1_000_000))
+
+
+def run_sweep(
+    topology: Topology, intents: Sequence[Filed], *, workers: int | None, ray: str | None, output: Format
+) -> Exit:
+    """Every single failure, with progress on stderr. Raises InputError."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    if ray is not None and workers is not None and ray != "local":
+        raise InputError("a cluster has the workers it has", field="--workers", remedy="leave --workers out")
+    base = baseline(topology, requirements_of(intents, topology))
+    with Progress(console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("single failures")
+        found = sweep(
+            base,
+            _workers(workers, ray),
+            progress=lambda done, total: shown.update(task, completed=done, total=total),
+        )
+    document = sweep_json(topology.name, found)
+    emit(document, output, lambda: _print_sweep(document))
+    return Exit.DONE if document["harmless"] else Exit.REFUSED
+
+
+def _workers(count: int | None, ray: str | None) -> Workers:
+    if ray is None:
+        return Processes(count)
+    return RayCluster(None, local_workers=count) if ray == "local" else RayCluster(ray)
+
+
+def _print_answer(document: Row) -> None:
+    emit_rows(
+        ("NAME", "OUTCOME", "TRAFFIC", "AVAILABILITY", "DELAY", "JITTER", "PATHS"),
+        (_row(intent) for intent in document["intents"]),
+        empty="no intent is admitted, so there is nothing to lose",
+    )
+    notes = [
+        f"{intent['name']}: {intent['outcome']}: {reason_text(reason)}"
+        for intent in document["intents"]
+        for reason in intent["reasons"]
+    ]
+    for heading in ("retried", "added"):
+        for decision in document[heading]:
+            notes.append(f"{decision['name']} ({heading}): {decision['decision']}")
+            notes += decision_notes(decision)
+    if notes:
+        emit_text("\n" + "\n".join(notes))
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in document["summary"].items())
+    emit_text(f"\n{counts}")
+
+
+def _row(intent: Row) -> tuple[str, ...]:
+    before, after = intent["before"], intent["after"] or {}
+    traffic = {"kept": "untouched", "broken": "stops"}.get(intent["outcome"])
+    return (
+        intent["name"],
+        intent["outcome"],
+        traffic or ("carries on" if intent["carried"] else "interrupted"),
+        _change(percent(before["availability"]), percent(after.get("availability"))),
+        _change(show(before["delay_bound_ms"], "ms"), show(after.get("delay_bound_ms"), "ms")),
+        _change(show(before["jitter_bound_ms"], "ms"), show(after.get("jitter_bound_ms"), "ms")),
+        _change(str(before["paths"]), str(after.get("paths", 0))),
+    )
+
+
+def _change(before: str, after: str) -> str:
+    return before if before == after else f"{before} -> {after}"
+
+
+def _print_sweep(document: Row) -> None:
+    """What does harm or moves something; how many failures do neither."""
+    rows = [row for row in document["failures"] if row["restored"] or row["weakened"] or row["broken"]]
+    emit_rows(
+        ("FAILURE", "KEPT", "RESTORED", "WEAKENED", "BROKEN", "INTERRUPTED"),
+        (
+            (
+                row["label"],
+                str(row["kept"]),
+                *(_some(row[key]) for key in ("restored", "weakened", "broken", "interrupted")),
+            )
+            for row in rows
+        ),
+        empty="no single failure touches an admitted intent",
+    )
+    emit_text(f"\n{len(document['failures'])} single failures, {len(document['failures']) - len(rows)} touch nothing")
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:4])
+    return f"{len(names)}: {shown}{', ...' if len(names) > 4 else ''}" if names else "-"
