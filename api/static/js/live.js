@@ -5,7 +5,6 @@ import { h, meter, show, table } from "./dom.js";
 import { mbps, when } from "./format.js";
 import { t } from "./i18n.js";
 import { state } from "./state.js";
-import { Trail } from "./trail.js";
 
 const EPOCH_MS = 2000;
 
@@ -36,8 +35,13 @@ class Report {
 export class ConsultationsView extends Report {
   title = "tab.consultations";
   help = "consultationsHelp";
-  ask = () => api.consultations();
   trails = new Map();
+
+  /** The plotting library is fetched with the first look at this view: the map must not wait for it. */
+  async ask() {
+    this.Trail ??= (await import("./trail.js")).Trail;
+    return api.consultations();
+  }
 
   render(panel) {
     this.timer ??= setInterval(() => document.hidden || this.update(), EPOCH_MS);
@@ -54,7 +58,7 @@ export class ConsultationsView extends Report {
     const services = new Map(state.intents.map((row) => [row.name, row.service]));
     if (answer.consultations.length === 0) return h("p", { class: "quiet" }, t("consultationsNone"));
     return answer.consultations.map((item) => {
-      const trail = this.trails.get(item.name) ?? new Trail();
+      const trail = this.trails.get(item.name) ?? new this.Trail();
       this.trails.set(item.name, trail);
       const total = (field) => item.sites.reduce((sum, site) => sum + (site[field] ?? 0), 0);
       const now = { offered: total("offered_mbps"), allowed: total("ceiling_mbps"), used: total("used_mbps") };
