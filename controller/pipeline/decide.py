@@ -8,7 +8,7 @@ from carelane.controller.pipeline.lane import embed
 from carelane.controller.pipeline.offers import explain
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability
-from carelane.controller.pipeline.slice_plan import Decision, PlannedPath
+from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, role_name
 from carelane.topology.delay import seconds
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.paths import Effort, PathGraph, hops_of
@@ -75,7 +75,7 @@ def _path(embedding: Embedding, row: Row, requirement: Requirement) -> PlannedPa
     if requirement.objectives.round_trip and known is not None:
         round_trip = seconds(2 * known + forward.queueing_ps + reverse.queueing_ps)
     return PlannedPath(
-        role="primary" if row.role == 0 else "backup" if row.role == 1 else f"backup-{row.role}",
+        role=role_name(row.role),
         source=source.id,
         to=to.id,
         nodes=route.nodes,

@@ -13,7 +13,7 @@ from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availab
 from carelane.controller.pipeline.slice_plan import Decision, Offer, PlannedPath, PlanResult, Reason, Totals
 from carelane.topology.model import Topology
 
-__all__ = ["certificate_json", "decision_json", "plan_json", "totals_json"]
+__all__ = ["certificate_json", "decision_json", "plan_json", "reason_json", "totals_json"]
 
 
 def plan_json(topology: Topology, result: PlanResult) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "decision": "admitted" if decision.admitted else "refused",
         "availability": None if availability is None else floor_availability(availability, PROMISED_DIGITS),
         "paths": [_path(path) for path in decision.paths],
-        "reasons": [_reason(reason) for reason in decision.reasons],
+        "reasons": [reason_json(reason) for reason in decision.reasons],
         "offers": [_offer(offer) for offer in decision.offers],
         "assumptions": list(decision.assumptions),
         "proven": decision.proven,
@@ -81,7 +81,8 @@ def _path(path: PlannedPath) -> dict[str, Any]:
     return row
 
 
-def _reason(reason: Reason) -> dict[str, Any]:
+def reason_json(reason: Reason) -> dict[str, Any]:
+    """One reason of a refusal."""
     return {
         "constraint": reason.constraint,
         "at": reason.at,

@@ -25,7 +25,7 @@ from carelane.controller.pipeline.decide import decide
 from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability
-from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, Reason
+from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, Reason, role_name
 from carelane.topology.availability import service_availability, unstated_availability
 from carelane.topology.failure import Failure
 from carelane.topology.ledger import CapacityLedger, PortKey
@@ -123,7 +123,7 @@ def _surviving(decision: Decision, links: Collection[str], nodes: Collection[str
         if _alive(path, links, nodes):
             pair = (path.source, path.to)
             number = counts[pair] = counts.get(pair, -1) + 1
-            role = "primary" if number == 0 else "backup" if number == 1 else f"backup-{number}"
+            role = role_name(number)
             alive.append(path if path.role == role else replace(path, role=role))
     return tuple(alive)
 

@@ -11,7 +11,16 @@ from carelane.controller.pipeline.requirement import Protection, Requirement
 from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Hop
 
-__all__ = ["Constraint", "Decision", "Offer", "PlanResult", "PlannedPath", "Reason", "Totals"]
+__all__ = [
+    "Constraint",
+    "Decision",
+    "Offer",
+    "PlanResult",
+    "PlannedPath",
+    "Reason",
+    "Totals",
+    "role_name",
+]
 
 Constraint = Literal[
     "delay",
@@ -123,3 +132,8 @@ class PlanResult:
     decisions: tuple[Decision, ...]
     ledger: CapacityLedger
     totals: Totals
+
+
+def role_name(number: int) -> str:
+    """The role of the path that is activated in place `number`: primary, backup, backup-2 ..."""
+    return "primary" if number == 0 else "backup" if number == 1 else f"backup-{number}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from carelane.controller.pipeline.present import decision_json
+from carelane.controller.pipeline.present import decision_json, reason_json
 from carelane.controller.pipeline.replan import Fate
 from carelane.controller.pipeline.rounding import mbps, ms_up
 from carelane.controller.pipeline.slice_plan import Decision
@@ -71,7 +71,7 @@ def _fate(fate: Fate) -> dict[str, Any]:
         "before": _promise(fate.before),
         "after": _promise(fate.now) if fate.outcome != "broken" else None,
         "paths": now["paths"] if fate.outcome != "broken" else [],
-        "reasons": decision_json(Decision(fate.before.requirement, False, reasons=fate.reasons))["reasons"],
+        "reasons": [reason_json(reason) for reason in fate.reasons],
         "proven": fate.now.proven,
     }
 
