@@ -315,12 +315,25 @@ def test_everything_can_be_reached_by_keyboard(visit: Open) -> None:
     assert seen.map("cy.edges(':selected').map(e => e.id())") == ["link:dinghai--lincheng"]
     page.focus("#tab-network")
     page.keyboard.press("Enter")
+    expect(page.locator("#tab-network")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#panel button[id^=link-]").first).to_be_attached()
     page.focus("#tab-network")
     reached = set()
     for _ in range(6):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id || document.activeElement.className"))
     assert any(str(item).startswith("link-") for item in reached), reached
+
+
+def test_drawing_again_leaves_the_keyboard_where_it_was(visit: Open) -> None:
+    seen = visit()
+    seen.go("network")
+    for focused in ("#panel .scroll", "#panel button[id^=link-]"):
+        seen.page.locator(focused).first.focus()
+        before = seen.page.evaluate("document.activeElement.id")
+        seen.page.evaluate("document.activeElement.dataset.old = 'yes'")
+        expect(seen.page.locator("[data-old]")).to_have_count(0, timeout=15_000)
+        assert seen.page.evaluate("document.activeElement.id") == before != ""
 
 
 def test_a_link_that_fails_is_shown_and_told(visit: Open) -> None:

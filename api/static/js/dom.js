@@ -27,7 +27,7 @@ export function table(caption, headers, rows) {
       : h("td", {}, Array.isArray(value) ? value : (value ?? "–"));
   return h(
     "div",
-    { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    { class: "scroll", id: `table-${caption.replaceAll(/\s+/g, "-")}`, tabindex: "0", role: "region", "aria-label": caption },
     h(
       "table",
       {},

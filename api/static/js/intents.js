@@ -81,12 +81,12 @@ export class IntentsView {
         detail.conditions.map((c) => [c.type, c.status, c.reason, c.message]))),
       this.#part("history", opened, table(t("history"), [t("at"), t("phase"), t("reasonWord"), t("message")],
         detail.history.toReversed().map((e) => [when(e.at), t(e.phase_to), e.reason, e.message]))),
-      this.#part("manifest", opened, h("pre", { tabindex: "0" }, JSON.stringify(detail.manifest, null, 2))),
+      this.#part("manifest", opened, h("pre", { id: "manifest-text", tabindex: "0" }, JSON.stringify(detail.manifest, null, 2))),
       h("div", { class: "row" }, h("button", { type: "button", id: "withdraw", click: () => this.#withdraw(summary.name) }, t("withdraw"))));
   }
 
   #part(id, opened, ...children) {
-    return h("details", { "data-part": id, open: opened.has(id) }, h("summary", {}, t(id)), children);
+    return h("details", { "data-part": id, open: opened.has(id) }, h("summary", { id: `part-${id}` }, t(id)), children);
   }
 
   /** Each objective: asked or proven, measured, what is left of its error budget. Unknown is never shown as kept. */
