@@ -17,7 +17,9 @@ Rows = Iterable[Sequence[str]]
 
 
 def emit_text(text: str) -> None:
+    """Print at once: what waits in a pipe for "ready" must not wait for a buffer to fill."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    sys.stdout.flush()
 
 
 def emit_json(value: object) -> None:
