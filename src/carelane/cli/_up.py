@@ -1,4 +1,4 @@
-"""`carelane up`, the part before anything heavy is imported: settings, topology, and whether it may be done at all."""
+"""`carelane up` and `southbound` before anything heavy is imported: settings, topology, may it be done at all."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from carelane.settings import load_settings
 
 if TYPE_CHECKING:
     from carelane.settings import Settings
+    from carelane.topology import Topology
 
-__all__ = ["Overrides", "run_up"]
+__all__ = ["Overrides", "run_southbound", "run_up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Overrides:
     openflow_host: str | None = None
     openflow_port: int | None = None
     ovsdb: str | None = None
+    southbound: str | None = None
     log_level: str | None = None
     allowed_hosts: str | None = None
 
@@ -38,13 +40,36 @@ class Overrides:
 def run_up(overrides: Overrides, *, simulate: bool, insecure_http: bool) -> Exit:
     """Serve until SIGTERM or SIGINT. Raises InputError."""
     settings = load_settings(asdict(overrides))
-    if settings.topology is None:
-        raise InputError("no topology", field="--topology", expected="a file or the name of a bundled topology")
     _refuse_open_door(settings, insecure_http)
-    topology = load_network(settings.topology, settings.default_capacity, settings.default_availability)
+    _refuse_two_southbounds(settings, simulate)
+    topology = _topology(settings)
     from carelane.cli._serve import serve
 
     return serve(settings, topology, simulate=simulate)
+
+
+def run_southbound(overrides: Overrides, listen: str, *, simulate: bool) -> Exit:
+    """Hold the switches for a control plane in another process, until SIGTERM or SIGINT. Raises InputError."""
+    settings = load_settings(asdict(overrides))
+    topology = _topology(settings)
+    from carelane.cli._southbound import hold
+
+    return hold(settings, topology, listen, simulate=simulate)
+
+
+def _topology(settings: Settings) -> Topology:
+    if settings.topology is None:
+        raise InputError("no topology", field="--topology", expected="a file or the name of a bundled topology")
+    return load_network(settings.topology, settings.default_capacity, settings.default_availability)
+
+
+def _refuse_two_southbounds(settings: Settings, simulate: bool) -> None:
+    if settings.southbound is not None and (simulate or settings.ovsdb is not None):
+        raise InputError(
+            "the switches are held by another process, which is told about OVSDB and simulation itself",
+            field="--southbound",
+            remedy="give --ovsdb or --simulate to `carelane southbound` instead",
+        )
 
 
 def _refuse_open_door(settings: Settings, insecure_http: bool) -> None:
