@@ -94,12 +94,21 @@ class Fault(_message.Message):
     def __init__(self, kind: _Optional[_Union[Fault.Kind, str]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Network(_message.Message):
-    __slots__ = ("statuses", "links")
+    __slots__ = ("statuses", "links", "refusals")
+    class RefusalsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     STATUSES_FIELD_NUMBER: _ClassVar[int]
     LINKS_FIELD_NUMBER: _ClassVar[int]
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
     statuses: _containers.RepeatedCompositeFieldContainer[SwitchStatus]
     links: _containers.RepeatedCompositeFieldContainer[DiscoveredLink]
-    def __init__(self, statuses: _Optional[_Iterable[_Union[SwitchStatus, _Mapping]]] = ..., links: _Optional[_Iterable[_Union[DiscoveredLink, _Mapping]]] = ...) -> None: ...
+    refusals: _containers.ScalarMap[str, int]
+    def __init__(self, statuses: _Optional[_Iterable[_Union[SwitchStatus, _Mapping]]] = ..., links: _Optional[_Iterable[_Union[DiscoveredLink, _Mapping]]] = ..., refusals: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class SwitchStatus(_message.Message):
     __slots__ = ("node", "dpid", "connected", "reason", "ports_up", "dead_ports")

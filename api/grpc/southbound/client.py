@@ -91,6 +91,9 @@ class RemoteSouthbound:
     def links(self) -> frozenset[DiscoveredLink]:
         return frozenset(value(row) for row in self._network.links) if self._requests is not None else frozenset()
 
+    def refusals(self) -> Mapping[str, int]:
+        return dict(self._network.refusals)
+
     def link_delays(self) -> Mapping[DiscoveredLink, float]:
         answer = self._ask(pb.ConnectRequest(link_delays=pb.ReadLinkDelays()))
         return {value(row.link): row.delay_s for row in answer.link_delays.delays}

@@ -19,7 +19,7 @@ from carelane.api.grpc.gen import southbound_pb2 as pb
 from carelane.api.grpc.southbound._messages import counters_message, message, value
 from carelane.api.grpc.southbound.address import SERVICE, fingerprint, socket_path
 from carelane.controller.southbound.counters import CounterSource, DelaySource
-from carelane.controller.southbound.protocol import Southbound
+from carelane.controller.southbound.protocol import Doorkeeper, Southbound
 from carelane.errors import InputError, NotFoundError, ProgramError, SwitchUnreachable
 from carelane.topology.model import Topology
 
@@ -163,7 +163,8 @@ class SouthboundServer:
     def _network(self) -> pb.ConnectResponse:
         statuses = map(message, self._southbound.statuses().values())
         links = map(message, sorted(self._southbound.links()))
-        return pb.ConnectResponse(network=pb.Network(statuses=statuses, links=links))
+        refusals = self._southbound.refusals() if isinstance(self._southbound, Doorkeeper) else {}
+        return pb.ConnectResponse(network=pb.Network(statuses=statuses, links=links, refusals=refusals))
 
 
 def _within(answers: _Answers, wait_s: float) -> Iterator[pb.ConnectResponse | None]:

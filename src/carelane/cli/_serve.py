@@ -28,6 +28,7 @@ from carelane.errors import InputError
 from carelane.logs import configure_logs
 from carelane.policies.access import read_policy
 from carelane.settings import Settings
+from carelane.tls import TlsFiles
 from carelane.topology import Topology
 from carelane.tracing import configure_traces
 
@@ -47,8 +48,10 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
     with _signals() as stop, ExitStack() as resources:
         resources.callback(end_traces)
         try:
+            tls = TlsFiles.of(settings.tls_key, settings.tls_cert, settings.tls_ca)
+            rest_tls = _rest_tls(settings, tls)
             door = resources.enter_context(_listen(settings.rest_host, settings.rest_port))
-            make = switches_of(settings, simulate=simulate)
+            make = switches_of(settings, tls, simulate=simulate)
             controller = resources.enter_context(_controller(settings, topology, make))
             authenticator = make_authenticator(settings, controller.service.store)
             made = first_key(settings, authenticator.keys)
@@ -60,11 +63,12 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
                 allowed_hosts=_names(settings.allowed_hosts),
                 any_address=not is_loopback(settings.rest_host),
                 sinks=SinkRules(frozenset(_names(settings.sink_hosts))),
+                tls=tls,
             )
             resources.enter_context(_sessions(controller.service))
-            grpc = resources.enter_context(_grpc(settings, controller.service, authenticator))
-            ready = f"carelane ready: REST {_url(door)}, {grpc}{make.address}, topology {topology.name}"
-            _serve(app, door, stop, lambda: emit_text(ready))
+            grpc = resources.enter_context(_grpc(settings, controller.service, authenticator, rest_tls))
+            ready = f"carelane ready: REST {_url(door, rest_tls)}, {grpc}{make.address}, topology {topology.name}"
+            _serve(app, door, stop, lambda: emit_text(ready), rest_tls)
         except _Stopped:
             tell("carelane: stopped before it was ready")
     tell("carelane: stopped")
@@ -87,14 +91,16 @@ def _sessions(service: IntentService) -> Iterator[None]:
 
 
 @contextmanager
-def _grpc(settings: Settings, service: IntentService, authenticator: Authenticator) -> Iterator[str]:
+def _grpc(
+    settings: Settings, service: IntentService, authenticator: Authenticator, tls: TlsFiles | None
+) -> Iterator[str]:
     """gRPC when it is asked for; what the ready line says of it. Raises InputError."""
     if settings.grpc_port is None:
         yield ""
         return
     from carelane.api.grpc.server import GrpcServer
 
-    server = GrpcServer(service, authenticator, settings.rest_host, settings.grpc_port)
+    server = GrpcServer(service, authenticator, settings.rest_host, settings.grpc_port, tls=tls)
     server.start()
     try:
         yield f"gRPC {settings.rest_host} port {server.port}, "
@@ -166,7 +172,9 @@ def _controller(
         controller.stop()
 
 
-def _serve(app: FastAPI, door: socket.socket, stop: list[uvicorn.Server], ready: Callable[[], None]) -> None:
+def _serve(
+    app: FastAPI, door: socket.socket, stop: list[uvicorn.Server], ready: Callable[[], None], tls: TlsFiles | None
+) -> None:
     """Run REST until a signal; `ready` is called once it answers."""
     server = uvicorn.Server(
         uvicorn.Config(
@@ -176,6 +184,8 @@ def _serve(app: FastAPI, door: socket.socket, stop: list[uvicorn.Server], ready:
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
             lifespan="off",
+            ssl_keyfile=None if tls is None else tls.key,
+            ssl_certfile=None if tls is None else tls.cert,
         )
     )
 
@@ -191,6 +201,13 @@ def _serve(app: FastAPI, door: socket.socket, stop: list[uvicorn.Server], ready:
     asyncio.run(serve())
 
 
-def _url(door: socket.socket) -> str:
+def _rest_tls(settings: Settings, tls: TlsFiles | None) -> TlsFiles | None:
+    if settings.rest_tls and tls is None:
+        remedy = "give --tls-key, --tls-cert and --tls-ca; `carelane pki init DIR` makes them"
+        raise InputError("REST over TLS needs certificates", field="--rest-tls", remedy=remedy)
+    return tls if settings.rest_tls else None
+
+
+def _url(door: socket.socket, tls: TlsFiles | None) -> str:
     host, port = door.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -13,6 +13,7 @@ from carelane.cli._switches import openflow_port_taken, switches_of
 from carelane.controller.southbound.startable import Startable
 from carelane.logs import configure_logs
 from carelane.settings import Settings
+from carelane.tls import TlsFiles
 from carelane.topology import Topology
 
 __all__ = ["hold"]
@@ -28,7 +29,8 @@ def hold(settings: Settings, topology: Topology, listen: str, *, simulate: bool)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
-    make = switches_of(settings, simulate=simulate)
+    tls = TlsFiles.of(settings.tls_key, settings.tls_cert, settings.tls_ca)
+    make = switches_of(settings, tls, simulate=simulate)
     southbound = make(topology)
     try:
         if isinstance(southbound, Startable):

@@ -9,6 +9,7 @@ from carelane.controller.southbound.protocol import Southbound
 from carelane.controller.southbound.simulator import Simulator
 from carelane.errors import InputError
 from carelane.settings import Settings
+from carelane.tls import TlsFiles
 from carelane.topology import Topology
 
 if TYPE_CHECKING:
@@ -27,13 +28,13 @@ class MakeSwitches(Protocol):
     def address(self) -> str: ...
 
 
-def switches_of(settings: Settings, *, simulate: bool) -> MakeSwitches:
+def switches_of(settings: Settings, tls: TlsFiles | None, *, simulate: bool) -> MakeSwitches:
     """What the settings ask for. Says aloud that simulated switches carry nothing."""
     if simulate:
         warn("SIMULATED SWITCHES: intents are planned, compiled and walked through flow tables in memory only;")
         warn("no packet of any patient is carried or protected. Leave out --simulate to use real switches.")
         return _Simulated()
-    return _Real(settings) if settings.southbound is None else _Remote(settings.southbound)
+    return _Real(settings, tls) if settings.southbound is None else _Remote(settings.southbound)
 
 
 def openflow_port_taken(settings: Settings, error: OSError) -> InputError:
@@ -70,8 +71,8 @@ class _Remote:
 
 
 class _Real:
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, tls: TlsFiles | None) -> None:
+        self._settings, self._tls = settings, tls
         self._made: OpenFlowSouthbound | None = None
 
     def __call__(self, topology: Topology) -> Southbound:
@@ -86,10 +87,12 @@ class _Real:
             port=self._settings.openflow_port,
             ovsdb=ovsdb,
             tc_reader=read_classes if ovsdb is not None and ovsdb.startswith("unix:") else None,
+            tls=self._tls,
         )
         return self._made
 
     @property
     def address(self) -> str:
         assert self._made is not None, "the southbound is not started"
-        return f"OpenFlow tcp:{self._settings.openflow_host}:{self._made.port}"
+        kind = "tcp" if self._tls is None else "ssl"
+        return f"OpenFlow {kind}:{self._settings.openflow_host}:{self._made.port}"

@@ -33,6 +33,10 @@ class Overrides:
     openflow_port: int | None = None
     ovsdb: str | None = None
     southbound: str | None = None
+    tls_key: str | None = None
+    tls_cert: str | None = None
+    tls_ca: str | None = None
+    rest_tls: bool | None = None
     log_level: str | None = None
     allowed_hosts: str | None = None
 
@@ -48,13 +52,16 @@ def run_up(overrides: Overrides, *, simulate: bool, insecure_http: bool) -> Exit
     return serve(settings, topology, simulate=simulate)
 
 
-def run_southbound(overrides: Overrides, listen: str, *, simulate: bool) -> Exit:
+def run_southbound(overrides: Overrides, *, simulate: bool) -> Exit:
     """Hold the switches for a control plane in another process, until SIGTERM or SIGINT. Raises InputError."""
     settings = load_settings(asdict(overrides))
+    if settings.southbound is None:
+        raise InputError("no socket", field="--listen", expected="such as unix:/run/carelane/southbound.sock")
     topology = _topology(settings)
     from carelane.cli._southbound import hold
 
-    return hold(settings, topology, listen, simulate=simulate)
+    own = settings.model_copy(update={"southbound": None})
+    return hold(own, topology, settings.southbound, simulate=simulate)
 
 
 def _topology(settings: Settings) -> Topology:
@@ -64,21 +71,21 @@ def _topology(settings: Settings) -> Topology:
 
 
 def _refuse_two_southbounds(settings: Settings, simulate: bool) -> None:
-    if settings.southbound is not None and (simulate or settings.ovsdb is not None):
+    if settings.southbound is not None and simulate:
         raise InputError(
-            "the switches are held by another process, which is told about OVSDB and simulation itself",
+            "the switches are held by another process",
             field="--southbound",
-            remedy="give --ovsdb or --simulate to `carelane southbound` instead",
+            remedy="give --simulate to `carelane southbound` instead, or leave one of them out",
         )
 
 
 def _refuse_open_door(settings: Settings, insecure_http: bool) -> None:
     """Keys and tokens travel in every request; in the clear, whoever listens has them."""
-    if is_loopback(settings.rest_host) or insecure_http:
+    if settings.rest_tls or is_loopback(settings.rest_host) or insecure_http:
         return
     raise InputError(
         f"REST would listen on {settings.rest_host} without encryption, where anybody on the way could read API keys",
         field="--rest-host",
         expected="127.0.0.1, ::1 or localhost, behind a proxy that speaks TLS",
-        remedy="keep it on this machine, or accept the risk with --insecure-http",
+        remedy="encrypt it with --rest-tls, keep it on this machine, or accept the risk with --insecure-http",
     )

@@ -21,6 +21,9 @@ RunTopology = Annotated[
 OpenFlowHost = Annotated[str | None, typer.Option(help="Address switches connect to.")]
 OpenFlowPort = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free port.")]
 OvsdbRemote = Annotated[str | None, typer.Option(metavar="REMOTE", help="Such as tcp:127.0.0.1:6640.")]
+TlsKey = Annotated[str | None, typer.Option(metavar="FILE", help="Our key; OpenFlow is over TLS then.")]
+TlsCert = Annotated[str | None, typer.Option(metavar="FILE", help="Our certificate.")]
+TlsCa = Annotated[str | None, typer.Option(metavar="FILE", help="Authorities of switches.")]
 Simulate = Annotated[bool, typer.Option("--simulate", help="No switches: a flow-table simulator.")]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
 
@@ -39,6 +42,12 @@ def up(
     openflow_host: OpenFlowHost = None,
     openflow_port: OpenFlowPort = None,
     ovsdb: OvsdbRemote = None,
+    tls_key: TlsKey = None,
+    tls_cert: TlsCert = None,
+    tls_ca: TlsCa = None,
+    rest_tls: Annotated[
+        bool | None, typer.Option("--rest-tls", help="REST and gRPC over TLS, with the same certificate.")
+    ] = None,
     southbound: Annotated[
         str | None, typer.Option(metavar="unix:PATH", help="Switches that `carelane southbound` holds.")
     ] = None,
@@ -68,6 +77,10 @@ def up(
                 openflow_port=openflow_port,
                 ovsdb=ovsdb,
                 southbound=southbound,
+                tls_key=tls_key,
+                tls_cert=tls_cert,
+                tls_ca=tls_ca,
+                rest_tls=rest_tls,
                 log_level=log_level,
                 allowed_hosts=",".join(allowed_host) if allowed_host else None,
             ),
@@ -79,13 +92,19 @@ def up(
 
 @app.command()
 def southbound(
-    listen: Annotated[str, typer.Option(metavar="unix:PATH", help="Socket for `carelane up --southbound`.")],
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="unix:PATH", help="Socket for `carelane up --southbound`; CARELANE_SOUTHBOUND too."),
+    ] = None,
     topology: RunTopology = None,
     default_capacity: Capacity = None,
     default_availability: Availability = None,
     openflow_host: OpenFlowHost = None,
     openflow_port: OpenFlowPort = None,
     ovsdb: OvsdbRemote = None,
+    tls_key: TlsKey = None,
+    tls_cert: TlsCert = None,
+    tls_ca: TlsCa = None,
     simulate: Simulate = False,
     log_level: LogLevel = None,
 ) -> None:
@@ -101,9 +120,12 @@ def southbound(
                 openflow_host=openflow_host,
                 openflow_port=openflow_port,
                 ovsdb=ovsdb,
+                tls_key=tls_key,
+                tls_cert=tls_cert,
+                tls_ca=tls_ca,
+                southbound=listen,
                 log_level=log_level,
             ),
-            listen,
             simulate=simulate,
         )
     )
