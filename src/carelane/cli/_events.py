@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import queue
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -43,7 +42,6 @@ def run_events(url: str | None, *, after: int | None, duration: str | None, outp
         if isinstance(item, Exception):
             raise item
         emit_text(json.dumps(item[1], ensure_ascii=False) if output == "json" else _line(item[1]))
-        sys.stdout.flush()
     over.set()
     return Exit.DONE
 

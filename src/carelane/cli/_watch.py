@@ -54,7 +54,6 @@ def _changes(
                 emit_text(line(row))
         for name in seen.keys() - {row["name"] for row in rows}:
             emit_text(line({**seen[name], "phase": "Withdrawn", "reason": "Withdrawn", "message": ""}))
-        sys.stdout.flush()
         seen = {row["name"]: row for row in rows}
         if _rest(every_s, ends):
             return
