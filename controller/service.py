@@ -25,7 +25,7 @@ from carelane.controller.reconcile.filing import record, withdraw
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.metrics import ReconcileMetrics
 from carelane.controller.reconcile.reconciler import Reconciler
-from carelane.controller.southbound.protocol import DiscoveredLink
+from carelane.controller.southbound.protocol import DiscoveredLink, Doorkeeper
 from carelane.controller.telemetry.compliance import IntentCompliance
 from carelane.controller.telemetry.containment import Offence
 from carelane.controller.telemetry.loop import TelemetryLoop
@@ -380,6 +380,10 @@ class IntentService:
             )
             for node, status in self._southbound.statuses().items()
         )
+
+    def refusals(self) -> Mapping[str, int]:
+        """Connections of switches that were refused, by reason."""
+        return self._southbound.refusals() if isinstance(self._southbound, Doorkeeper) else {}
 
     def link_mismatches(self) -> tuple[LinkMismatch, ...]:
         """Discovery against the declared topology. Links of a port that is down, or of a switch that is away, cannot

@@ -29,6 +29,7 @@ from carelane.errors import InputError
 from carelane.logs import configure_logs
 from carelane.policies.access import read_policy
 from carelane.settings import Settings
+from carelane.tls import TlsFiles
 from carelane.topology import Topology
 from carelane.tracing import configure_traces
 
@@ -54,8 +55,10 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
     with _signals() as stop, ExitStack() as resources:
         resources.callback(end_traces)
         try:
+            tls = TlsFiles.of(settings.tls_key, settings.tls_cert, settings.tls_ca)
+            rest_tls = _rest_tls(settings, tls)
             door = resources.enter_context(_listen(settings.rest_host, settings.rest_port))
-            make = Simulator if simulate else _RealSwitches(settings)
+            make = Simulator if simulate else _RealSwitches(settings, tls)
             controller = resources.enter_context(_controller(settings, topology, make))
             authenticator = make_authenticator(settings, controller.service.store)
             made = first_key(settings, authenticator.keys)
@@ -67,12 +70,13 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
                 allowed_hosts=_names(settings.allowed_hosts),
                 any_address=not is_loopback(settings.rest_host),
                 sinks=SinkRules(frozenset(_names(settings.sink_hosts))),
+                tls=tls,
             )
             resources.enter_context(_sessions(controller.service))
-            grpc = resources.enter_context(_grpc(settings, controller.service, authenticator))
+            grpc = resources.enter_context(_grpc(settings, controller.service, authenticator, rest_tls))
             where = make.address if isinstance(make, _RealSwitches) else "SIMULATED switches"
-            ready = f"carelane ready: REST {_url(door)}, {grpc}{where}, topology {topology.name}"
-            _serve(app, door, stop, lambda: emit_text(ready))
+            ready = f"carelane ready: REST {_url(door, rest_tls)}, {grpc}{where}, topology {topology.name}"
+            _serve(app, door, stop, lambda: emit_text(ready), rest_tls)
         except _Stopped:
             tell("carelane: stopped before it was ready")
     tell("carelane: stopped")
@@ -95,14 +99,16 @@ def _sessions(service: IntentService) -> Iterator[None]:
 
 
 @contextmanager
-def _grpc(settings: Settings, service: IntentService, authenticator: Authenticator) -> Iterator[str]:
+def _grpc(
+    settings: Settings, service: IntentService, authenticator: Authenticator, tls: TlsFiles | None
+) -> Iterator[str]:
     """gRPC when it is asked for; what the ready line says of it. Raises InputError."""
     if settings.grpc_port is None:
         yield ""
         return
     from carelane.api.grpc.server import GrpcServer
 
-    server = GrpcServer(service, authenticator, settings.rest_host, settings.grpc_port)
+    server = GrpcServer(service, authenticator, settings.rest_host, settings.grpc_port, tls=tls)
     server.start()
     try:
         yield f"gRPC {settings.rest_host} port {server.port}, "
@@ -182,8 +188,8 @@ def _controller(
 class _RealSwitches:
     """Makes the adapter for real switches, and knows afterwards where it listens."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, tls: TlsFiles | None) -> None:
+        self._settings, self._tls = settings, tls
         self._made: OpenFlowSouthbound | None = None
 
     def __call__(self, topology: Topology) -> Southbound:
@@ -198,16 +204,20 @@ class _RealSwitches:
             port=self._settings.openflow_port,
             ovsdb=ovsdb,
             tc_reader=read_classes if ovsdb is not None and ovsdb.startswith("unix:") else None,
+            tls=self._tls,
         )
         return self._made
 
     @property
     def address(self) -> str:
         assert self._made is not None, "the controller is not started"
-        return f"OpenFlow tcp:{self._settings.openflow_host}:{self._made.port}"
+        kind = "tcp" if self._tls is None else "ssl"
+        return f"OpenFlow {kind}:{self._settings.openflow_host}:{self._made.port}"
 
 
-def _serve(app: FastAPI, door: socket.socket, stop: list[uvicorn.Server], ready: Callable[[], None]) -> None:
+def _serve(
+    app: FastAPI, door: socket.socket, stop: list[uvicorn.Server], ready: Callable[[], None], tls: TlsFiles | None
+) -> None:
     """Run REST until a signal; `ready` is called once it answers."""
     server = uvicorn.Server(
         uvicorn.Config(
@@ -217,6 +227,8 @@ def _serve(app: FastAPI, door: socket.socket, stop: list[uvicorn.Server], ready:
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
             lifespan="off",
+            ssl_keyfile=None if tls is None else tls.key,
+            ssl_certfile=None if tls is None else tls.cert,
         )
     )
 
@@ -232,6 +244,13 @@ def _serve(app: FastAPI, door: socket.socket, stop: list[uvicorn.Server], ready:
     asyncio.run(serve())
 
 
-def _url(door: socket.socket) -> str:
+def _rest_tls(settings: Settings, tls: TlsFiles | None) -> TlsFiles | None:
+    if settings.rest_tls and tls is None:
+        remedy = "give --tls-key, --tls-cert and --tls-ca; `carelane pki init DIR` makes them"
+        raise InputError("REST over TLS needs certificates", field="--rest-tls", remedy=remedy)
+    return tls if settings.rest_tls else None
+
+
+def _url(door: socket.socket, tls: TlsFiles | None) -> str:
     host, port = door.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -31,6 +31,10 @@ class Overrides:
     openflow_host: str | None = None
     openflow_port: int | None = None
     ovsdb: str | None = None
+    tls_key: str | None = None
+    tls_cert: str | None = None
+    tls_ca: str | None = None
+    rest_tls: bool | None = None
     log_level: str | None = None
     allowed_hosts: str | None = None
 
@@ -49,11 +53,11 @@ def run_up(overrides: Overrides, *, simulate: bool, insecure_http: bool) -> Exit
 
 def _refuse_open_door(settings: Settings, insecure_http: bool) -> None:
     """Keys and tokens travel in every request; in the clear, whoever listens has them."""
-    if is_loopback(settings.rest_host) or insecure_http:
+    if settings.rest_tls or is_loopback(settings.rest_host) or insecure_http:
         return
     raise InputError(
         f"REST would listen on {settings.rest_host} without encryption, where anybody on the way could read API keys",
         field="--rest-host",
         expected="127.0.0.1, ::1 or localhost, behind a proxy that speaks TLS",
-        remedy="keep it on this machine, or accept the risk with --insecure-http",
+        remedy="encrypt it with --rest-tls, keep it on this machine, or accept the risk with --insecure-http",
     )

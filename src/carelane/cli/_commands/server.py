@@ -32,6 +32,12 @@ def up(
     openflow_host: Annotated[str | None, typer.Option(help="Address switches connect to.")] = None,
     openflow_port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
     ovsdb: Annotated[str | None, typer.Option(metavar="REMOTE", help="Such as tcp:127.0.0.1:6640.")] = None,
+    tls_key: Annotated[str | None, typer.Option(metavar="FILE", help="Our key; OpenFlow is over TLS then.")] = None,
+    tls_cert: Annotated[str | None, typer.Option(metavar="FILE", help="Our certificate.")] = None,
+    tls_ca: Annotated[str | None, typer.Option(metavar="FILE", help="Authorities of switches.")] = None,
+    rest_tls: Annotated[
+        bool | None, typer.Option("--rest-tls", help="REST and gRPC over TLS, with the same certificate.")
+    ] = None,
     simulate: Annotated[bool, typer.Option("--simulate", help="No switches: a flow-table simulator.")] = False,
     allowed_host: Annotated[
         list[str] | None, typer.Option("--allowed-host", help="Further Host names to answer to. Repeatable.")
@@ -57,6 +63,10 @@ def up(
                 openflow_host=openflow_host,
                 openflow_port=openflow_port,
                 ovsdb=ovsdb,
+                tls_key=tls_key,
+                tls_cert=tls_cert,
+                tls_ca=tls_ca,
+                rest_tls=rest_tls,
                 log_level=log_level,
                 allowed_hosts=",".join(allowed_host) if allowed_host else None,
             ),
