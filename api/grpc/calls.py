@@ -14,6 +14,7 @@ from carelane.api.auth import Authenticator, Role
 from carelane.api.grpc import answers
 from carelane.api.grpc.door import caller_of
 from carelane.api.grpc.gen import carelane_pb2 as pb
+from carelane.api.present import seen_by
 from carelane.api.rest.bodies import Body, parse_intents
 from carelane.api.rest.caller import Caller
 from carelane.api.rest.intents import claimed, filed, withdrawn
@@ -48,7 +49,7 @@ class Calls:
     def plan_intents(self, request: pb.PlanIntentsRequest, context: Context) -> pb.PlanIntentsResponse:
         who = self._caller(context, Role.VIEWER, "PlanIntents")
         plan = self._service.plan(self._intents(request.source, who), optimize=request.optimize)
-        return pb.PlanIntentsResponse(plan=answers.struct(plan))
+        return pb.PlanIntentsResponse(plan=answers.struct(seen_by(who.tenant, plan)))
 
     def get_intent(self, request: pb.GetIntentRequest, context: Context) -> pb.GetIntentResponse:
         who = self._caller(context, Role.VIEWER, "GetIntent")
@@ -56,7 +57,7 @@ class Calls:
         return pb.GetIntentResponse(
             summary=answers.summary(detail.summary),
             manifest=answers.struct(detail.manifest),
-            decision=answers.struct(detail.decision),
+            decision=answers.struct(seen_by(who.tenant, detail.decision)),
             conditions=map(answers.condition, detail.conditions),
         )
 
