@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from carelane.controller.pipeline import admit
 from carelane.controller.pipeline.admit import Embedding, Row
 from carelane.controller.pipeline.lane._network import LaneGraph
-from carelane.controller.pipeline.limits import Limits, Room
+from carelane.controller.pipeline.limits import Limits, Room, metrics_along
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.shape import Slice, access_port, shape_of
 from carelane.topology.availability import exact_availability, exact_ratio, unstated_availability
 from carelane.topology.ledger import CapacityLedger, PortKey
-from carelane.topology.paths import UNKNOWN_PS, Effort, Metrics, PathGraph
+from carelane.topology.paths import UNKNOWN_PS, Effort, PathGraph
 
 __all__ = ["along", "embed"]
 
@@ -73,7 +73,7 @@ def along(
     shape = shape_of(requirement)
     room = Room(graph, ledger, unlimited)
     limits = Limits(requirement, shape, room)
-    metrics = _metrics(graph, arcs, graph.ample if unlimited else graph.room)
+    metrics = metrics_along(graph, arcs, graph.ample if unlimited else graph.room)
     leaf = shape.leaves[0]
     bounds = limits.bounds(metrics, leaf) if limits.keeps_loss(metrics) else None
     if bounds is None:
@@ -87,19 +87,6 @@ def along(
     propagation = metrics.propagation_ps if metrics.propagation_ps < UNKNOWN_PS else None
     row = Row(0, 0, route, propagation, *bounds)
     return Embedding(shape, (row,), _floors(graph, shape, row, arcs), availability)
-
-
-def _metrics(graph: LaneGraph, arcs: Sequence[int], room: Sequence[int]) -> Metrics:
-    links = [arc >> 1 for arc in arcs]
-    return Metrics(
-        sum(graph.propagation[link] for link in links),
-        len(links),
-        sum(graph.latency[link] for link in links),
-        0.0,
-        sum(graph.loss[link] for link in links),
-        min((int(room[arc]) for arc in arcs), default=10**18),
-        min((int(room[arc ^ 1]) for arc in arcs), default=10**18),
-    )
 
 
 def _floors(graph: LaneGraph, shape: Slice, row: Row, arcs: Sequence[int]) -> dict[PortKey, int]:
