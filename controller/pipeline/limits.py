@@ -144,6 +144,13 @@ class Limits:
             return None
         return _bound(chosen[0], sizes[0], fixed[0]), _bound(chosen[1], sizes[1], fixed[1])
 
+    def least_rates(self, metrics: Metrics, leaf: Endpoint) -> tuple[int, int] | None:
+        """What a path needs (down, up) that is no better than `metrics` in anything; None: no rate is enough."""
+        sizes, fixed, _ = self._sides(metrics, leaf)
+        asked = self.shape.down.floor_bps, self.shape.up.floor_bps
+        down, up = (self._one_way(asked[k], sizes[k], fixed[k], metrics.propagation_ps, AMPLE_BPS) for k in (0, 1))
+        return None if down is None or up is None else (down, up)
+
     def quickest(self, metrics: Metrics, leaf: Endpoint) -> tuple[Bound, Bound]:
         """The bounds (down, up) on the same path with all the room that it has; 0, 0 where nothing is carried."""
         sizes, fixed, high = self._sides(metrics, leaf)

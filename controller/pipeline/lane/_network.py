@@ -139,9 +139,14 @@ class LaneGraph(PathGraph):
                 self.price[arc] = self.scale * (exp(STEEPNESS * min(reserved / capacity, 1.0)) - 1.0)
         self._ledger = ledger
 
-    def search(self, requirement: Requirement, *, priced: bool, unlimited: bool) -> list[int] | None:
-        """Arcs of the cheapest path for a requirement's only pair, with room and the figures it needs, or None."""
-        pair, down, up = requirement.pairs[0], requirement.forward_bps, requirement.reverse_bps
+    def search(
+        self, requirement: Requirement, *, priced: bool, unlimited: bool, rates: tuple[int, int] | None = None
+    ) -> list[int] | None:
+        """Arcs of the cheapest path for a requirement's only pair, with room and the figures it needs, or None.
+
+        Room is needed for `rates` (forward, reverse), those asked for where none are given.
+        """
+        pair, (down, up) = requirement.pairs[0], rates or (requirement.forward_bps, requirement.reverse_bps)
         plain, timed = (self.ample, self.timed_ample) if unlimited else (self.room, self.timed_room)
         share = down / (down + up) if priced else 0.0
         length = self.kernel(
