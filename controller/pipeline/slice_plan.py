@@ -111,13 +111,15 @@ class Decision:
 class Totals:
     """Bandwidth asked for, admitted, and a bound on what any planner could have admitted; shared links count once.
 
-    `prices` per bit/s of ports (as in the ledger) certify the bound of a batch: see `pipeline.certificate`.
+    `prices` per bit/s of ports (as in the ledger) certify the bound of a batch: see `pipeline.certificate`. In a batch
+    with schedules it is `prices_at`, the prices at each of several moments (`pipeline.batch._over_time`).
     """
 
     offered_bps: int
     admitted_bps: int
     upper_bound_bps: int
     prices: Mapping[PortKey, float] = field(default_factory=lambda: MappingProxyType({}))
+    prices_at: Mapping[int, Mapping[PortKey, float]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def gap(self) -> float:
