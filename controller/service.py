@@ -14,7 +14,7 @@ from carelane.controller._describe import detail_of, step_of, summary_of
 from carelane.controller._upkeep import DrainResult, Upkeep
 from carelane.controller._verification import Verification, verify_network
 from carelane.controller._whatif import what_if
-from carelane.controller.pipeline import plan_json, resolve
+from carelane.controller.pipeline import decision_json, plan_json, resolve
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
 from carelane.controller.reconcile.access import AccessControl, close, refused_for_access
@@ -25,7 +25,7 @@ from carelane.controller.reconcile.filing import record, withdraw
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.metrics import ReconcileMetrics
 from carelane.controller.reconcile.reconciler import Reconciler
-from carelane.controller.southbound.protocol import DiscoveredLink
+from carelane.controller.southbound.protocol import DiscoveredLink, Doorkeeper
 from carelane.controller.telemetry.compliance import IntentCompliance
 from carelane.controller.telemetry.containment import Offence
 from carelane.controller.telemetry.loop import TelemetryLoop
@@ -202,6 +202,24 @@ class IntentService:
             found = dry_run(self.topology, read, intents, optimize=optimize, now=now, access=self.access)
         return plan_json(self.topology, found)
 
+    @traced("intents.explain")
+    def explain(self, name: str, *, tenant: str | None = None) -> Mapping[str, Any] | None:
+        """The decision on an intent as the contract's JSON, None while there is none; with `tenant`, only its own.
+
+        A refusal comes with the remedies there are now (`fits_now`: none is needed any more). Raises NotFoundError.
+        """
+        with self._store.read() as read:
+            intent = owned(read.intent(name), tenant)
+            decided = intent.status.decision
+            if decided is None or decided["decision"] == "admitted" or intent.deleted_at is not None:
+                return decided
+            asked, moment = [from_manifest(intent.manifest)], self._now()
+            result = dry_run(self.topology, read, asked, optimize=False, now=moment, access=self.access)
+        now = decision_json(result.decisions[0])
+        if now["decision"] == "admitted":
+            return {**decided, "remedies": [], "remedies_searched": "whole", "fits_now": True}
+        return {**decided, "remedies": now["remedies"], "remedies_searched": now["remedies_searched"]}
+
     @traced("planner.what_if")
     def what_if(self, failed: Collection[str], upgrades: Mapping[str, int]) -> Mapping[str, Any]:
         """What a failure or an upgrade (bit/s by link) would do to the slices in force; nothing is changed.
@@ -365,6 +383,10 @@ class IntentService:
             )
             for node, status in self._southbound.statuses().items()
         )
+
+    def refusals(self) -> Mapping[str, int]:
+        """Connections of switches that were refused, by reason."""
+        return self._southbound.refusals() if isinstance(self._southbound, Doorkeeper) else {}
 
     def link_mismatches(self) -> tuple[LinkMismatch, ...]:
         """Discovery against the declared topology. Links of a port that is down, or of a switch that is away, cannot

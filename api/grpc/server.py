@@ -1,4 +1,4 @@
-"""The gRPC server: both services, health (gRPC Health Checking Protocol) and reflection."""
+"""The gRPC server: its services, health (gRPC Health Checking Protocol) and reflection."""
 
 from __future__ import annotations
 
@@ -18,19 +18,31 @@ from carelane.api.rest.views import Views
 from carelane.controller.service import IntentService
 from carelane.documents import MAX_BYTES
 from carelane.errors import InputError
+from carelane.tls import TlsFiles
 
 __all__ = ["GrpcServer"]
 
 WATCHES = 24
 THREADS = WATCHES + 16
 GRACE_S = 2.0
-_SERVICES = ("carelane.v1.IntentService", "carelane.v1.ComplianceService")
+_SERVICES = tuple(service.full_name for service in pb.DESCRIPTOR.services_by_name.values())
 
 
 class GrpcServer:
-    """Serves between `start` and `stop`. `port` 0 takes a free one; afterwards it is the one that was taken."""
+    """Serves between `start` and `stop`. `port` 0 takes a free one; afterwards it is the one that was taken.
 
-    def __init__(self, service: IntentService, authenticator: Authenticator, host: str, port: int) -> None:
+    With `tls` it speaks TLS; callers show a bearer token, not a certificate.
+    """
+
+    def __init__(
+        self,
+        service: IntentService,
+        authenticator: Authenticator,
+        host: str,
+        port: int,
+        *,
+        tls: TlsFiles | None = None,
+    ) -> None:
         views = Views(service.topology, service.access.knows)
         self._calls = Calls(service, authenticator, views, WATCHES)
         self._server = grpc.server(
@@ -44,7 +56,11 @@ class GrpcServer:
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         place = f"[{host}]:{port}" if _is_v6(host) else f"{host}:{port}"
         try:
-            self.port = self._server.add_insecure_port(place)
+            if tls is None:
+                self.port = self._server.add_insecure_port(place)
+            else:
+                pair = (tls.key.read_bytes(), tls.cert.read_bytes())
+                self.port = self._server.add_secure_port(place, grpc.ssl_server_credentials([pair]))
         except RuntimeError as error:
             raise InputError(
                 f"cannot listen on {place}", field="--grpc-port", remedy="stop what listens there, or choose another"

@@ -29,6 +29,7 @@ from carelane.api.rest.tracing import Tracing
 from carelane.api.rest.upkeep import add_upkeep
 from carelane.api.rest.views import Views
 from carelane.controller.service import IntentService
+from carelane.tls import TlsFiles
 
 __all__ = ["OPEN", "create_app"]
 
@@ -43,11 +44,12 @@ def create_app(
     allowed_hosts: Iterable[str] = (),
     any_address: bool = False,
     sinks: SinkRules | None = None,
+    tls: TlsFiles | None = None,
 ) -> FastAPI:
     """The application over `service`.
 
     It answers to loopback names and to `allowed_hosts`; with `any_address` also to literal addresses, for a server
-    that listens beyond this machine. Errors are RFC 9457 problems.
+    that listens beyond this machine. Errors are RFC 9457 problems. `/metrics` tells when the certificates of `tls` end.
     """
     app = FastAPI(
         title="carelane",
@@ -60,7 +62,7 @@ def create_app(
     )
     app.state.authenticator = authenticator
     problems.install(app)
-    registry = create_registry(service)
+    registry = create_registry(service, tls)
     app.add_middleware(Guard, allowed_hosts=tuple(allowed_hosts), any_address=any_address)
     app.add_middleware(RequestMetrics, registry=registry)
     app.add_middleware(Tracing)

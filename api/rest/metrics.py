@@ -16,6 +16,7 @@ from carelane import __version__
 from carelane.controller.service import IntentService
 from carelane.errors import CarelaneError
 from carelane.intents.lifecycle import Phase
+from carelane.tls import TlsFiles, read_certificates
 
 __all__ = ["RequestMetrics", "create_registry"]
 
@@ -53,7 +54,12 @@ class _ServiceCollector(Collector):
         for switch in self._service.switches():
             connected.add_metric([switch.node], float(switch.connected))
             mismatches.add_metric([switch.node], len(switch.mismatches))
-        yield from (connected, mismatches)
+        refusals = CounterMetricFamily(
+            "carelane_switch_refusals", "Connections of switches that were refused, by reason.", labels=["reason"]
+        )
+        for reason, count in self._service.refusals().items():
+            refusals.add_metric([reason], count)
+        yield from (connected, mismatches, refusals)
 
     def _access(self) -> Iterable[Metric]:
         violations = CounterMetricFamily(
@@ -116,7 +122,24 @@ def _method(scope: Scope) -> str:
     return method if method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} else "other"
 
 
-def create_registry(service: IntentService) -> CollectorRegistry:
+class _CertificateCollector(Collector):
+    """When the certificates in use end, read from the files at scrape time."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        self._files = {"own": files.cert, "authorities": files.ca}
+
+    def collect(self) -> Iterator[Metric]:
+        name = "carelane_certificate_expiry_timestamp_seconds"
+        ends = GaugeMetricFamily(name, "When the first certificate of a file ends.", labels=["use"])
+        for use, file in self._files.items():
+            try:
+                ends.add_metric([use], min(found.not_after.timestamp() for found in read_certificates(file)))
+            except CarelaneError:
+                continue
+        yield ends
+
+
+def create_registry(service: IntentService, tls: TlsFiles | None = None) -> CollectorRegistry:
     """A registry of its own for each application, so that two in one process do not collide."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -134,4 +157,6 @@ def create_registry(service: IntentService) -> CollectorRegistry:
     registry.register(service.metrics)
     if service.telemetry_metrics is not None:
         registry.register(service.telemetry_metrics)
+    if tls is not None:
+        registry.register(_CertificateCollector(tls))
     return registry

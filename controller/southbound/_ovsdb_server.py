@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from carelane.errors import CarelaneError, ProgramError, SwitchUnreachable
+from carelane.errors import CarelaneError, InputError, ProgramError, SwitchUnreachable
+from carelane.tls import TlsFiles
 
 # ovs.poller imports eventlet when it is installed, which warns and has no use under native threads. An entry of None
 # makes that one import fail as if it were not installed.
@@ -28,12 +29,13 @@ finally:
         sys.modules["eventlet"] = _EVENTLET
 
 from ovs.db.idl import Idl, SchemaHelper  # noqa: E402  (after the guard above)
+from ovs.stream import Stream  # noqa: E402
 from ovsdbapp.backend.ovs_idl.command import BaseCommand  # noqa: E402
 from ovsdbapp.backend.ovs_idl.connection import Connection, OvsdbIdl  # noqa: E402
 from ovsdbapp.backend.ovs_idl.transaction import Transaction  # noqa: E402
 from ovsdbapp.exceptions import TimeoutException  # noqa: E402
 
-__all__ = ["SCHEMA", "Server"]
+__all__ = ["SCHEMA", "Server", "use_certificates"]
 
 _RESYNC_S = 1.0
 _OPTIONAL_STRING = {"type": {"key": "string", "min": 0, "max": 1}}
@@ -92,6 +94,17 @@ SCHEMA: dict[str, Any] = {
     },
 }
 """The part of the Open_vSwitch schema (ovs-vswitchd.conf.db(5)) that carelane reads and writes."""
+
+
+def use_certificates(files: TlsFiles | None) -> None:
+    """For every ``ssl:`` connection of this process from now on (the IDL knows only one set). Raises InputError."""
+    if files is None:
+        raise InputError(
+            "OVSDB over ssl: needs certificates", field="--ovsdb", remedy="give --tls-key, --tls-cert and --tls-ca too"
+        )
+    Stream.ssl_set_private_key_file(str(files.key))
+    Stream.ssl_set_certificate_file(str(files.cert))
+    Stream.ssl_set_ca_cert_file(str(files.ca))
 
 
 class Server:

@@ -28,9 +28,10 @@ from carelane.controller.southbound._ovsdb_rows import (
     queue_ids,
     watches,
 )
-from carelane.controller.southbound._ovsdb_server import Server
+from carelane.controller.southbound._ovsdb_server import Server, use_certificates
 from carelane.controller.southbound.tc import TcReader, compare_classes, read_classes
 from carelane.errors import ProgramError, SwitchUnreachable
+from carelane.tls import TlsFiles
 
 __all__ = ["Ovsdb", "PortsState"]
 
@@ -52,15 +53,23 @@ class Ovsdb:
 
     `remote` is ``tcp:HOST:PORT``, ``ssl:...`` or ``unix:PATH``, or a mapping from datapath id to such a remote where
     switches have servers of their own. `tc_reader` reads kernel classes by interface name; without one they are read
-    here when the server is reached by a Unix socket, which means on this machine, and not at all otherwise.
+    here when the server is reached by a Unix socket, which means on this machine, and not at all otherwise. `tls` is
+    needed for ``ssl:``; its authorities must have signed the server's certificate. Raises InputError without it.
     """
 
     def __init__(
-        self, remote: str | Mapping[int, str], *, tc_reader: TcReader | None = None, timeout_s: float = 10.0
+        self,
+        remote: str | Mapping[int, str],
+        *,
+        tc_reader: TcReader | None = None,
+        timeout_s: float = 10.0,
+        tls: TlsFiles | None = None,
     ) -> None:
         self._shared = remote if isinstance(remote, str) else None
         self._by_dpid = {} if isinstance(remote, str) else dict(remote)
         remotes = {remote} if isinstance(remote, str) else set(self._by_dpid.values())
+        if any(name.startswith("ssl:") for name in remotes):
+            use_certificates(tls)
         self._servers = {name: Server(name, timeout_s=timeout_s) for name in remotes}
         self._tc_reader = tc_reader
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.program import FlowRule, SwitchProgram
 
-__all__ = ["DiscoveredLink", "Receipt", "Southbound", "SwitchState", "SwitchStatus", "flow_key_text"]
+__all__ = ["DiscoveredLink", "Doorkeeper", "Receipt", "Southbound", "SwitchState", "SwitchStatus", "flow_key_text"]
 
 
 def flow_key_text(rule: FlowRule) -> str:
@@ -86,4 +86,13 @@ class Southbound(Protocol):
 
     def links(self) -> frozenset[DiscoveredLink]:
         """Links seen by discovery within its expiry."""
+        ...
+
+
+@runtime_checkable
+class Doorkeeper(Protocol):
+    """A southbound that does not let every switch in."""
+
+    def refusals(self) -> Mapping[str, int]:
+        """Connections that were refused so far, by reason."""
         ...

@@ -32,6 +32,14 @@ class Settings(BaseSettings):
     openflow_host: str = "127.0.0.1"
     openflow_port: int = Field(default=6653, ge=0, le=65535)
     ovsdb: str | None = Field(default=None, description="OVSDB remote, such as tcp:127.0.0.1:6640 or unix:/run/...")
+    southbound: str | None = Field(
+        default=None,
+        description="unix:PATH where `carelane southbound` holds the switches; OpenFlow and OVSDB settings are its own",
+    )
+    tls_key: str | None = Field(default=None, description="PEM file: our key; with it, OpenFlow is over TLS only")
+    tls_cert: str | None = Field(default=None, description="PEM file: our certificate")
+    tls_ca: str | None = Field(default=None, description="PEM file: authorities of switches and OVSDB servers")
+    rest_tls: bool = Field(default=False, description="REST and gRPC over TLS with the same certificate")
     drift_interval_s: float = Field(default=10.0, gt=0)
     access: str | None = Field(default=None, description="file of kind AccessPolicy")
     key_file: str | None = Field(default=None, description="where the first admin key is written and looked for")

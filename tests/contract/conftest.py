@@ -139,6 +139,7 @@ class Server:
     """A `carelane up --simulate` process."""
 
     url: str
+    ready: str
     process: subprocess.Popen[str]
     folder: Path
 
@@ -192,7 +193,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
                 env=environment | (env or {}),
             )
         processes.append(process)
-        server = Server(_url(process, home / "log"), process, home)
+        server = Server(*_ready(process, home / "log"), process, home)
         KEYS[server.url] = server.key
         return server
 
@@ -204,16 +205,16 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
             process.stdout.close()
 
 
-def _url(process: subprocess.Popen[str], log: Path) -> str:
-    """From the line that says it is ready."""
+def _ready(process: subprocess.Popen[str], log: Path) -> tuple[str, str]:
+    """The URL, and the line that says that it is ready."""
     assert process.stdout is not None
     watchdog = threading.Timer(60, process.kill)
     watchdog.start()
     try:
         for line in process.stdout:
-            found = re.search(r"REST (http://\S+?),", line)
+            found = re.search(r"REST (https?://\S+?),", line)
             if line.startswith("carelane ready") and found:
-                return found.group(1)
+                return found.group(1), line
     finally:
         watchdog.cancel()
     raise AssertionError(f"the server did not become ready:\n{log.read_text()}")

@@ -150,7 +150,12 @@ class OvsSandbox:
     def start_ovsdb_server(self) -> None:
         socket = self._directory / "db.sock"
         socket.unlink(missing_ok=True)
-        self._daemon("ovsdb-server", str(self._directory / "conf.db"), f"--remote=punix:{socket}")
+        self._daemon(
+            *("ovsdb-server", str(self._directory / "conf.db"), f"--remote=punix:{socket}"),
+            "--remote=db:Open_vSwitch,Open_vSwitch,manager_options",
+            "--private-key=db:Open_vSwitch,SSL,private_key",
+            *("--certificate=db:Open_vSwitch,SSL,certificate", "--ca-cert=db:Open_vSwitch,SSL,ca_cert"),
+        )
 
     def start_vswitchd(self) -> None:
         self._daemon("ovs-vswitchd", self.ovsdb)

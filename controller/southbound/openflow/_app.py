@@ -27,17 +27,20 @@ from carelane.controller.southbound.openflow._compat import (
     set_ev_handler,
 )
 from carelane.controller.southbound.openflow._connection import STOPPING, Connection
+from carelane.controller.southbound.openflow._tls import Door, SecureSocket, refusal
 from carelane.errors import ConflictError
 
 __all__ = ["Events", "Runner"]
 
 _LOG = logging.getLogger(__name__)
+_HANDSHAKE_S = 5.0
 
 
 class Events(Protocol):
     """What the application reports. Called from connection threads."""
 
     def on_ready(self, connection: Connection) -> None: ...
+    def on_refused(self, host: str, word: str, why: str) -> None: ...
     def on_closed(self, connection: Connection, reason: str) -> None: ...
     def on_raw(self, connection: Connection, kind: int, xid: int, frame: bytes) -> bool: ...
     def on_port(self, connection: Connection, port: int) -> None: ...
@@ -73,9 +76,22 @@ class _Handler(OFPHandler):  # type: ignore[misc]  # os-ken is untyped
 
 
 class Runner:
-    """Listens for switches from `start` to `stop`; may be started again. One at a time in a process."""
+    """Listens for switches from `start` to `stop`; may be started again. One at a time in a process.
 
-    def __init__(self, events: Events, *, host: str, port: int, echo_interval_s: float, max_unreplied: int) -> None:
+    With a `door` they must speak TLS and show a certificate.
+    """
+
+    def __init__(
+        self,
+        events: Events,
+        *,
+        host: str,
+        port: int,
+        echo_interval_s: float,
+        max_unreplied: int,
+        door: Door | None = None,
+    ) -> None:
+        self._door = door
         self._events = events
         self._address = (host, port)
         self._echo_interval_s = echo_interval_s
@@ -134,17 +150,30 @@ class Runner:
                 _LOG.warning("accepting a switch failed: %s", error)
                 continue
             connection = Connection(
-                sock,
+                sock if self._door is None else self._door.secure(sock),
                 address,
                 echo_interval_s=self._echo_interval_s,
                 max_unreplied=self._max_unreplied,
                 on_raw=self._events.on_raw,
                 on_closed=self._closed,
             )
-            thread = threading.Thread(target=connection.serve, name=f"carelane-of-{address[1]}", daemon=True)
+            thread = threading.Thread(
+                target=self._serve, args=(connection,), name=f"carelane-of-{address[1]}", daemon=True
+            )
             with self._lock:
                 self._serving[connection] = thread
             thread.start()
+
+    def _serve(self, connection: Connection) -> None:
+        if isinstance(connection.socket, SecureSocket):
+            try:
+                connection.socket.handshake(_HANDSHAKE_S)
+            except OSError as error:
+                connection.socket.close()
+                self._events.on_refused(connection.address[0], *refusal(error))
+                self._closed(connection, "refused")
+                return
+        connection.serve()
 
     def _closed(self, connection: Connection, reason: str) -> None:
         with self._lock:

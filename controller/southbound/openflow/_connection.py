@@ -32,6 +32,7 @@ from carelane.controller.southbound.openflow._compat import (
     ofproto_parser,
     parser,
 )
+from carelane.controller.southbound.openflow._tls import SecureSocket
 
 __all__ = ["STOPPING", "Connection"]
 
@@ -50,7 +51,7 @@ class Connection(Datapath):  # type: ignore[misc]  # os-ken is untyped
 
     def __init__(
         self,
-        sock: socket.socket,
+        sock: socket.socket | SecureSocket,
         address: Any,
         *,
         echo_interval_s: float,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from carelane.controller.southbound.openflow._compat import ofp
 from carelane.controller.southbound.openflow._connection import STOPPING, Connection
 from carelane.controller.southbound.openflow._discovery import Discovery
 from carelane.controller.southbound.openflow._session import Session
+from carelane.controller.southbound.openflow._tls import SecureSocket
 from carelane.controller.southbound.protocol import SwitchStatus
 from carelane.errors import SwitchUnreachable
 from carelane.topology.model import Topology
@@ -19,6 +21,7 @@ from carelane.topology.model import Topology
 __all__ = ["Switches"]
 
 _LOG = logging.getLogger(__name__)
+_REFUSED_KEPT = 1000
 
 
 @dataclass(slots=True)
@@ -56,6 +59,8 @@ class Switches:
         self._lock = threading.Lock()
         self._switches = {dpid: _Switch() for dpid in self._names}
         self._sessions: dict[Connection, Session] = {}
+        self._refusals: Counter[str] = Counter()
+        self._refused: set[tuple[str, str]] = set()
 
     def name(self, dpid: int) -> str:
         """The node id of a declared switch, ``dpid:<hex>`` of another."""
@@ -100,7 +105,36 @@ class Switches:
                 if switch.session is not None
             ]
 
+    def refusals(self) -> Mapping[str, int]:
+        """Connections that were refused, by reason."""
+        with self._lock:
+            return dict(self._refusals)
+
+    def on_refused(self, host: str, word: str, why: str) -> None:
+        """Counted each time; said once for an address and reason, as a switch asks again every few seconds."""
+        with self._lock:
+            self._refusals[word] += 1
+            known = (host, word) in self._refused
+            if len(self._refused) < _REFUSED_KEPT:
+                self._refused.add((host, word))
+        if not known:
+            _LOG.warning("switch at %s refused: %s", host, why)
+
+    def _is_another(self, connection: Connection) -> bool:
+        """Whether a certificate that names declared switches comes from none of them."""
+        if not isinstance(connection.socket, SecureSocket):
+            return False
+        named = connection.socket.peer_names() & set(self._names.values())
+        if not named or self.name(connection.id) in named:
+            return False
+        why = f"its certificate is that of {', '.join(sorted(named))}, and it says it is {self.name(connection.id)}"
+        self.on_refused(connection.address[0], "another-switch", why)
+        return True
+
     def on_ready(self, connection: Connection) -> None:
+        if self._is_another(connection):
+            connection.close("it shows the certificate of another switch")
+            return
         session = Session(connection, timeout_s=self._timeout_s)
         with self._lock:
             switch = self._switches.setdefault(connection.id, _Switch())

@@ -18,10 +18,12 @@ from carelane.controller.southbound.openflow._encode import encode
 from carelane.controller.southbound.openflow._read import read_switch
 from carelane.controller.southbound.openflow._session import Session, SwitchError
 from carelane.controller.southbound.openflow._switches import Switches
+from carelane.controller.southbound.openflow._tls import Door
 from carelane.controller.southbound.ovsdb import Ovsdb
 from carelane.controller.southbound.protocol import DiscoveredLink, Receipt, SwitchState, SwitchStatus, flow_key_text
 from carelane.controller.southbound.tc import TcReader
 from carelane.errors import NotFoundError, ProgramError, SwitchUnreachable
+from carelane.tls import TlsFiles
 from carelane.topology.model import Topology
 
 __all__ = ["OpenFlowSouthbound"]
@@ -48,7 +50,9 @@ class OpenFlowSouthbound:
     `on_change` is called with the node (or ``dpid:<hex>``) whose connection or port states changed, from the thread
     that noticed: it must return at once, for instance after setting an event.
 
-    OpenFlow here is without TLS and trusts who reaches the port: bind it to the management network only.
+    With `tls`, switches must speak TLS and show a certificate of its authorities; one that names a declared switch is
+    good for that switch only. OVSDB remotes of kind ssl: use the same files. Without it, OpenFlow trusts whoever
+    reaches the port: bind it to the management network only.
     """
 
     def __init__(
@@ -64,16 +68,22 @@ class OpenFlowSouthbound:
         confirm_timeout_s: float = 10.0,
         lldp_interval_s: float = 2.0,
         on_change: Callable[[str], None] | None = None,
+        tls: TlsFiles | None = None,
     ) -> None:
         self._topology = topology
         self._confirm_timeout_s = confirm_timeout_s
-        self._ovsdb = None if ovsdb is None else Ovsdb(ovsdb, tc_reader=tc_reader, timeout_s=confirm_timeout_s)
+        self._ovsdb = None if ovsdb is None else Ovsdb(ovsdb, tc_reader=tc_reader, timeout_s=confirm_timeout_s, tls=tls)
         self._discovery = Discovery(
             self._send_lldp, interval_s=lldp_interval_s, expiry_s=_EXPIRY_ROUNDS * lldp_interval_s
         )
         self._switches = Switches(topology, self._discovery, timeout_s=confirm_timeout_s, on_change=on_change)
         self._runner = Runner(
-            self._switches, host=host, port=port, echo_interval_s=echo_interval_s, max_unreplied=max_unreplied
+            self._switches,
+            host=host,
+            port=port,
+            echo_interval_s=echo_interval_s,
+            max_unreplied=max_unreplied,
+            door=None if tls is None else Door(tls),
         )
         self._foreign_keys: dict[int, frozenset[tuple[int, int, Match]]] = {}
 
@@ -96,6 +106,9 @@ class OpenFlowSouthbound:
 
     def statuses(self) -> Mapping[str, SwitchStatus]:
         return self._switches.statuses()
+
+    def refusals(self) -> Mapping[str, int]:
+        return self._switches.refusals()
 
     def links(self) -> frozenset[DiscoveredLink]:
         name = self._switches.name

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution, requires
 from pathlib import Path
 
+from carelane.api.hosts import is_loopback
 from carelane.cli._client import Client
 from carelane.cli._findings import Finding, missing, note, ok
 from carelane.errors import CarelaneError, InputError, ServerUnavailable
 from carelane.settings import Settings
 
-__all__ = ["database", "packages", "ports", "python", "switches"]
+__all__ = ["certificates", "database", "packages", "ports", "python", "switches"]
 
 OLDEST_PYTHON = (3, 11)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -79,6 +80,33 @@ def _new_database(url: str) -> Iterator[Finding]:
         yield ok("server", "database", f"none yet; `carelane up` will make {path}")
     else:
         yield missing("server", "database", f"{folder} is not writable", f"chown it to the user {os.getuid()}")
+
+
+def certificates(settings: Settings) -> Iterator[Finding]:
+    """Whether TLS can be had with the files of the settings, and for how long."""
+    from carelane.tls import SOON_DAYS, TlsFiles, read_certificates
+
+    try:
+        files = TlsFiles.of(settings.tls_key, settings.tls_cert, settings.tls_ca)
+    except InputError as error:
+        yield missing("server", "certificates", str(error.message), error.remedy or "correct CARELANE_TLS_*")
+        return
+    if files is None:
+        if not is_loopback(settings.openflow_host):
+            text = f"none: switches on {settings.openflow_host} are trusted as they come"
+            yield note("server", "certificates", text, "`carelane pki init DIR`, then CARELANE_TLS_KEY, _CERT and _CA")
+        return
+    if files.key.stat().st_mode & 0o077:
+        yield note("server", "key file", f"others may read {files.key}", f"chmod 600 {files.key}")
+    for found in (*read_certificates(files.cert), *read_certificates(files.ca)):
+        days = found.days_left()
+        text = f"{found.file}: {found.subject} until {found.not_after:%Y-%m-%d}"
+        if days < 0:
+            yield missing("server", "certificates", f"{text}, which is past", "renew it: docs/how-to/tls.md")
+        elif days < SOON_DAYS:
+            yield note("server", "certificates", f"{text}, in {days:.0f} days", "renew it: docs/how-to/tls.md")
+        else:
+            yield ok("server", "certificates", text)
 
 
 def ports(settings: Settings, url: str | None) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -119,8 +120,21 @@ class Client:
 
     def _opener(self) -> urllib.request.OpenerDirector:
         """A proxy set for the outside world is of no use for a server on this machine."""
-        handlers = [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(self.url).hostname or "") else []
+        handlers: list[urllib.request.BaseHandler] = (
+            [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(self.url).hostname or "") else []
+        )
+        if self.url.startswith("https:"):
+            handlers.append(urllib.request.HTTPSHandler(context=_trust()))
         return urllib.request.build_opener(*handlers)
+
+
+def _trust() -> ssl.SSLContext:
+    """The system's authorities, or those of CARELANE_TLS_CA. Raises InputError."""
+    file = os.environ.get("CARELANE_TLS_CA") or None
+    try:
+        return ssl.create_default_context(cafile=file)
+    except OSError as error:
+        raise InputError(f"{file} cannot be used: {error.strerror or error}", field="CARELANE_TLS_CA") from error
 
 
 def _credential(host: str) -> str | None:

@@ -45,6 +45,7 @@ def _examine(settings: Settings, url: str | None) -> Iterator[Finding]:
         ("server", "python", _checks_server.python),
         ("server", "packages", _checks_server.packages),
         ("server", "database", lambda: _checks_server.database(settings)),
+        ("server", "certificates", lambda: _checks_server.certificates(settings)),
         ("server", "ports", lambda: _checks_server.ports(settings, url)),
         ("switches", "switches", lambda: _checks_server.switches(settings, url)),
         ("lab", "lab", _checks_lab.lab),
