@@ -2,8 +2,9 @@
 
 Input: `Decision` or `PlanResult`. Output: plain dicts and lists, keys in a fixed order. Beyond the contract's keys:
 `from`, `reverse_mbps` and `round_trip_bound_ms` of a path; `detail` of a reason; `relaxed`, `jitter_ms`, `loss`,
-`reverse_mbps`, `round_trip`, `protection` and `reserved_mbps` (the largest floor it would take) of an offer;
-`remedies` and `remedies_searched` of a refusal; `others` of a reason, for those who may see other tenants' names.
+`reverse_mbps`, `round_trip`, `protection`, `reserved_mbps` (the largest floor it would take) and, where the intent has
+one, `schedule` (as a manifest states it) of an offer; `remedies` and `remedies_searched` of a refusal; `others` of a
+reason, for those who may see other tenants' names.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability, mbps, ms_up
 from carelane.controller.pipeline.schedules import as_text
 from carelane.controller.pipeline.slice_plan import Decision, Offer, PlannedPath, PlanResult, Reason, Remedy, Totals
+from carelane.intents.manifest import schedule_manifest
 from carelane.topology.ledger import PortKey
 from carelane.topology.model import Topology
 
@@ -125,7 +127,7 @@ def _remedy(remedy: Remedy) -> dict[str, Any]:
 
 
 def _offer(offer: Offer) -> dict[str, Any]:
-    return {
+    row = {
         "relaxed": offer.relaxed,
         "delay_ms": _ms(offer.delay_s),
         "availability": offer.availability,
@@ -137,3 +139,6 @@ def _offer(offer: Offer) -> dict[str, Any]:
         "protection": offer.protection,
         "reserved_mbps": mbps(offer.reserved_bps),
     }
+    if offer.schedule is not None:
+        row["schedule"] = schedule_manifest(offer.schedule)
+    return row

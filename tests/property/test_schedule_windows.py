@@ -124,6 +124,9 @@ def test_a_slice_is_admitted_exactly_when_every_moment_of_its_window_has_room(
         inside = [at for at in MOMENTS if window.contains(at)]
         if not optimize:
             assert decision.admitted == all(load[at] + mbps <= 100 for at in inside)
+        if not optimize and not decision.admitted:
+            moved = [offer.schedule for offer in decision.offers if offer.relaxed == "schedule"]
+            assert [hours_moved(schedule, window) for schedule in moved] == nearest_move(load, window, mbps)
         if decision.admitted:
             load |= {at: load[at] + mbps for at in inside}
     assert max(load.values()) <= 100
@@ -138,6 +141,33 @@ def test_a_slice_is_admitted_exactly_when_every_moment_of_its_window_has_room(
     best = most_of_all(asked)
     assert result.totals.admitted_bps <= best * 10**6 <= result.totals.upper_bound_bps
     assert {us_of(NOON + timedelta(hours=at)) for at in MOMENTS} >= set(result.ledger.moments())
+
+
+def hours_moved(schedule: Schedule | None, window: Window) -> int:
+    """By how much an offered schedule is later than the window asked for, all its times alike."""
+    assert schedule is not None
+    assert schedule.start is not None
+    at = [None if text is None else us_of(datetime.fromisoformat(text)) for text in (schedule.start, schedule.end)]
+    shifts = {
+        (new - us_of(NOON)) / 3_600_000_000 - old
+        for new, old in zip(at, (window.opens_us, window.closes_us), strict=True)
+        if new is not None and old is not None
+    }
+    (shift,) = shifts
+    assert shift == int(shift)
+    return int(shift)
+
+
+def nearest_move(load: dict[int, int], window: Window, mbps: int) -> list[int]:
+    """The least number of hours by which the window can be moved to where there is room, by trying all of them."""
+    if window.opens_us is None:
+        return []
+    for shift in sorted(range(-30, 31), key=lambda hours: (abs(hours), hours < 0)):
+        moved = Window(window.opens_us + shift, None if window.closes_us is None else window.closes_us + shift)
+        levels = {load[min(max(at, MOMENTS[0]), MOMENTS[-1])] for at in range(-50, 51) if moved.contains(at)}
+        if max(levels) + mbps <= 100:
+            return [shift]
+    return []
 
 
 def certified(prices: Mapping[int, Mapping[PortKey, float]], requirements: list[Requirement]) -> float:
