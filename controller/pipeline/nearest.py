@@ -79,7 +79,7 @@ def _quickest(trial: Trial, requirement: Requirement, embedding: Embedding) -> B
 
 
 def _room(trial: Trial, requirement: Requirement) -> Room:
-    return Room(trial.graph, trial.ledger.without_slice(requirement.name), trial.unlimited)
+    return Room(trial.graph, trial.ledger.seen_by(requirement.name, requirement.window), trial.unlimited)
 
 
 def _delay_steps(value_ps: int) -> int:
