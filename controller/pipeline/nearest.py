@@ -67,10 +67,11 @@ def _worst_delay_ps(requirement: Requirement, bounds: Bounds) -> int:
 
 def _quickest(trial: Trial, requirement: Requirement, embedding: Embedding) -> Bounds:
     """What the paths of a plan would promise with all the room they have; of several sites, what they promise now."""
-    if len(embedding.shape.leaves) > 1:
+    leaf, *others = embedding.shape.leaves
+    if others:
         return [(row.propagation_ps or 0, row.down, row.up) for row in embedding.rows]
     room = _room(trial, requirement)
-    limits, (leaf,) = Limits(requirement, embedding.shape, room), embedding.shape.leaves
+    limits = Limits(requirement, embedding.shape, room)
     found = []
     for row in embedding.rows:
         metrics = metrics_along(trial.graph, trial.graph.arcs(row.route), room.arcs)
@@ -184,12 +185,13 @@ def _nearest_bandwidth(trial: Trial, requirement: Requirement, least: Embedding)
 def _filling(trial: Trial, requirement: Requirement, embedding: Embedding, step: int) -> int:
     """The step at which the ports of a plan for `step` are full, or would be were its floors to grow alike."""
     room, shape = _room(trial, requirement), embedding.shape
-    if len(shape.leaves) > 1 or not shape.rooted_at_source:
+    leaf, *others = shape.leaves
+    if others or not shape.rooted_at_source:
         ends = {endpoint.id: endpoint for endpoint in (shape.root, *shape.leaves)}
         return min(
             (room.at(port, ends) * step // floor for port, floor in embedding.floors.items() if floor), default=1
         )
-    limits, (leaf,) = Limits(requirement, shape, room), shape.leaves
+    limits = Limits(requirement, shape, room)
     down, up = room.access(shape.root), room.access(leaf)
     for row in embedding.rows:
         metrics = metrics_along(trial.graph, trial.graph.arcs(row.route), room.arcs)
