@@ -14,7 +14,7 @@ from carelane.controller._describe import detail_of, step_of, summary_of
 from carelane.controller._upkeep import AlsoDrained, DrainResult, Upkeep
 from carelane.controller._verification import Verification, verify_network
 from carelane.controller._whatif import what_if
-from carelane.controller.pipeline import plan_json, resolve
+from carelane.controller.pipeline import decision_json, plan_json, resolve
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
 from carelane.controller.reconcile.access import AccessControl, close, refused_for_access
@@ -201,6 +201,23 @@ class IntentService:
             return plan_json(
                 self.topology, dry_run(self.topology, read, intents, optimize=optimize, access=self.access)
             )
+
+    @traced("intents.explain")
+    def explain(self, name: str, *, tenant: str | None = None) -> Mapping[str, Any] | None:
+        """The decision on an intent as the contract's JSON, None while there is none; with `tenant`, only its own.
+
+        A refusal comes with the remedies there are now (`fits_now`: none is needed any more). Raises NotFoundError.
+        """
+        with self._store.read() as read:
+            intent = owned(read.intent(name), tenant)
+            decided = intent.status.decision
+            if decided is None or decided["decision"] == "admitted" or intent.deleted_at is not None:
+                return decided
+            result = dry_run(self.topology, read, [from_manifest(intent.manifest)], optimize=False, access=self.access)
+        now = decision_json(result.decisions[0])
+        if now["decision"] == "admitted":
+            return {**decided, "remedies": [], "remedies_searched": "whole", "fits_now": True}
+        return {**decided, "remedies": now["remedies"], "remedies_searched": now["remedies_searched"]}
 
     @traced("planner.what_if")
     def what_if(self, failed: Collection[str], upgrades: Mapping[str, int]) -> Mapping[str, Any]:

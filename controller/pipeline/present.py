@@ -2,7 +2,8 @@
 
 Input: `Decision` or `PlanResult`. Output: plain dicts and lists, keys in a fixed order. Beyond the contract's keys:
 `from`, `reverse_mbps` and `round_trip_bound_ms` of a path; `detail` of a reason; `relaxed`, `jitter_ms`, `loss`,
-`reverse_mbps`, `round_trip`, `protection` and `reserved_mbps` (the largest floor it would take) of an offer.
+`reverse_mbps`, `round_trip`, `protection` and `reserved_mbps` (the largest floor it would take) of an offer;
+`remedies` and `remedies_searched` of a refusal; `others` of a reason, for those who may see other tenants' names.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability, mbps, ms_up
-from carelane.controller.pipeline.slice_plan import Decision, Offer, PlannedPath, PlanResult, Reason, Totals
+from carelane.controller.pipeline.slice_plan import Decision, Offer, PlannedPath, PlanResult, Reason, Remedy, Totals
 from carelane.topology.model import Topology
 
 __all__ = ["certificate_json", "decision_json", "plan_json", "reason_json", "totals_json"]
@@ -37,7 +38,7 @@ def certificate_json(totals: Totals) -> dict[str, Any]:
 def decision_json(decision: Decision) -> dict[str, Any]:
     """One decision."""
     availability = decision.availability
-    return {
+    row: dict[str, Any] = {
         "name": decision.name,
         "decision": "admitted" if decision.admitted else "refused",
         "availability": None if availability is None else floor_availability(availability, PROMISED_DIGITS),
@@ -47,6 +48,10 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "assumptions": list(decision.assumptions),
         "proven": decision.proven,
     }
+    if not decision.admitted:
+        row["remedies"] = [_remedy(remedy) for remedy in decision.remedies]
+        row["remedies_searched"] = decision.remedies_searched
+    return row
 
 
 def totals_json(totals: Totals) -> dict[str, Any]:
@@ -83,13 +88,28 @@ def _path(path: PlannedPath) -> dict[str, Any]:
 
 def reason_json(reason: Reason) -> dict[str, Any]:
     """One reason of a refusal."""
-    return {
+    row: dict[str, Any] = {
         "constraint": reason.constraint,
         "at": reason.at,
         "required": reason.required,
         "available": reason.available,
         "unit": reason.unit,
         "detail": reason.detail,
+    }
+    if reason.others:
+        row["others"] = list(reason.others)
+    return row
+
+
+def _remedy(remedy: Remedy) -> dict[str, Any]:
+    if remedy.kind == "remove-intent":
+        return {"kind": remedy.kind, "name": remedy.name, "tenant": remedy.tenant}
+    what = "link" if remedy.kind == "upgrade-link" else "endpoint"
+    return {
+        "kind": remedy.kind,
+        what: remedy.name,
+        "from_mbps": mbps(remedy.from_bps),
+        "to_mbps": mbps(remedy.to_bps),
     }
 
 

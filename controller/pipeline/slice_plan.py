@@ -18,6 +18,7 @@ __all__ = [
     "PlanResult",
     "PlannedPath",
     "Reason",
+    "Remedy",
     "Totals",
     "role_name",
 ]
@@ -67,6 +68,23 @@ class Reason:
     available: float | str | None
     unit: str | None
     detail: str = ""
+    others: tuple[str, ...] = ()
+    """Slices of other tenants that it is about: left out of what a tenant is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """One thing the operator could do that admits a refused slice, all else staying as it is.
+
+    `name` is a link, one of the slice's own endpoints, or another slice, which is `tenant`'s. Capacities are bit/s in
+    each direction, now and then; 0 for a slice that would have to go.
+    """
+
+    kind: Literal["upgrade-link", "upgrade-endpoint", "remove-intent"]
+    name: str
+    tenant: str | None = None
+    from_bps: int = 0
+    to_bps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +109,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Admitted or refused, and everything needed to defend it. `requirement` is kept for compile."""
+    """Admitted or refused, and everything needed to defend it. `requirement` is kept for compile.
+
+    `remedies_searched`: whether remedies are all there are ("whole"), may not be ("part") or were not asked for.
+    """
 
     requirement: Requirement
     admitted: bool
@@ -101,6 +122,8 @@ class Decision:
     offers: tuple[Offer, ...] = ()
     assumptions: tuple[str, ...] = ()
     proven: bool = True
+    remedies: tuple[Remedy, ...] = ()
+    remedies_searched: Literal["whole", "part", "not"] = "not"
 
     @property
     def name(self) -> str:

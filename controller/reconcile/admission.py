@@ -16,12 +16,13 @@ from carelane.controller.pipeline import plan, resolve
 from carelane.controller.pipeline.compile import check_slice
 from carelane.controller.pipeline.identifiers import allocate, labels_needed
 from carelane.controller.pipeline.program import SliceIds
+from carelane.controller.pipeline.remedies import remedied
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
 from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.drains import drained_links, usable
 from carelane.controller.reconcile.holdings import Held, Holdings
-from carelane.errors import ConflictError, InputError
+from carelane.errors import CollisionError, ConflictError, InputError
 from carelane.intents.lifecycle import Phase
 from carelane.intents.manifest import from_manifest, to_manifest
 from carelane.intents.model import ServiceIntent
@@ -85,7 +86,10 @@ def dry_run(
     optimize: bool,
     access: AccessControl | None = None,
 ) -> PlanResult:
-    """What the planner says to these intents now, each planned as if it held nothing. Raises InputError."""
+    """What the planner says to these intents now, each planned as if it held nothing, remedies of refusals included.
+
+    Raises InputError.
+    """
     wanted = _requirements(topology, intents)
     refused = {item.name: found for item in wanted if access is not None and (found := access.refusal(item))}
     if refused:
@@ -95,14 +99,19 @@ def dry_run(
         return replace(rest, decisions=tuple(planned[item.name] for item in wanted))
     requirements = wanted
     without = drained_links(topology, reader.drains())
-    ledger = Holdings.of(reader.slices()).ledger()
+    holdings, there = Holdings.of(reader.slices()), usable(topology, without)
+    start = ledger = holdings.ledger()
     if optimize or ledger.names.isdisjoint(requirement.name for requirement in requirements):
         for requirement in requirements:
             ledger = ledger.without_slice(requirement.name)
-        return plan(usable(topology, without), requirements, ledger, optimize=optimize)
-    desk = _Desk(topology, Holdings.of(reader.slices()), without)
-    decisions = tuple(desk.decide(requirement)[0] for requirement in requirements)
-    return PlanResult(decisions, desk.ledger, desk.totals)
+        start = ledger
+        result = plan(there, requirements, ledger, optimize=optimize)
+    else:
+        desk = _Desk(topology, holdings, without)
+        decisions = tuple(desk.decide(requirement)[0] for requirement in requirements)
+        result = PlanResult(decisions, desk.ledger, desk.totals)
+    held = {item.name: item.decision.requirement for item in holdings.slices}
+    return remedied(there, result, start, held, together=optimize)
 
 
 def replan(topology: Topology, without: Collection[str], reader: Reader, held: Held) -> Filing:
@@ -148,7 +157,7 @@ class _Desk:
                 others = [pair for other, pair in self._running.items() if other != name]
                 check_slice(self._topology, decision, ids, others)
             except ConflictError as conflict:
-                ids, decision, totals = None, _refused(decision, conflict), replace(totals, admitted_bps=0)
+                ids, decision, totals = None, self._refused(decision, conflict), replace(totals, admitted_bps=0)
         self._add(totals)
         if ids is None:
             return decision, None
@@ -168,6 +177,23 @@ class _Desk:
             return held[1]
         fresh = allocate(decision, self._used)
         return replace(fresh, number=self._numbers.get(decision.name, fresh.number))
+
+    def _refused(self, decision: Decision, conflict: ConflictError) -> Decision:
+        """The planner found room, and the switches could not tell the slice's traffic from another's.
+
+        What is stored and shown to its owner does not name another tenant's slice.
+        """
+        tenant = decision.requirement.tenant
+        slices = conflict.slices if isinstance(conflict, CollisionError) else ()
+        running = {name: item.requirement.tenant for name, (item, _) in self._running.items()}
+        others = tuple(name for name in slices if running.get(name, tenant) != tenant)
+        text = str(conflict)
+        if others and isinstance(conflict, CollisionError):
+            whose = "another tenant's slice" if len(others) == 1 else "slices of other tenants"
+            own = [name for name in slices if name not in others]
+            text = f"{' and '.join([*own, whose])} {conflict.fact}"
+        reason = Reason("policy", None, None, None, None, text, others)
+        return Decision(decision.requirement, admitted=False, reasons=(reason,), assumptions=decision.assumptions)
 
     def _add(self, totals: Totals) -> None:
         self.totals = Totals(
@@ -201,9 +227,3 @@ def _same_paths(old: Decision, new: Decision) -> bool:
         return (decision.requirement.connectivity, decision.requirement.pairs, labels_needed(decision), paths)
 
     return shape(old) == shape(new)
-
-
-def _refused(decision: Decision, conflict: ConflictError) -> Decision:
-    """The planner found room, and the switches could not tell the slice's traffic from another's."""
-    reason = Reason("policy", None, None, None, None, str(conflict))
-    return Decision(decision.requirement, admitted=False, reasons=(reason,), assumptions=decision.assumptions)

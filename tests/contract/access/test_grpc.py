@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ METHODS = {
     ("IntentService", "ListIntents"): PEOPLE,
     ("IntentService", "WithdrawIntent"): FILERS,
     ("IntentService", "WatchIntents"): PEOPLE,
+    ("IntentService", "WatchConditions"): PEOPLE,
+    ("TelemetryService", "WatchSites"): PEOPLE,
     ("ComplianceService", "GetCompliance"): PEOPLE,
     ("ComplianceService", "WatchCompliance"): PEOPLE,
 }
@@ -113,6 +117,8 @@ def test_an_intent_lives_and_another_hospital_sees_nothing(door: Door, channel: 
         ("WithdrawIntent", pb.WithdrawIntentRequest(name="grpc-1")),
         ("GetCompliance", pb.GetComplianceRequest(name="grpc-1")),
         ("WatchCompliance", pb.WatchComplianceRequest(names=["grpc-1"])),
+        ("WatchConditions", pb.WatchConditionsRequest(names=["grpc-1"])),
+        ("WatchSites", pb.WatchSitesRequest(names=["grpc-1"])),
     ):
         assert code(door, channel, "it@bravo", name, request) is grpc.StatusCode.NOT_FOUND
     assert code(door, channel, "it@bravo", "FileIntents", line("x", "alpha", 21)) is grpc.StatusCode.INVALID_ARGUMENT
@@ -163,6 +169,32 @@ def test_a_watch_resumes_and_keeps_tenants_apart(door: Door, channel: Any) -> No
     compliance = call(door, channel, "it@alpha", "WatchCompliance", pb.WatchComplianceRequest(names=["grpc-a"]))
     assert next(compliance).compliance.name == "grpc-a"
     compliance.cancel()
+
+
+def test_conditions_and_sites_are_told_when_they_change(door: Door, channel: Any) -> None:
+    call(door, channel, "it@bravo", "FileIntents", line("grpc-4", "bravo", 26))
+    conditions = call(door, channel, "it@bravo", "WatchConditions", pb.WatchConditionsRequest(names=["grpc-4"]))
+    told = []
+    for answer in conditions:
+        told.append(answer)
+        if answer.phase == "Active" and {c.type: c.status for c in answer.conditions}.get("Installed") == "True":
+            break
+    conditions.cancel()
+    assert all(before != after for before, after in pairwise(told))
+    sites = call(door, channel, "it@bravo", "WatchSites", pb.WatchSitesRequest(names=["grpc-4"]))
+    answer = next(sites)
+    sites.cancel()
+    assert answer.name == "grpc-4"
+    sent = {site.site: site for site in answer.sites}
+    assert sent.keys() == {"bravo/or-26", "bravo/console-26"}
+    assert 0 < sent["bravo/or-26"].floor_mbps <= sent["bravo/or-26"].ceiling_mbps
+    everything = call(door, channel, "it@alpha", "WatchSites", pb.WatchSitesRequest())
+    threading.Timer(1.0, everything.cancel).start()
+    seen = set()
+    with contextlib.suppress(grpc.RpcError):  # that it was cancelled
+        for answer in everything:
+            seen.add(answer.name)
+    assert "grpc-4" not in seen, "another hospital's"
 
 
 def test_health_and_reflection(door: Door, channel: Any) -> None:
