@@ -3,6 +3,7 @@
 Input: `Decision` or `PlanResult`. Output: plain dicts and lists, keys in a fixed order. Beyond the contract's keys:
 `from`, `reverse_mbps` and `round_trip_bound_ms` of a path; `detail` of a reason; `relaxed`, `jitter_ms`, `loss`,
 `reverse_mbps`, `round_trip`, `protection` and `reserved_mbps` (the largest floor it would take) of an offer;
+`speakers` and `shared` (ports that more sites use than may speak) of a consultation with a ceiling;
 `remedies` and `remedies_searched` of a refusal; `others` of a reason, for those who may see other tenants' names.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 
 from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability, mbps, ms_up
 from carelane.controller.pipeline.slice_plan import Decision, Offer, PlannedPath, PlanResult, Reason, Remedy, Totals
+from carelane.controller.pipeline.speakers import shared_ports
 from carelane.topology.model import Topology
 
 __all__ = ["certificate_json", "decision_json", "plan_json", "reason_json", "totals_json"]
@@ -48,6 +50,12 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "assumptions": list(decision.assumptions),
         "proven": decision.proven,
     }
+    if decision.requirement.speakers is not None:
+        row["speakers"] = decision.requirement.speakers
+        row["shared"] = [
+            {"node": port.node, "link": port.link, "sites": port.sites, "reserved_mbps": mbps(port.reserved_bps)}
+            for port in shared_ports(decision)
+        ]
     if not decision.admitted:
         row["remedies"] = [_remedy(remedy) for remedy in decision.remedies]
         row["remedies_searched"] = decision.remedies_searched
