@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from queue_simulation import Queue, Source, first_come, simulate
 
 from carelane.controller.pipeline import plan
+from carelane.controller.pipeline.certificate import least_cost
 from carelane.controller.pipeline.compile import compile_program
 from carelane.controller.pipeline.identifiers import allocate
+from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.requirement import Objectives, Pair, Requirement
 from carelane.controller.pipeline.slice_plan import Decision, PlannedPath
 from carelane.controller.pipeline.speakers import shared_ports
@@ -48,7 +50,7 @@ def consultations(draw: st.DrawFn) -> Consultation:
         Link(f"l{low}", f"n{low}", f"n{high}", 1, 100 + low, draw(mbps) * 10**6, 0.0)
         for low, high in enumerate(above, 1)
     ]
-    places = draw(st.lists(st.integers(1, count - 1), min_size=2, max_size=6))
+    places = draw(st.lists(st.integers(1, count - 1), min_size=3, max_size=6))
     hub = Endpoint("hub", "n0", 1, capacity_bps=10**9)
     sites = [
         Endpoint(f"site{number}", f"n{place}", 200 + number, capacity_bps=draw(mbps) * 10**6)
@@ -74,7 +76,7 @@ def consultations(draw: st.DrawFn) -> Consultation:
         burst_bytes=draw(st.sampled_from([1500, 3000, 9000, 40_000])),
         max_packet_bytes=LONGEST,
         objectives=Objectives(),
-        speakers=draw(st.none() | st.integers(1, 5)),
+        speakers=draw(st.none() | st.integers(1, len(places) - 1) | st.integers(1, len(places) - 1)),
     )
     return Consultation(topology, requirement, draw(st.integers(0, 2**32)))
 
@@ -166,6 +168,10 @@ def test_the_switches_hold_what_the_ledger_does_and_each_port_so_many_rates(case
         (held,) = [q for port in program[node].ports if port.port == number for q in port.queues if q.id]
         assert held.min_rate_bps == max(16_000, result.ledger.reserved_bps((node, name)))
     assert not verify_program(addressed.topology, program, [(decision, ids)])
+    graph = LaneGraph(addressed.topology)
+    prices = [Random(case.seed + arc).random() for arc in range(len(graph.port_of))]
+    paid = sum(result.ledger.reserved_bps(port) * price for port, price in zip(graph.port_of, prices, strict=True))
+    assert least_cost(graph, addressed.requirement, prices) <= paid * (1 + 1e-9), "or a batch's bound would be too low"
     shared = {(port.node, port.link): port for port in shared_ports(decision)}
     for key, port in shared.items():
         assert result.ledger.reserved_bps(key) == port.reserved_bps
