@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Protocol, Self, runtime_checkable
+from typing import Self
 
 import structlog
 
@@ -20,6 +20,7 @@ from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.service import IntentService
 from carelane.controller.southbound.counters import CounterSource
 from carelane.controller.southbound.protocol import Southbound, SwitchStatus
+from carelane.controller.southbound.startable import Startable
 from carelane.controller.telemetry.loop import TelemetryLoop
 from carelane.controller.telemetry.sharing import Mode
 from carelane.errors import CarelaneError
@@ -39,13 +40,6 @@ _PILE_UP_S = 1.0
 
 _CONNECT_GRACE_S = 5.0
 """How long a fresh controller waits for its switches to connect before it calls any of them unreachable."""
-
-
-@runtime_checkable
-class _Startable(Protocol):
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
 
 
 class Controller:
@@ -90,7 +84,7 @@ class Controller:
         self._lock = threading.Lock()
         self._store: Store | None = None
         self._southbound: Southbound | None = None
-        self._startable: _Startable | None = None
+        self._startable: Startable | None = None
         self._reconciler: Reconciler | None = None
         self._drift: DriftCheck | None = None
         self._service: IntentService | None = None
@@ -106,7 +100,7 @@ class Controller:
         store = Store(self._url)
         try:
             southbound = self._make_southbound(self.topology)
-            if isinstance(southbound, _Startable):
+            if isinstance(southbound, Startable):
                 southbound.start()
                 self._startable = southbound
         except BaseException:
