@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from carelane.controller.pipeline.slice_plan import Decision
@@ -13,7 +12,7 @@ __all__ = ["SharedPort", "shared_ports"]
 
 @dataclass(frozen=True, slots=True)
 class SharedPort:
-    """An egress port that more sites use than may speak: `reserved_bps` is what one direction of them holds there."""
+    """An egress port that more sites use than may speak, and what it holds for all of them."""
 
     node: str
     link: str
@@ -23,23 +22,18 @@ class SharedPort:
 
 def shared_ports(decision: Decision) -> tuple[SharedPort, ...]:
     """By node and link; empty where no ceiling was asked for, or no port has more sites than it allows."""
-    requirement = decision.requirement
-    if requirement.speakers is None:
+    most = decision.requirement.speakers
+    if most is None:
         return ()
-    held: dict[tuple[PortKey, bool], dict[str, int]] = {}
+    held: dict[PortKey, tuple[dict[str, int], dict[str, int]]] = {}
     for path in decision.paths:
         for hop in path.hops:
-            for node, rate_bps, forward in (
-                (hop.node, path.reserved_bps, True),
-                (hop.next_node, path.reverse_bps, False),
-            ):
-                sites = held.setdefault(((node, hop.link), forward), {})
-                sites[path.source] = max(rate_bps, sites.get(path.source, 0))
-    return tuple(_shared(held, requirement.together))
-
-
-def _shared(held: dict[tuple[PortKey, bool], dict[str, int]], together: int) -> Iterator[SharedPort]:
-    for ((node, link), _), sites in sorted(held.items()):
-        reserved = sum(sorted(sites.values(), reverse=True)[:together])
-        if len(sites) > together and reserved:
-            yield SharedPort(node, link, len(sites), reserved)
+            for way, (node, rate_bps) in enumerate(((hop.node, path.reserved_bps), (hop.next_node, path.reverse_bps))):
+                rates = held.setdefault((node, hop.link), ({}, {}))[way]
+                if rate_bps:
+                    rates[path.source] = max(rate_bps, rates.get(path.source, 0))
+    return tuple(
+        SharedPort(node, link, len(up | down), sum(sum(sorted(way.values())[-most:]) for way in (up, down)))
+        for (node, link), (up, down) in sorted(held.items())
+        if max(len(up), len(down)) > most
+    )
