@@ -4,8 +4,8 @@ Input: `Decision` or `PlanResult`. Output: plain dicts and lists, keys in a fixe
 `from`, `reverse_mbps` and `round_trip_bound_ms` of a path; `detail` of a reason; `relaxed`, `jitter_ms`, `loss`,
 `reverse_mbps`, `round_trip`, `protection`, `reserved_mbps` (the largest floor it would take) and, where the intent has
 one, `schedule` (as a manifest states it) of an offer; `speakers` and `shared` (ports that more sites use than may
-speak) of a consultation with a ceiling; `remedies` and `remedies_searched` of a refusal; `others` of a reason, for those who
-may see other tenants' names.
+speak) of a consultation with a ceiling; `remedies` and `remedies_searched` of a refusal; `others` of a reason, for
+those who may see other tenants' names.
 """
 
 from __future__ import annotations
