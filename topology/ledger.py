@@ -120,9 +120,7 @@ class CapacityLedger:
         held = tuple(dict(floors).items())
         if window is not None:
             return base._with_parts(name, [(port, window, rate_bps) for port, rate_bps in held])
-        reserved = base._reserved
-        for port, rate_bps in held:
-            reserved = reserved.set(port, reserved.get(port, 0) + rate_bps)
+        reserved = base._reserved.changed(held, _more)
         return base._with(slices=base._slices.set(name, held) if held else base._slices, reserved=reserved)
 
     def with_also(
@@ -146,10 +144,7 @@ class CapacityLedger:
         held = base._slices.get(name)
         if held is None:
             return base
-        reserved = base._reserved
-        for port, rate_bps in held:
-            left = reserved.get(port, 0) - rate_bps
-            reserved = reserved.set(port, left) if left else reserved.discard(port)
+        reserved = base._reserved.changed(held, _less)
         return base._with(slices=base._slices.discard(name), reserved=reserved)
 
     def _own(self, name: str, port: PortKey) -> Profile:
@@ -208,3 +203,11 @@ class CapacityLedger:
 
     def __repr__(self) -> str:
         return f"CapacityLedger({len(self.names)} slices at {len(self._reserved)} ports)"
+
+
+def _more(reserved_bps: int | None, rate_bps: int) -> int:
+    return (reserved_bps or 0) + rate_bps
+
+
+def _less(reserved_bps: int | None, rate_bps: int) -> int | None:
+    return ((reserved_bps or 0) - rate_bps) or None
