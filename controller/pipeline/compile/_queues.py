@@ -140,7 +140,9 @@ class PortPlan:
                 f"are promised {promised_bps} bit/s on port {port} of {node}, which carries {rate_bps} bit/s; "
                 "plan these slices again",
             )
-        best_effort = _queue(0, _stated_floor(0, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, "")
+        best_effort = _queue(
+            0, _stated_floor(0, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, ""
+        )
         return PortQos(port, rate_bps, (best_effort, *queues))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
 from carelane.controller.pipeline.compile import Slice, resolve_slice
 from carelane.controller.pipeline.identifiers import group_label, slice_number
-from carelane.controller.pipeline.program import FlowRule, Group, Match, Meter, PortQos, Program, SliceIds
+from carelane.controller.pipeline.program import FlowRule, Group, Meter, PortQos, Program, SliceIds
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.controller.pipeline.verify._audit import Audit, leftover
 from carelane.controller.pipeline.verify._cube import NONE, Cube, meets
