@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from carelane.controller._describe import detail_of, step_of, summary_of
-from carelane.controller._upkeep import AlsoDrained, DrainResult, Upkeep
+from carelane.controller._upkeep import AlsoDrained, AlsoMoved, DrainResult, Upkeep
 from carelane.controller._verification import Verification, verify_network
 from carelane.controller._whatif import what_if
 from carelane.controller.pipeline import decision_json, plan_json, resolve
@@ -264,6 +264,13 @@ class IntentService:
     def undrain(self, target: str, *, also: AlsoDrained | None = None) -> DrainResult:
         """Put it back into service. Raises NotFoundError when it is not drained."""
         return self.upkeep.undrain(target, also=also)
+
+    def reoptimise(self, *, dry_run: bool = False, also: AlsoMoved | None = None) -> tuple[str, ...]:
+        """Move slices, without loss, to where the network now carries them better: less delay, or less reserved.
+
+        Names of those that move, or would. `also` runs in the same transaction, unless it is a dry run.
+        """
+        return self.upkeep.reoptimise(dry_run=dry_run, also=also)
 
     def drains(self) -> tuple[StoredDrain, ...]:
         """What is out of service on purpose."""
