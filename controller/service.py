@@ -266,7 +266,7 @@ class IntentService:
         return self.upkeep.undrain(target, also=also)
 
     def reoptimise(self, *, dry_run: bool = False, also: AlsoMoved | None = None) -> tuple[str, ...]:
-        """Move slices, without loss, to where the network now carries them better: less delay, or less reserved.
+        """Move slices, without loss, to where the network now carries them better: shorter, or with less reserved.
 
         Names of those that move, or would. `also` runs in the same transaction, unless it is a dry run.
         """

@@ -63,7 +63,7 @@ def reoptimise(
     url: Url = None,
     output: Output = "table",
 ) -> None:
-    """Move slices to where the network now carries them better: less delay, or less reserved. No packet is lost."""
+    """Move slices to where the network now carries them better: shorter, or with less reserved."""
     from carelane.cli._network import run_reoptimise
 
     raise typer.Exit(run_reoptimise(url, dry_run=dry_run, wait=wait, timeout=timeout, output=output))
