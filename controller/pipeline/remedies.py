@@ -106,7 +106,8 @@ def remedied(
         elif decision.admitted:
             known[decision.name] = decision.requirement
             if not together:
-                ledger = ledger.with_slice(decision.name, result.ledger.slice_floors(decision.name).items())
+                floors = result.ledger.slice_floors(decision.name).items()
+                ledger = ledger.with_slice(decision.name, floors, decision.requirement.window)
         else:
             budget = budget.fresh()
             remedies = remedies_for(topology, decision.requirement, ledger, known, budget)
@@ -135,7 +136,8 @@ class _Search:
         self._ledger = ledger
         self._budget = budget
         self._ends = {end.id: end for pair in requirement.pairs for end in (pair.source, pair.destination)}
-        self._room = Room(PathGraph.of(topology), ledger)
+        self._seen = ledger.seen_by(requirement.name, requirement.window)
+        self._room = Room(PathGraph.of(topology), self._seen)
 
     def widened(self) -> list[Remedy]:
         """The single links and lines that could be widened, the least addition first."""
@@ -197,7 +199,7 @@ class _Search:
         """The least capacity that admits it, `plan` being what was found without a limit there."""
         kind, name = thing
         now = self._topology.links[name].capacity_bps if kind == "link" else self._ends[name].capacity_bps
-        filled = [floor + self._ledger.reserved_bps(port) for port, floor in plan.floors.items() if port[1] == name]
+        filled = [floor + self._seen.reserved_bps(port) for port, floor in plan.floors.items() if port[1] == name]
         low = (now or 0) // STEP_BPS
         high = max(-(-max(filled, default=0) // STEP_BPS), low + 1)
         while not self._fits(thing, high):  # a wider line is a faster one too, and without a limit it was faster still

@@ -150,6 +150,8 @@ def offer_text(offer: Row) -> str:
             parts.append(f"{name} {show(value, unit)}")
     if offer.get("round_trip"):
         parts.append("round trip")
+    if offer.get("schedule"):
+        parts.append(", ".join(f"{name} {value}" for name, value in offer["schedule"].items()))
     return ", ".join(parts)
 
 
