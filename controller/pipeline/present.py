@@ -135,7 +135,7 @@ def _remedy(remedy: Remedy) -> dict[str, Any]:
 
 
 def _offer(offer: Offer) -> dict[str, Any]:
-    row = {
+    row: dict[str, Any] = {
         "relaxed": offer.relaxed,
         "delay_ms": _ms(offer.delay_s),
         "availability": offer.availability,
