@@ -64,15 +64,15 @@ class Requirement:
     objectives: Objectives
     protection: Protection = "auto"
     assumptions: tuple[str, ...] = ()
-    schedule: Schedule | None = None
     speakers: int | None = None
-
-    @property
-    def window(self) -> Window | None:
-        """When the slice holds its capacity; None: always."""
-        return window_of(self.schedule)
+    schedule: Schedule | None = None
 
     @property
     def together(self) -> int:
         """How many pairs carry traffic at once, at most."""
         return min(self.speakers or len(self.pairs), len(self.pairs))
+
+    @property
+    def window(self) -> Window | None:
+        """When the slice holds its capacity; None: always."""
+        return window_of(self.schedule)

@@ -67,8 +67,8 @@ def resolve(intent: ServiceIntent, topology: Topology) -> Requirement:
         objectives=objectives,
         protection=intent.protection,
         assumptions=tuple(defaults.assumptions),
-        schedule=intent.schedule,
         speakers=speakers,
+        schedule=intent.schedule,
     )
 
 
