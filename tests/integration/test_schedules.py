@@ -13,7 +13,7 @@ import pytest
 from carelane.controller.reconcile.schedules import LEAD
 from carelane.controller.runner import Controller
 from carelane.controller.southbound.simulator import Simulator
-from carelane.errors import CarelaneError
+from carelane.errors import CarelaneError, ConflictError
 from carelane.intents import load_intents
 from carelane.store import Store
 from carelane.topology.model import Topology
@@ -225,6 +225,24 @@ def test_a_window_is_changed_while_it_runs_and_while_it_waits(timed: Any, clock:
     rig.apply(hour(make_manifest, "one", "a", later))
     rig.settle()
     assert (rig.phase("one"), rig.slice_state()) == ("Suspended", [])
+
+
+def test_a_drain_moves_what_opens_later_and_is_not_held_up_by_it(timed: Any, clock: Clock, make_manifest: Any) -> None:
+    rig = timed
+    rig.apply(hour(make_manifest, "one", "a", EIGHT), hour(make_manifest, "full", "b", EIGHT + timedelta(hours=1)))
+    rig.apply(hour(make_manifest, "too", "c", EIGHT + timedelta(hours=1)))
+    rig.settle()
+    result = rig.service.drain("ne")
+    assert (result.moved, len(result.staying), result.stuck) == (("one",), 1, ())
+    rig.settle()
+    assert rig.phase("one") == "Suspended"
+    move(rig, clock, EIGHT)
+    assert "north" not in rig.service.describe("one").decision["paths"][0]["nodes"]
+    assert reached(rig, "a")
+    move(rig, clock, EIGHT + timedelta(hours=1))
+    with pytest.raises(ConflictError, match="1 slices would be left without a path") as conflict:
+        rig.service.drain("se")
+    assert "one" not in str(conflict.value)
 
 
 def test_a_running_controller_takes_windows_by_itself(
