@@ -123,6 +123,7 @@ class TelemetryLoop:
                 except SwitchUnreachable:
                     continue
             self.reconciler.ceilings = adopted(compiled, found)
+            self.sharing.adopt(self.reconciler.ceilings)
 
     def run(self) -> None:
         """Epoch after epoch until `stop`."""

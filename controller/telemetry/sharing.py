@@ -19,7 +19,7 @@ from carelane.controller.pipeline.ceilings import NO_CEILINGS, Ceilings, QueuePl
 from carelane.controller.southbound.counters import Count, SwitchCounters
 from carelane.controller.telemetry.rates import Gain, gained
 from carelane.controller.telemetry.sources import Tap, Wiring
-from carelane.policies.shaping import DemandPolicy, HeldDemand, Sample, aimd, follow, share
+from carelane.policies.shaping import DemandPolicy, HeldDemand, Sample, aimd, follow, share, steady
 
 __all__ = ["Mode", "Observation", "Outcome", "Sharing"]
 
@@ -78,6 +78,11 @@ class Sharing:
     _passed: dict[str, int] = field(default_factory=dict)
     _ceilings: dict[str, float] = field(default_factory=dict)
     _changes: Counter[str] = field(default_factory=Counter)
+    _adopted: Mapping[int, int] = field(default_factory=dict)
+
+    def adopt(self, ceilings: Ceilings) -> None:
+        """Meters that a controller found in force when it started: no reason to move them."""
+        self._adopted = ceilings.meters
 
     def rebase(self, readings: Mapping[str, SwitchCounters]) -> None:
         """Count from these readings on: the switches were changed, and changed meters start anew."""
@@ -188,14 +193,18 @@ class Sharing:
             after = aimd(layout, now, rates, step_bps=_AIMD_STEP * float(np.mean(declared)))
             return after.tolist(), after.tolist()
         shares = share(layout, [self._held[source.key].bps for source in layout.sources])
-        granted: list[float] = shares.granted.tolist()
+        before = np.array([self._in_force(tap) for tap in wiring.taps])
         ceilings = [
-            float(
-                rate if source.kind == "contract" else max(_rounded(rate, 2), _rounded(given, 3), source.declared_bps)
-            )
-            for source, given, rate in zip(layout.sources, granted, shares.ceiling.tolist(), strict=True)
+            float(rate if source.kind == "contract" else max(_rounded(rate), source.declared_bps))
+            for source, rate in zip(layout.sources, steady(layout, before, shares).tolist(), strict=True)
         ]
+        granted: list[float] = shares.granted.tolist()
         return granted, ceilings
+
+    def _in_force(self, tap: Tap) -> float:
+        """NaN where nothing is known of a ceiling."""
+        found = self._adopted.get(tap.meter) if tap.meter is not None else None
+        return self._ceilings.get(tap.key, math.nan if found is None else float(found))
 
     def _limits(self, wiring: Wiring, ceiling: list[float]) -> Ceilings:
         if self.mode == "off":
@@ -236,10 +245,9 @@ def _joined(before: Gain | None, after: Gain) -> Gain:
     )
 
 
-def _rounded(rate_bps: float, digits: int) -> int:
-    """Down to so many digits: three of what was granted; two of the headroom, or each site's would move with every
-    other's demand."""
-    if rate_bps < 10**digits:
+def _rounded(rate_bps: float) -> int:
+    """Down to three digits: what nobody would notice is not sent to a switch."""
+    if rate_bps < 1000:
         return int(rate_bps)
-    unit = int(10 ** (math.floor(math.log10(rate_bps)) - digits + 1))
+    unit = int(10 ** (math.floor(math.log10(rate_bps)) - 2))
     return int(rate_bps // unit) * unit

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from waterfill import plain_fill
 
-from carelane.policies.shaping import Kind, Layout, Source, aimd, share
+from carelane.policies.shaping import Kind, Layout, Source, aimd, share, steady
 from carelane.policies.shaping._fill import Incidence, fill
 
 LINKS = st.integers(1, 6)
@@ -94,6 +94,19 @@ def test_no_share_is_below_a_floor_or_breaks_a_promise(case: tuple[Layout, list[
         assert used <= layout.capacity_bps[link] + 1e-6
     asked = np.nan_to_num(np.array(demands), nan=0.0, posinf=np.inf)
     assert (shares.granted <= asked + 1e-9).all()
+
+
+@given(networks(), st.lists(st.one_of(RATE, st.just(math.nan)), min_size=8, max_size=8))
+def test_a_ceiling_that_stays_is_feasible_and_costs_its_source_next_to_nothing(
+    case: tuple[Layout, list[float]], before: list[float]
+) -> None:
+    layout, demands = case
+    shares, old = share(layout, demands), np.array(before[: len(layout.sources)])
+    after = steady(layout, old, shares)
+    assert (after <= shares.ceiling + 1e-9).all(), "what is shared out bounds it, whatever was in force before"
+    assert (after >= np.minimum(layout.declared, shares.ceiling) - 1e-9).all()
+    assert (after >= 0.97 * np.minimum(shares.granted, shares.ceiling) - 1e-9).all()
+    assert (steady(layout, after, shares) == after).all(), "the same again changes nothing"
 
 
 @given(networks())
