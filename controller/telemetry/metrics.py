@@ -60,10 +60,11 @@ class TelemetryMetrics(Collector):
         yield from self._switches()
         yield from self._ports()
         yield from self._compliance()
-        offences = GaugeMetricFamily("carelane_contained_sources", "Sources held for what they send.", labels=["kind"])
-        kinds = [offence.kind for offence in self._loop.offences()]
-        for kind in ("beyond-contract", "forged-source"):
-            offences.add_metric([kind], kinds.count(kind))
+        offences = GaugeMetricFamily(
+            "carelane_contained_sources", "1 for each source held for what it sends.", labels=["kind", "site"]
+        )
+        for offence in self._loop.offences():
+            offences.add_metric([offence.kind, offence.where], 1)
         yield offences
 
     def _sources(self) -> Iterator[Metric]:

@@ -57,11 +57,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an epoch found. `spoofed` counts frames with a foreign source by (node, port)."""
+    """What an epoch found. `spoofed` has the frames a second with a foreign source, by (node, port)."""
 
     observations: tuple[Observation, ...]
     ceilings: Ceilings
-    spoofed: Mapping[tuple[str, int], int]
+    spoofed: Mapping[tuple[str, int], float]
     stale: tuple[str, ...]
 
 
@@ -152,14 +152,14 @@ class Sharing:
             total += max(0, now.flows[key].packets - base.flows[key].packets)
         return total if tap.delivered else None
 
-    def _spoofed(self, wiring: Wiring, fresh: Mapping[str, SwitchCounters]) -> dict[tuple[str, int], int]:
-        found: dict[tuple[str, int], int] = {}
+    def _spoofed(self, wiring: Wiring, fresh: Mapping[str, SwitchCounters]) -> dict[tuple[str, int], float]:
+        found: dict[tuple[str, int], float] = {}
         for edge in wiring.edges:
             now, base = fresh.get(edge.node), self._base.get(edge.node)
             if now is not None and base is not None:
                 seconds = now.at_s - base.at_s
                 got = gained(base.flows.get(edge.spoofed), now.flows.get(edge.spoofed), seconds, line_bps=None)
-                found[(edge.node, edge.port)] = got.packets if got else 0
+                found[(edge.node, edge.port)] = got.packets / got.seconds if got else 0.0
         return found
 
     def _queue_drops(self, tap: Tap, fresh: Mapping[str, SwitchCounters]) -> tuple[tuple[str, int], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from carelane.controller.pipeline.ceilings import Ceilings
 from carelane.controller.pipeline.program import Meter
 from carelane.controller.reconcile.drift import DriftCheck
+from carelane.controller.reconcile.programmer import PassResult
 from carelane.controller.reconcile.queue import Backoff, WorkQueue
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.service import IntentService
@@ -245,7 +248,7 @@ def test_a_source_beyond_its_contract_is_held_and_named_and_released(town: Town)
     town.offered[("island/or", "city/console")] = 50 * M
     town.epoch()
     offence = town.service.offences()[0]
-    assert (offence.kind, offence.where, offence.slice) == ("beyond-contract", "island/or", "surgery")
+    assert (offence.kind, offence.where, offence.slices) == ("beyond-contract", "island/or", ("surgery",))
     conditions = {item.type: item for item in town.service.describe("surgery").conditions}
     assert conditions["Conforming"].status == "False"
     assert "island/or" in conditions["Conforming"].message
@@ -267,8 +270,18 @@ def test_a_forged_source_is_dropped_and_named_by_its_port(town: Town) -> None:
     (offence,) = town.service.offences()
     assert offence.kind == "forged-source"
     assert STATIONS[1] in offence.where
+    town.settle()
+    found = {item.type: item for item in town.service.describe("rounds").conditions}["Conforming"]
+    assert (found.status, found.reason) == ("False", "ForgedSource"), "the slice behind that port hears of it"
+    assert STATIONS[1] in found.message
+    assert {c.type: c.status for c in town.service.describe("surgery").conditions}.get("Conforming") != "False"
+    registry = CollectorRegistry()
+    registry.register(town.loop.metrics)
+    labels = {"kind": "forged-source", "site": offence.where}
+    assert registry.get_sample_value("carelane_contained_sources", labels) == 1
     town.epoch(6)
     assert town.service.offences() == ()
+    assert registry.get_sample_value("carelane_contained_sources", labels) is None
 
 
 def test_what_is_not_measured_is_unknown_and_what_is_broken_says_where(town: Town) -> None:
@@ -342,6 +355,50 @@ def test_a_switch_that_is_silent_or_talks_nonsense_freezes_its_sites_and_no_othe
     monkeypatch.undo()
     town.epoch(2)
     assert all(seen.fresh for seen in town.service.sources())
+
+
+def test_a_switch_that_is_slow_to_take_its_ceilings_holds_up_no_measurement(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carry(town, 1 * M)
+    town.epoch(25)
+    free, shape = threading.Event(), town.reconciler.shape
+
+    def late(ceilings: Ceilings) -> PassResult:
+        free.wait(30)
+        return shape(ceilings)
+
+    monkeypatch.setattr(town.reconciler, "shape", late)
+    monkeypatch.setattr(town.loop, "interval_s", 0.01)
+    town.offered[(STATIONS[0], "city/hub")] = 12 * M
+    town.epoch()
+    town.offered[("island/or", "city/console")] = 50 * M
+    town.epoch()
+    assert [offence.where for offence in town.service.offences()] == ["island/or"], "named all the same"
+    assert town.allowed(STATIONS[0]) < 0.9 * 12 * M, "the switch has not answered yet"
+    free.set()
+    for _ in range(20):
+        town.epoch()
+        if town.allowed(STATIONS[0]) >= 0.9 * 12 * M:
+            return
+    pytest.fail("the ceiling was never set")
+
+
+def test_stopping_in_the_middle_of_an_epoch_is_no_failure(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = town.simulator.counters
+
+    def last(node: str) -> SwitchCounters:
+        town.loop.stop()
+        return honest(node)
+
+    monkeypatch.setattr(town.simulator, "counters", last)
+    monkeypatch.setattr(town.loop, "interval_s", 0.01)
+    worker = threading.Thread(target=town.loop.run)
+    worker.start()
+    worker.join(30)
+    assert not worker.is_alive()
+    assert town.loop.metrics.failures._value.get() == 0
+    town.loop.poll()  # whoever asks afterwards gets no answer, and no error either
 
 
 def test_metrics_have_one_series_a_source_and_leave_out_what_is_not_known(town: Town) -> None:
