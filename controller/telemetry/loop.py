@@ -1,10 +1,11 @@
 """The closed loop: read, estimate, share, and hand the result to the reconciler as new desired state.
 
-One thread of its own. Each epoch asks every switch once, spread over the interval, then computes. Only when a ceiling changed is
-anything sent, by the same pass that installs slices: diffed, confirmed, read back. At most one such pass an epoch,
-so switches are never flooded. A pass that takes longer than an epoch (a switch is slow to confirm) goes on by itself,
-and until it is over nothing else is sent; measuring, judging and naming go on. If the loop dies or is killed, the switches keep the ceilings they have; floors are
-theirs to keep in any case. A controller that starts adopts the ceilings it finds.
+One thread of its own. Each epoch asks every switch once, spread over the interval, then computes. Only when a ceiling
+changed is anything sent, by the same pass that installs slices: diffed, confirmed, read back. At most one such pass an
+epoch, so switches are never flooded. A pass that takes longer than an epoch (a switch is slow to confirm) goes on by
+itself, and until it is over nothing else is sent; measuring, judging and naming go on. If the loop dies or is killed,
+the switches keep the ceilings they have; floors are theirs to keep in any case. A controller that starts adopts the
+ceilings it finds.
 """
 
 from __future__ import annotations
@@ -36,12 +37,15 @@ from carelane.intents.lifecycle import KEPT, Phase
 from carelane.policies.shaping import Layout, SharePolicy
 from carelane.store import StoredIntent
 
-__all__ = ["CONFORMING", "TelemetryLoop"]
+__all__ = ["CONFORMING", "PROBES", "TelemetryLoop"]
 
 log = structlog.get_logger("carelane.telemetry")
 
 CONFORMING = "Conforming"
 """Condition: every source of the slice keeps to its contract."""
+
+PROBES = "ProbesCredible"
+"""Condition: what probes at the sites report can be true."""
 
 _SPREAD = 0.6
 _REFRESH_S = 1.0
@@ -84,9 +88,17 @@ class TelemetryLoop:
         found: list[Finding] = []
         offences = self.containment.of(name)
         if offences:
-            found.append(Finding(CONFORMING, "False", _offending(offences), "; ".join(item.message for item in offences)))
+            found.append(
+                Finding(CONFORMING, "False", _offending(offences), "; ".join(item.message for item in offences))
+            )
         elif self.compliance.knows(name):
             found.append(Finding(CONFORMING, "True", "WithinContract", "every source keeps to what it declared"))
+        doubts = self.compliance.doubts(name)
+        if doubts:
+            told = "; ".join(f"{source} to {target} {why}" for (source, target), why in doubts.items())
+            found.append(Finding(PROBES, "False", "ProbeDoubted", told))
+        elif self.compliance.probed(name):
+            found.append(Finding(PROBES, "True", "NoDoubt", "nothing that probes report contradicts light or itself"))
         broken = self.compliance.breach(name)
         if broken is not None:
             found.append(Finding(KEPT, "False", "ObjectiveBroken", broken))

@@ -141,7 +141,14 @@ class TelemetryMetrics(Collector):
         burn = GaugeMetricFamily(
             "carelane_budget_burn_rate", "Speed at which the error budget is spent.", labels=["slice", "window"]
         )
+        doubted = GaugeMetricFamily(
+            "carelane_probe_doubted",
+            "1 for a probe whose figures cannot be true.",
+            labels=["slice", "source", "target"],
+        )
         for name in self._loop.compliance.names():
+            for ends in self._loop.compliance.doubts(name):
+                doubted.add_metric([name, *ends], 1)
             found = self._loop.compliance.of(name)
             if found is None:
                 continue
@@ -151,4 +158,4 @@ class TelemetryMetrics(Collector):
                     state.add_metric([name, row.objective], float(row.state == "met"))
             for window, rate in found.burn_rates.items():
                 burn.add_metric([name, window], rate)
-        yield from (state, unknown, burn)
+        yield from (state, unknown, burn, doubted)

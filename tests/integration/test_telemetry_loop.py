@@ -296,6 +296,11 @@ def test_what_is_not_measured_is_unknown_and_what_is_broken_says_where(town: Tow
     town.service.report_probe(probe)
     town.epoch()
     assert {row.objective: row.state for row in town.service.compliance("surgery").objectives}["delay"] == "met"  # type: ignore[union-attr]
+    apart = ProbeReport("surgery", "island/or", "city/console", 1000, 1000, 0.0012, 0.004, 0.001, 0.003, 0.050)
+    town.service.report_probe(apart)
+    town.epoch()
+    row = next(row for row in town.service.compliance("surgery").objectives if row.objective == "delay")  # type: ignore[union-attr]
+    assert (row.state, row.cause) == ("unknown", "clocks are too far apart"), "4 ms, give or take 50, is not within 20"
     late = ProbeReport("surgery", "island/or", "city/console", 1000, 1000, 0.0012, 0.035, 0.001, 0.003)
     town.service.report_probe(late)
     town.epoch()
@@ -320,13 +325,30 @@ def test_a_probe_that_lies_is_doubted_by_name_and_changes_nothing(town: Town) ->
     row = next(r for r in town.service.compliance("surgery").objectives if r.objective == "delay")  # type: ignore[union-attr]
     assert row.state == "unknown"
     assert "light" in row.cause
+    registry = CollectorRegistry()
+    registry.register(town.loop.metrics)
+    labels = {"slice": "surgery", "source": "island/or", "target": "city/console"}
+    assert registry.get_sample_value("carelane_probe_doubted", labels) == 1
+    condition = {item.type: item for item in town.service.describe("surgery").conditions}["ProbesCredible"]
+    assert (condition.status, condition.reason) == ("False", "ProbeDoubted")
+    assert "island/or to city/console" in condition.message
+    ceilings = town.reconciler.ceilings
     disagrees = ProbeReport("surgery", "island/or", "city/console", 10, 10, 7200.0, 7200.1, 0.0, 0.0002)
     town.service.report_probe(disagrees)
     town.epoch()
     row = next(r for r in town.service.compliance("surgery").objectives if r.objective == "delay")  # type: ignore[union-attr]
     assert (row.state, "clocks disagree" in row.cause) == ("unknown", True)
+    assert town.reconciler.ceilings == ceilings, "a probe moves nobody's share"
+    assert town.service.describe("surgery").summary.phase == "Active", "and breaks no promise"
+    town.service.report_probe(ProbeReport("surgery", "island/or", "city/console", 9, 9, 0.0012, 0.002, 0.0, 0.003))
+    town.epoch()
+    condition = {item.type: item for item in town.service.describe("surgery").conditions}["ProbesCredible"]
+    assert condition.status == "True"
+    assert registry.get_sample_value("carelane_probe_doubted", labels) is None
     with pytest.raises(InputError):
         ProbeReport("surgery", "island/or", "city/console", 10, 11, 0.001, 0.002, 0.0, 0.003)
+    with pytest.raises(InputError, match="no path between"):
+        town.service.report_probe(ProbeReport("surgery", "island/or", "made/up", 9, 9, 0.0012, 0.002, 0.0, 0.003))
 
 
 def test_a_switch_that_is_silent_or_talks_nonsense_freezes_its_sites_and_no_others(

@@ -17,9 +17,9 @@ from carelane.topology import Topology, parse_topology
 __all__ = [
     "BULK",
     "HUB",
-    "ROGUE",
     "MEAN_BPS",
     "PEAK_BPS",
+    "ROGUE",
     "SURGERY",
     "Declared",
     "Misconduct",
@@ -40,6 +40,8 @@ _PATIENT, _SURGEON, HUB = "island-a/or", "city/console", "city/hub"
 _SCAN, _ARCHIVE, _MONITOR, _WARD = "island-b/scan", "city/archive", "island-a/monitor", "city/ward"
 ROGUE = "island-a/rogue"
 _WITHIN_BPS = 300_000
+# As a device paces itself: a sender that was late must not burst beyond its contract.
+_PACED = Bucket(480_000, 2 * (300 + ETHERNET_BYTES))
 BULK = (_SCAN, _ARCHIVE)
 STATIONS = 10
 
@@ -81,7 +83,13 @@ class Declared:
     @property
     def names(self) -> tuple[str, ...]:
         rogue = ("rogue",) if self.rogue else ()
-        return ("surgery", "monitor", *rogue, "genome", *(f"consult-{number:02}" for number in range(1, self.stations + 1)))
+        return (
+            "surgery",
+            "monitor",
+            *rogue,
+            "genome",
+            *(f"consult-{number:02}" for number in range(1, self.stations + 1)),
+        )
 
     def manifest(self) -> str:
         """Surgery first, then consultation in order, then the genome."""
@@ -166,9 +174,7 @@ def traffic(script: Script, seed: int) -> TrafficPlan:
         lasting = speech.end_s - speech.start_s
         measured.append(Flow(name, station(speech.number), HUB, model, 34, speech.start_s, lasting))
     vital = flood(_WITHIN_BPS, 300)
-    # Held to its contract as a device paces itself: a sender that was late must not burst.
-    paced = Bucket(480_000, 2 * (300 + ETHERNET_BYTES))
-    measured.append(Flow("monitor", _MONITOR, _WARD, vital, 18, 1.0, end - 1.0, bucket=paced))
+    measured.append(Flow("monitor", _MONITOR, _WARD, vital, 18, 1.0, end - 1.0, bucket=_PACED))
     rest = [*_misconduct(script.rogue, end)] if script.rogue else []
     if script.bulk is not None:
         rest.append(Flow("bulk", _SCAN, _ARCHIVE, script.bulk, 8, 1.0, end - 1.0, measured=False))
@@ -178,7 +184,7 @@ def traffic(script: Script, seed: int) -> TrafficPlan:
 def _misconduct(rogue: Misconduct, end_s: float) -> Iterator[Flow]:
     """The rogue's flows; they are no measure of anything but of what gets through."""
     begin, over = rogue.beyond_s
-    yield Flow("rogue", ROGUE, _WARD, flood(_WITHIN_BPS, 300), 18, 1.0, end_s - 1.0)
+    yield Flow("rogue", ROGUE, _WARD, flood(_WITHIN_BPS, 300), 18, 1.0, end_s - 1.0, bucket=_PACED)
     yield Flow("rogue beyond", ROGUE, _WARD, flood(rogue.beyond_bps, 300), 18, begin, over - begin)
     begin, over = rogue.forged_s
     model = flood(rogue.forged_bps, 300)
