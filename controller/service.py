@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from carelane.controller._describe import detail_of, step_of, summary_of
-from carelane.controller._upkeep import DrainResult, Upkeep
+from carelane.controller._upkeep import AlsoDrained, DrainResult, Upkeep
 from carelane.controller._verification import Verification, verify_network
 from carelane.controller._whatif import what_if
 from carelane.controller.pipeline import decision_json, plan_json, resolve
@@ -191,16 +191,16 @@ class IntentService:
         self, write: Writer, intents: Sequence[ServiceIntent]
     ) -> tuple[tuple[ApplyResult, ...], Mapping[str, StoredIntent]]:
         before = {intent.name: found for intent in intents if (found := write.find(intent.name)) is not None}
-        filings = propose(self.topology, write, intents, self.access)
+        filings = propose(self.topology, write, intents, self.access, now=self._now())
         return tuple(record(write, filing, self._now()) for filing in filings), before
 
     @traced("intents.plan")
     def plan(self, intents: Sequence[ServiceIntent], *, optimize: bool = False) -> Mapping[str, Any]:
         """Dry run against what is admitted now; the contract's plan JSON. Stores nothing. Raises InputError."""
         with self._store.read() as read:
-            return plan_json(
-                self.topology, dry_run(self.topology, read, intents, optimize=optimize, access=self.access)
-            )
+            now = self._now()
+            found = dry_run(self.topology, read, intents, optimize=optimize, now=now, access=self.access)
+        return plan_json(self.topology, found)
 
     @traced("intents.explain")
     def explain(self, name: str, *, tenant: str | None = None) -> Mapping[str, Any] | None:
@@ -213,7 +213,8 @@ class IntentService:
             decided = intent.status.decision
             if decided is None or decided["decision"] == "admitted" or intent.deleted_at is not None:
                 return decided
-            result = dry_run(self.topology, read, [from_manifest(intent.manifest)], optimize=False, access=self.access)
+            asked, moment = [from_manifest(intent.manifest)], self._now()
+            result = dry_run(self.topology, read, asked, optimize=False, now=moment, access=self.access)
         now = decision_json(result.decisions[0])
         if now["decision"] == "admitted":
             return {**decided, "remedies": [], "remedies_searched": "whole", "fits_now": True}
@@ -239,9 +240,10 @@ class IntentService:
             proposed = self._proposed(read, holdings, intents)
             avoid = self._reconciler.avoid(read)
         ceilings = self._reconciler.ceilings
-        before = desired_program(self.topology, holdings, failed, ceilings, avoid=avoid).program
-        filed = {intent.name for intent in intents}
-        after = desired_program(self.topology, proposed, failed - filed, ceilings, avoid=avoid).program
+        out = failed | self._reconciler.idle(holdings)
+        before = desired_program(self.topology, holdings, out, ceilings, avoid=avoid).program
+        out = (failed - {intent.name for intent in intents}) | self._reconciler.idle(proposed)
+        after = desired_program(self.topology, proposed, out, ceilings, avoid=avoid).program
         changes: list[SwitchChanges] = []
         for node in self.topology.nodes:
             try:
@@ -251,16 +253,17 @@ class IntentService:
                     raise
         return tuple(item for item in changes if item)
 
-    def drain(self, target: str, *, force: bool = False) -> DrainResult:
+    def drain(self, target: str, *, force: bool = False, also: AlsoDrained | None = None) -> DrainResult:
         """Take a link or switch out of service; what uses it moves without loss. Wait for the names to be Active.
 
+        `also` runs in the same transaction.
         Raises NotFoundError, or ConflictError when slices would be left without a path (unless forced).
         """
-        return self.upkeep.drain(target, force=force)
+        return self.upkeep.drain(target, force=force, also=also)
 
-    def undrain(self, target: str) -> DrainResult:
+    def undrain(self, target: str, *, also: AlsoDrained | None = None) -> DrainResult:
         """Put it back into service. Raises NotFoundError when it is not drained."""
-        return self.upkeep.undrain(target)
+        return self.upkeep.undrain(target, also=also)
 
     def drains(self) -> tuple[StoredDrain, ...]:
         """What is out of service on purpose."""
@@ -275,7 +278,8 @@ class IntentService:
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             holdings = Holdings.of(read.slices())
             avoid = self._reconciler.avoid(read)
-        return verify_network(self.topology, self._southbound, holdings, failed, self._reconciler.ceilings, avoid)
+        out = failed | self._reconciler.idle(holdings)
+        return verify_network(self.topology, self._southbound, holdings, out, self._reconciler.ceilings, avoid)
 
     def list(
         self,
@@ -417,7 +421,7 @@ class IntentService:
     def _proposed(self, read: Reader, holdings: Holdings, intents: Sequence[ServiceIntent]) -> Holdings:
         """What would be held if these intents were filed now."""
         slices = {held.name: held for held in holdings.slices if not held.retiring}
-        for filing in propose(self.topology, read, intents, self.access):
+        for filing in propose(self.topology, read, intents, self.access, now=self._now()):
             if filing.decision is not None and filing.ids is not None:
                 name = filing.intent.name
                 slices[name] = Held(0, name, 0, False, filing.ids, filing.decision, filing.floors)

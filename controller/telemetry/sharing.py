@@ -19,7 +19,7 @@ from carelane.controller.pipeline.ceilings import NO_CEILINGS, Ceilings, QueuePl
 from carelane.controller.southbound.counters import Count, SwitchCounters
 from carelane.controller.telemetry.rates import Gain, gained
 from carelane.controller.telemetry.sources import Tap, Wiring
-from carelane.policies.shaping import DemandPolicy, HeldDemand, Sample, aimd, follow, share, steady
+from carelane.policies.shaping import DemandPolicy, HeldDemand, Sample, Source, aimd, follow, settled, share
 
 __all__ = ["Mode", "Observation", "Outcome", "Sharing"]
 
@@ -193,13 +193,9 @@ class Sharing:
             after = aimd(layout, now, rates, step_bps=_AIMD_STEP * float(np.mean(declared)))
             return after.tolist(), after.tolist()
         shares = share(layout, [self._held[source.key].bps for source in layout.sources])
-        before = np.array([self._in_force(tap) for tap in wiring.taps])
-        ceilings = [
-            float(rate if source.kind == "contract" else max(_rounded(rate), source.declared_bps))
-            for source, rate in zip(layout.sources, steady(layout, before, shares).tolist(), strict=True)
-        ]
-        granted: list[float] = shares.granted.tolist()
-        return granted, ceilings
+        fresh = replace(shares, ceiling=np.array([*map(_ceiling, layout.sources, shares.granted, shares.ceiling)]))
+        before = [self._in_force(tap) for tap in wiring.taps]
+        return shares.granted.tolist(), settled(layout, fresh, before).tolist()
 
     def _in_force(self, tap: Tap) -> float:
         """NaN where nothing is known of a ceiling."""
@@ -219,6 +215,13 @@ class Sharing:
             for place in tap.queues:
                 queues[place] += rate * _LABEL_ROOM
         return Ceilings(meters, {place: int(rate) for place, rate in queues.items()})
+
+
+def _ceiling(source: Source, granted_bps: float, ceiling_bps: float) -> float:
+    """In figures that a switch can hold, and rounded: down, but never below what was granted or declared."""
+    if source.kind == "contract":
+        return ceiling_bps
+    return float(max(_rounded(ceiling_bps, 2), _rounded(granted_bps, 3), source.declared_bps))
 
 
 def _sent(tap: Tap, reading: SwitchCounters) -> Count | None:
@@ -245,9 +248,9 @@ def _joined(before: Gain | None, after: Gain) -> Gain:
     )
 
 
-def _rounded(rate_bps: float) -> int:
-    """Down to three digits: what nobody would notice is not sent to a switch."""
-    if rate_bps < 1000:
+def _rounded(rate_bps: float, digits: int) -> int:
+    """Down to so many digits: three of what was granted, two of the headroom."""
+    if rate_bps < 10**digits:
         return int(rate_bps)
-    unit = int(10 ** (math.floor(math.log10(rate_bps)) - 2))
+    unit = int(10 ** (math.floor(math.log10(rate_bps)) - digits + 1))
     return int(rate_bps // unit) * unit

@@ -3,8 +3,7 @@
 from carelane.policies.shaping.aimd import aimd
 from carelane.policies.shaping.demand import DemandPolicy, HeldDemand, Sample, follow
 from carelane.policies.shaping.policy import SharePolicy, kind_of
-from carelane.policies.shaping.share import Kind, Layout, Shares, Source, share
-from carelane.policies.shaping.steady import SteadyPolicy, steady
+from carelane.policies.shaping.share import Kind, Layout, Shares, Source, settled, share
 
 __all__ = [
     "DemandPolicy",
@@ -15,10 +14,9 @@ __all__ = [
     "SharePolicy",
     "Shares",
     "Source",
-    "SteadyPolicy",
     "aimd",
     "follow",
     "kind_of",
+    "settled",
     "share",
-    "steady",
 ]

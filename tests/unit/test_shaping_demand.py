@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from carelane.policies.shaping import DemandPolicy, HeldDemand, Layout, Sample, Source, follow, share, steady
+from carelane.policies.shaping import DemandPolicy, HeldDemand, Layout, Sample, Source, follow, settled, share
 
 POLICY = DemandPolicy()
 M = 1e6
@@ -108,7 +108,7 @@ def test_steady_demand_moves_a_ceiling_at_most_once_in_twenty_epochs() -> None:
     for epoch in range(epochs):
         offered = [dice.gauss(0.85, 0.04) * M if n else 12 * M for n in range(10)]
         held = [follow(state, Sample(rate), POLICY, elastic=False) for state, rate in zip(held, offered, strict=True)]
-        after = steady(layout, ceiling, share(layout, [state.bps for state in held]))
+        after = settled(layout, share(layout, [state.bps for state in held]), ceiling)
         if epoch >= 20:
             changes += after != ceiling
         ceiling = after
