@@ -61,6 +61,9 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "assumptions": list(decision.assumptions),
         "proven": decision.proven,
     }
+    if decision.preempts:
+        row["preempts"] = [name for name, _ in decision.preempts]
+        row["preempts_of"] = [tenant for _, tenant in decision.preempts]
     if not decision.admitted:
         row["remedies"] = [_remedy(remedy) for remedy in decision.remedies]
         row["remedies_searched"] = decision.remedies_searched

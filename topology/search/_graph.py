@@ -60,7 +60,7 @@ class PathGraph:
             if a != b:
                 self.leaving[a].append((b, 2 * index))
                 self.leaving[b].append((a, 2 * index + 1))
-        self.capacity = [link.capacity_bps for link in links for _ in range(2)]
+        self.capacity = [link.reservable_bps for link in links for _ in range(2)]
         self.arc_of = {(self.node_ids[tail], self.link_ids[arc >> 1]): arc for arc, tail in enumerate(self.tail)}
         """The arc that leaves by an egress port, (node, link id) as in the ledger."""
         self.propagation = [UNKNOWN_PS if link.delay_s is None else cost_ps(link.delay_s) for link in links]

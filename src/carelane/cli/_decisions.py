@@ -76,6 +76,9 @@ def _reserved(path: Row) -> str:
 def decision_notes(decision: Row) -> Iterator[str]:
     """Reasons and offers of a refusal, and whether the search was cut short."""
     name = decision["name"]
+    if decision.get("preempts"):
+        victims = ", ".join(str(victim or "another tenant's slice") for victim in decision["preempts"])
+        yield f"{name}: {'takes' if decision['decision'] == 'admitted' else 'could take'} the place of: {victims}"
     for reason in decision.get("reasons", ()):
         yield f"{name}: refused: {reason_text(reason)}"
     for offer in decision.get("offers", ()):
