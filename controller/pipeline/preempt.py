@@ -85,9 +85,7 @@ def victims_for(
     return tuple(item.name for item in _least(candidates, enough))
 
 
-def _least(
-    candidates: Sequence[Requirement], enough: Callable[[Sequence[Requirement]], bool]
-) -> Sequence[Requirement]:
+def _least(candidates: Sequence[Requirement], enough: Callable[[Sequence[Requirement]], bool]) -> Sequence[Requirement]:
     """As few and as unimportant of `candidates` as are enough; none when all of them are not."""
     ranked = sorted(candidates, key=lambda item: (item.priority, demand_bps(item), item.name))
     if not ranked or not enough(ranked):
@@ -105,9 +103,7 @@ def _least(
     return [single] if single is not None else _needed(pool, enough)
 
 
-def _first_single(
-    group: Sequence[Requirement], enough: Callable[[Sequence[Requirement]], bool]
-) -> Requirement | None:
+def _first_single(group: Sequence[Requirement], enough: Callable[[Sequence[Requirement]], bool]) -> Requirement | None:
     """The first that is enough by itself. No part of a group can be that is not enough whole."""
     if not group or not enough(group):
         return None

@@ -195,7 +195,9 @@ class _Search:
         now = self._topology.links[name].capacity_bps if kind == "link" else self._ends[name].capacity_bps
         share = self._topology.links[name].max_reservable if kind == "link" else 1
         filled = [
-            ceil((floor + self._seen.reserved_bps(port)) / share) for port, floor in plan.floors.items() if port[1] == name
+            ceil((floor + self._seen.reserved_bps(port)) / share)
+            for port, floor in plan.floors.items()
+            if port[1] == name
         ]
         low = (now or 0) // STEP_BPS
         high = max(-(-max(filled, default=0) // STEP_BPS), low + 1)

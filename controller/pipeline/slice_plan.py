@@ -114,7 +114,8 @@ class Decision:
     """Admitted or refused, and everything needed to defend it. `requirement` is kept for compile.
 
     `preempts`: slices, with their tenants, that have to go because it is admitted, or would have to if its owner
-    consented. `remedies_searched`: whether remedies are all there are ("whole"), may not be ("part") or were not asked for.
+    consented. `remedies_searched`: whether remedies are all there are ("whole"), may not be ("part") or were not asked
+    for.
     """
 
     requirement: Requirement
