@@ -18,7 +18,7 @@ from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.quotas import Usage
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Totals
-from carelane.controller.pipeline.totals import without
+from carelane.controller.pipeline.totals import totals, without
 from carelane.controller.pipeline.value import demand_bps
 from carelane.topology.ledger import CapacityLedger
 
@@ -50,7 +50,7 @@ def within_quotas(
             if item.name in counted and not decided[item.name].admitted:
                 decided[item.name] = plan([item], ledger).decisions[0]
     decisions = tuple(decided[item.name] for item in requirements)
-    return PlanResult(decisions, ledger, _totals(graph, decisions, counted, start, result.totals, cap))
+    return PlanResult(decisions, ledger, _totals(graph, decisions, counted, (start, ledger), result.totals, cap))
 
 
 def _refill(
@@ -77,13 +77,16 @@ def _totals(
     graph: LaneGraph,
     decisions: Sequence[Decision],
     counted: set[str],
-    start: CapacityLedger,
+    ledgers: tuple[CapacityLedger, CapacityLedger],
     packed: Totals,
     cap_bps: int,
 ) -> Totals:
+    """The least of several bounds; `ledgers` are those before and after."""
+    start, end = ledgers
     wanted = [decision.requirement for decision in decisions]
     admitted_bps = sum(demand_bps(decision.requirement) for decision in decisions if decision.admitted)
-    bounds = [sum(map(demand_bps, wanted)), cap_bps]
+    offered_bps = sum(map(demand_bps, wanted))
+    bounds = [totals(graph, decisions, start, end).upper_bound_bps, cap_bps]
     rest = [item for item in wanted if item.name not in counted]
     if start.names.isdisjoint(item.name for item in rest):
         bounds.append(packed.upper_bound_bps + sum(map(demand_bps, rest)))
@@ -92,5 +95,5 @@ def _totals(
         prices = graph.array([packed.prices.get(port, 0.0) for port in graph.port_of])
         bounds.append(certify(graph, wanted, prices).bound_bps)
     return replace(
-        packed, offered_bps=bounds[0], admitted_bps=admitted_bps, upper_bound_bps=max(admitted_bps, min(bounds))
+        packed, offered_bps=offered_bps, admitted_bps=admitted_bps, upper_bound_bps=max(admitted_bps, min(bounds))
     )

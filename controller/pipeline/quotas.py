@@ -1,7 +1,7 @@
 """Quotas: what each tenant holds, and the refusal of what would exceed what it may hold. Pure.
 
 A slice counts from its admission until it is withdrawn, scheduled or not, with the rate it declares: the larger of
-both directions, once for all receivers of a tree and once for each site of a hub. Neither backups nor rates raised to
+both directions, once for all receivers of a tree and once for each site of a hub that may speak at once. Neither backups nor rates raised to
 meet a delay count: what they cost is the planner's affair.
 """
 
@@ -23,7 +23,7 @@ __all__ = ["Usage", "counted_bps"]
 def counted_bps(requirement: Requirement) -> int:
     """What a slice counts for."""
     rate = max(requirement.forward_bps, requirement.reverse_bps)
-    return rate * len(requirement.pairs) if requirement.connectivity == "hub" else rate
+    return rate * requirement.together if requirement.connectivity == "hub" else rate
 
 
 class Usage:
