@@ -1,8 +1,8 @@
 """Quotas: what each tenant holds, and the refusal of what would exceed what it may hold. Pure.
 
 A slice counts from its admission until it is withdrawn, scheduled or not, with the rate it declares: the larger of
-both directions, once for all receivers of a tree and once for each site of a hub that may speak at once. Neither backups nor rates raised to
-meet a delay count: what they cost is the planner's affair.
+both directions, once for all receivers of a tree and once for each site of a hub that may speak at once. Neither
+backups nor rates raised to meet a delay count: what they cost is the planner's affair.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class PathGraph:
         made.capacity, made.latency = list(self.capacity), list(self.latency)
         for name, rate_bps in capacities_bps.items():
             link = self.link_index[name]
-            made.capacity[2 * link : 2 * link + 2] = [rate_bps, rate_bps]
+            made.capacity[2 * link : 2 * link + 2] = [links[name].reservable_bps] * 2
             made.latency[link] = port_latency_ps(rate_bps)
         made.least_latency = min(made.latency, default=0)
         made.kept_room = made.kept_ideal = None
