@@ -90,7 +90,7 @@ def test_a_slice_of_another_time_is_not_asked_to_go() -> None:
     topology = network(LINE)
 
     def during(name: str, start: int, end: int, priority: int, rate: float = 40) -> Requirement:
-        times = Schedule(*(f"2030-01-01T{hour:02}:00:00Z" for hour in (start, end)))
+        times = Schedule(f"2030-01-01T{start:02}:00:00Z", f"2030-01-01T{end:02}:00:00Z")
         return replace(ask(topology, name, rate=rate), schedule=times, priority=priority)
 
     asked = [during("night", 20, 23, 1), during("day", 8, 12, 5), during("late", 9, 10, 3, rate=30)]
