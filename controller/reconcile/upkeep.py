@@ -24,6 +24,7 @@ from carelane.controller.reconcile.admission import Filing, replan
 from carelane.controller.reconcile.drains import drained_links, links_of
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.holdings import Held, Holdings
+from carelane.controller.reconcile.schedules import outside, waiting
 from carelane.errors import ConflictError, NotFoundError
 from carelane.intents.lifecycle import Phase
 from carelane.store import Floors, Writer
