@@ -77,9 +77,13 @@ def undrain(write: Writer, topology: Topology, target: str) -> frozenset[str]:
 def relocate(
     write: Writer, topology: Topology, without: frozenset[str], links: frozenset[str], now: datetime
 ) -> Relocation:
-    """Move the slices that use any of `links` to where they need nothing of `without`, most important first."""
+    """Move the slices that use any of `links` to where they need nothing of `without`, most important first.
+
+    One whose window is not open is moved like the others, but never stuck: nothing of it is lost yet.
+    """
+    idle = waiting(topology, Holdings.of(write.slices()).slices, now)
     moved, staying, stuck = [], [], []
-    for held in _movable(write):
+    for held in _movable(write, idle, now):
         if not _touches(held.decision, links):
             continue
         filing = replan(topology, without, write, held, now)
@@ -87,7 +91,7 @@ def relocate(
             record(write, filing, now)
             write.note(held.name, "Moved", f"planned anew without {', '.join(sorted(without)[:5])}")
             moved.append(held.name)
-        elif _left(held.decision, without):
+        elif held.name in idle or _left(held.decision, without):
             write.note(held.name, "NotMoved", f"no place with its full promise without {', '.join(sorted(links)[:5])}")
             staying.append(held.name)
         else:
@@ -101,8 +105,9 @@ def reoptimise(write: Writer, topology: Topology, without: frozenset[str], now: 
     Better is what the planner prefers: first paths that are shorter in all; equally short, with a lower delay bound;
     equal in that too, with less reserved on ports.
     """
+    idle = waiting(topology, Holdings.of(write.slices()).slices, now)
     moved = []
-    for held in _movable(write):
+    for held in _movable(write, idle, now):
         filing = replan(topology, without, write, held, now)
         if filing.decision is None or filing.ids is None or filing.ids == held.ids:
             continue
@@ -114,9 +119,10 @@ def reoptimise(write: Writer, topology: Topology, without: frozenset[str], now: 
     return tuple(moved)
 
 
-def _movable(write: Writer) -> list[Held]:
-    """Slices in force that may be planned anew, most important first."""
+def _movable(write: Writer, idle: Collection[str], now: datetime) -> list[Held]:
+    """Slices in force that may be planned anew, most important first; of those that are `idle`, not what is over."""
     held = [item for item in Holdings.of(write.slices()).slices if not item.retiring]
+    held = [item for item in held if item.name not in idle or not outside(item, now).over]
     held = [item for item in held if write.intent(item.name).phase in _MOVABLE]
     return sorted(held, key=lambda item: (-item.decision.requirement.priority, item.id))
 
