@@ -8,7 +8,7 @@ A changed intent that is refused leaves the slice that runs in place and says so
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -30,7 +30,7 @@ from carelane.store import Floors, Reader, StoredIntent
 from carelane.topology.model import Topology
 from carelane.tracing import traced
 
-__all__ = ["Filing", "Outcome", "dry_run", "propose", "replan"]
+__all__ = ["Desk", "Filing", "Outcome", "dry_run", "propose", "replan"]
 
 Outcome = Literal["created", "changed", "unchanged"]
 
@@ -50,15 +50,19 @@ class Filing:
 
 @traced("planner.propose")
 def propose(
-    topology: Topology, reader: Reader, intents: Sequence[ServiceIntent], access: AccessControl | None = None
+    topology: Topology,
+    reader: Reader,
+    intents: Sequence[ServiceIntent],
+    access: AccessControl | None = None,
+    desk_for: Callable[[Collection[str]], Desk] | None = None,
 ) -> tuple[Filing, ...]:
     """Decide every intent in file order against what is held. Stores nothing. Raises InputError, ConflictError.
 
-    What the access policy forbids is refused before anything is planned.
+    What the access policy forbids is refused before anything is planned. `desk_for` gives a desk that knows already
+    what is held, for filings of these names.
     """
     requirements = _requirements(topology, intents)
-    without = drained_links(topology, reader.drains())
-    desk = _Desk(topology, Holdings.of(reader.slices()), without, access)
+    desk = desk_for([item.name for item in requirements]) if desk_for else Desk.of(topology, reader, access)
     filings: list[Filing] = []
     for intent, requirement in zip(intents, requirements, strict=True):
         record = reader.find(intent.name)
@@ -107,7 +111,7 @@ def dry_run(
         start = ledger
         result = plan(there, requirements, ledger, optimize=optimize)
     else:
-        desk = _Desk(topology, holdings, without)
+        desk = Desk(topology, holdings, without)
         decisions = tuple(desk.decide(requirement)[0] for requirement in requirements)
         result = PlanResult(decisions, desk.ledger, desk.totals)
     held = {item.name: item.decision.requirement for item in holdings.slices}
@@ -117,14 +121,14 @@ def dry_run(
 def replan(topology: Topology, without: Collection[str], reader: Reader, held: Held) -> Filing:
     """Decide the slice in force again, word for word as promised, without some links. Stores nothing."""
     record = reader.intent(held.name)
-    desk = _Desk(topology, Holdings.of(reader.slices()), without)
+    desk = Desk(topology, Holdings.of(reader.slices()), without)
     decision, ids = desk.decide(held.decision.requirement)
     floors = desk.decided.slice_floors(held.name) if ids else {}
     intent = from_manifest(record.manifest)
     return Filing(intent, record.manifest, record, "unchanged", decision, ids, floors)
 
 
-class _Desk:
+class Desk:
     """Decides one requirement after the other and remembers what that leaves for the next."""
 
     def __init__(
@@ -140,10 +144,21 @@ class _Desk:
         self.ledger = holdings.ledger()
         self.decided = self.ledger
         self.totals = Totals(0, 0, 0)
+        self._decided_names: set[str] = set()
+
+    @classmethod
+    def of(cls, topology: Topology, reader: Reader, access: AccessControl | None) -> Desk:
+        """One that knows all that is held, and what is drained."""
+        return cls(topology, Holdings.of(reader.slices()), drained_links(topology, reader.drains()), access)
+
+    def fresh(self, names: Collection[str]) -> bool:
+        """Whether what it knows of these names is what was stored, not what it decided itself."""
+        return self._decided_names.isdisjoint(names)
 
     def decide(self, requirement: Requirement) -> tuple[Decision, SliceIds | None]:
         """Plan as if the name held nothing. Admitted: it holds the new, and the old until switches let go of it."""
         name = requirement.name
+        self._decided_names.add(name)
         forbidden = self._access.refusal(requirement) if self._access is not None else None
         if forbidden is not None:
             return forbidden, None

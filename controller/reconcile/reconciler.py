@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from carelane.controller.pipeline.ceilings import NO_CEILINGS, Ceilings, with_ceilings
-from carelane.controller.reconcile.desired import Desired, Prover, desired_program
+from carelane.controller.reconcile.desired import Compiler, Desired
 from carelane.controller.reconcile.drains import drained_links
 from carelane.controller.reconcile.holdings import Holdings, nodes_of
 from carelane.controller.reconcile.metrics import ReconcileMetrics
@@ -79,7 +79,7 @@ class Reconciler:
         self.turn = threading.Lock()
         self.ceilings = NO_CEILINGS
         self.broken: frozenset[str] = frozenset()
-        self._prover = Prover(topology)
+        self._compiler = Compiler(topology)
         self.observe: Callable[[str], tuple[Finding, ...]] = lambda _: ()
         self._now = now
 
@@ -165,7 +165,7 @@ class Reconciler:
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             intents = {intent.name: intent for intent in read.intents(names=names)}
             avoid = self.avoid(read)
-        desired = desired_program(self.topology, holdings, failed, self.ceilings, avoid=avoid, prover=self._prover)
+        desired = self._compiler.desired(holdings, failed, self.ceilings, avoid)
         return View(holdings, intents, desired, Owners.of(holdings))
 
     def avoid(self, read: Reader) -> frozenset[str]:
