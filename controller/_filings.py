@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.reconcile.access import AccessControl
-from carelane.controller.reconcile.admission import propose
+from carelane.controller.reconcile.admission import Desk, propose
 from carelane.controller.reconcile.desks import Desks
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.group import Group
@@ -50,8 +51,13 @@ class Filings:
     ) -> tuple[tuple[ApplyResult, ...], Mapping[str, StoredIntent]]:
         """Decide and store, within a transaction: what came of it, and the intents as they were before."""
         before = {intent.name: found for intent in intents if (found := write.find(intent.name)) is not None}
-        filings = propose(self._topology, write, intents, self._access, lambda names: self._desks.of(write, names))
-        return tuple(record(write, filing, self._now()) for filing in filings), before
+        now = self._now()
+
+        def desk_for(requirements: Sequence[Requirement]) -> Desk:
+            return self._desks.of(write, requirements, now)
+
+        filings = propose(self._topology, write, intents, self._access, desk_for, now=now)
+        return tuple(record(write, filing, now) for filing in filings), before
 
     @property
     def busy(self) -> bool:

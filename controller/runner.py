@@ -233,6 +233,7 @@ class Controller:
                     self._reconciler.enqueue_nodes(changed)
                 self.service.upkeep.observe(statuses)
                 self._reconciler.enqueue_unfinished()
+                self._reconciler.follow_schedules()
                 self._ask_check(returned)
                 seen = statuses
             except CarelaneError as error:

@@ -2,8 +2,10 @@
 
 Input: `Decision` or `PlanResult`. Output: plain dicts and lists, keys in a fixed order. Beyond the contract's keys:
 `from`, `reverse_mbps` and `round_trip_bound_ms` of a path; `detail` of a reason; `relaxed`, `jitter_ms`, `loss`,
-`reverse_mbps`, `round_trip`, `protection` and `reserved_mbps` (the largest floor it would take) of an offer;
-`remedies` and `remedies_searched` of a refusal; `others` of a reason, for those who may see other tenants' names.
+`reverse_mbps`, `round_trip`, `protection`, `reserved_mbps` (the largest floor it would take) and, where the intent has
+one, `schedule` (as a manifest states it) of an offer; `speakers` and `shared` (ports that more sites use than may
+speak) of a consultation with a ceiling; `remedies` and `remedies_searched` of a refusal; `others` of a reason, for
+those who may see other tenants' names.
 """
 
 from __future__ import annotations
@@ -11,7 +13,11 @@ from __future__ import annotations
 from typing import Any
 
 from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability, mbps, ms_up
+from carelane.controller.pipeline.schedules import as_text
 from carelane.controller.pipeline.slice_plan import Decision, Offer, PlannedPath, PlanResult, Reason, Remedy, Totals
+from carelane.controller.pipeline.speakers import shared_ports
+from carelane.intents.manifest import schedule_manifest
+from carelane.topology.ledger import PortKey
 from carelane.topology.model import Topology
 
 __all__ = ["certificate_json", "decision_json", "plan_json", "reason_json", "totals_json"]
@@ -24,15 +30,24 @@ def plan_json(topology: Topology, result: PlanResult) -> dict[str, Any]:
         "decisions": [decision_json(decision) for decision in result.decisions],
         "totals": totals_json(result.totals),
     }
-    if result.totals.prices:
+    if result.totals.prices or result.totals.prices_at:
         document["certificate"] = certificate_json(result.totals)
     return document
 
 
 def certificate_json(totals: Totals) -> dict[str, Any]:
-    """Prices per bit/s of ports: `node` is empty for an endpoint's own sending side, `port` a link or an endpoint."""
-    prices = sorted(totals.prices.items())
-    return {"prices": [{"node": node, "port": name, "price": price} for (node, name), price in prices]}
+    """Prices per bit/s of ports: `node` is empty for an endpoint's own sending side, `port` a link or an endpoint.
+
+    In a batch with schedules each price is that `at` a moment, and a slice pays at every moment in its window.
+    """
+    rows = [_price(port, price) for port, price in sorted(totals.prices.items())]
+    for moment, prices in sorted(totals.prices_at.items()):
+        rows += [{**_price(port, price), "at": as_text(moment)} for port, price in sorted(prices.items())]
+    return {"prices": rows}
+
+
+def _price(port: PortKey, price: float) -> dict[str, Any]:
+    return {"node": port[0], "port": port[1], "price": price}
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:
@@ -48,6 +63,12 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "assumptions": list(decision.assumptions),
         "proven": decision.proven,
     }
+    if decision.requirement.speakers is not None:
+        row["speakers"] = decision.requirement.speakers
+        row["shared"] = [
+            {"node": port.node, "link": port.link, "sites": port.sites, "reserved_mbps": mbps(port.reserved_bps)}
+            for port in shared_ports(decision)
+        ]
     if not decision.admitted:
         row["remedies"] = [_remedy(remedy) for remedy in decision.remedies]
         row["remedies_searched"] = decision.remedies_searched
@@ -114,7 +135,7 @@ def _remedy(remedy: Remedy) -> dict[str, Any]:
 
 
 def _offer(offer: Offer) -> dict[str, Any]:
-    return {
+    row: dict[str, Any] = {
         "relaxed": offer.relaxed,
         "delay_ms": _ms(offer.delay_s),
         "availability": offer.availability,
@@ -126,3 +147,6 @@ def _offer(offer: Offer) -> dict[str, Any]:
         "protection": offer.protection,
         "reserved_mbps": mbps(offer.reserved_bps),
     }
+    if offer.schedule is not None:
+        row["schedule"] = schedule_manifest(offer.schedule)
+    return row

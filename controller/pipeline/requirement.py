@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from carelane.controller.pipeline.schedules import window_of
+from carelane.intents.model import Schedule
 from carelane.topology.model import Endpoint
+from carelane.topology.windows import Window
 
 __all__ = ["Connectivity", "Objectives", "Pair", "Protection", "Requirement"]
 
@@ -42,7 +45,9 @@ class Requirement:
     `pairs`: one for point to point; one per receiver for point to multipoint (same source); one per site for a
     hub (same destination, the hub). Rates are layer 2 and per pair; 0 means that the direction carries nothing.
     For point to multipoint `reverse_bps` is what all receivers share, each policed to an equal part of it.
+    Of a hub's sites at most `speakers` speak at once (None: all may).
     A larger `priority` matters more. `traffic_class` names a class of `carelane.policies.classes`.
+    `schedule` None: capacity is held for all time.
     """
 
     name: str
@@ -59,3 +64,15 @@ class Requirement:
     objectives: Objectives
     protection: Protection = "auto"
     assumptions: tuple[str, ...] = ()
+    speakers: int | None = None
+    schedule: Schedule | None = None
+
+    @property
+    def together(self) -> int:
+        """How many pairs carry traffic at once, at most."""
+        return min(self.speakers or len(self.pairs), len(self.pairs))
+
+    @property
+    def window(self) -> Window | None:
+        """When the slice holds its capacity; None: always."""
+        return window_of(self.schedule)

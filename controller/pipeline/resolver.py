@@ -11,7 +11,7 @@ intent did not state and where it came from. Bad input raises InputError; nothin
   better, and never longer than the burst.
 - Names: endpoints by id, or by the node or site that has only one.
 - Tenants: an intent may name endpoints of other tenants; who may use what is decided by policy, not here.
-- A schedule is carried, but this version reserves for all time and says so.
+- A schedule says when capacity is held: from its start until its end (else its deadline); an open side is said.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from difflib import get_close_matches
 from carelane.controller.pipeline.requirement import Connectivity, Objectives, Pair, Requirement
 from carelane.errors import InputError
 from carelane.intents import find_service
-from carelane.intents.model import CatalogueService, Off, ServiceIntent
+from carelane.intents.model import CatalogueService, Off, Schedule, ServiceIntent
 from carelane.topology.model import Endpoint, Topology
 from carelane.units import format_duration, format_rate
 
@@ -48,9 +48,10 @@ def resolve(intent: ServiceIntent, topology: Topology) -> Requirement:
             remedy="give both directions a bandwidth, or state a one-way delay",
         )
     if intent.schedule is not None:
-        defaults.assumptions.append("schedule: accepted, but capacity is reserved for all time from now on")
+        defaults.assumptions.append(_held_during(intent.schedule))
     if len(pairs) > 1:
         defaults.assumptions.append("several sites: every objective holds for each of them; shown is the worst")
+    speakers = _speakers(intent, connectivity, len(pairs), defaults)
     return Requirement(
         name=intent.name,
         tenant=intent.tenant,
@@ -66,7 +67,31 @@ def resolve(intent: ServiceIntent, topology: Topology) -> Requirement:
         objectives=objectives,
         protection=intent.protection,
         assumptions=tuple(defaults.assumptions),
+        speakers=speakers,
+        schedule=intent.schedule,
     )
+
+
+def _speakers(intent: ServiceIntent, connectivity: Connectivity, sites: int, defaults: _Defaults) -> int | None:
+    if intent.speakers is None:
+        return None
+    if connectivity != "hub":
+        raise InputError("only the sites of a hub consultation take turns to speak", field="spec.speakers")
+    if intent.speakers >= sites:
+        defaults.assumptions.append(f"speakers: all {sites} sites may speak at once")
+        return None
+    defaults.assumptions.append(
+        f"speakers: at most {intent.speakers} of the {sites} sites speak at once, in turns as they like, and the hub "
+        "sends to no more at once; where more of them share a queue, it holds that many floors. Should more speak, "
+        "they delay each other there, and nobody else"
+    )
+    return intent.speakers
+
+
+def _held_during(schedule: Schedule) -> str:
+    opens = f"from {schedule.start}" if schedule.start else "from now"
+    closes = schedule.end or schedule.deadline
+    return f"schedule: capacity is held {opens} {f'until {closes}' if closes else 'on, without an end'}"
 
 
 @dataclass

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from carelane.controller.pipeline.requirement import Protection, Requirement
+from carelane.intents.model import Schedule
 from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Hop
 
@@ -92,7 +93,7 @@ class Offer:
     """What would be accepted instead, all fields together; `relaxed` names what changed (joined by "+" if several).
 
     A None objective would have to be switched off. `reserved_bps` is the largest floor it would take, which exceeds
-    the bandwidth where a tight delay needs it.
+    the bandwidth where a tight delay needs it. `schedule` is the one asked for, moved where "schedule" is relaxed.
     """
 
     relaxed: str
@@ -105,6 +106,7 @@ class Offer:
     loss: float | None = None
     protection: Protection = "auto"
     reserved_bps: int = 0
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +136,15 @@ class Decision:
 class Totals:
     """Bandwidth asked for, admitted, and a bound on what any planner could have admitted; shared links count once.
 
-    `prices` per bit/s of ports (as in the ledger) certify the bound of a batch: see `pipeline.certificate`.
+    `prices` per bit/s of ports (as in the ledger) certify the bound of a batch: see `pipeline.certificate`. In a batch
+    with schedules it is `prices_at`, the prices at each of several moments (`pipeline.batch._over_time`).
     """
 
     offered_bps: int
     admitted_bps: int
     upper_bound_bps: int
     prices: Mapping[PortKey, float] = field(default_factory=lambda: MappingProxyType({}))
+    prices_at: Mapping[int, Mapping[PortKey, float]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def gap(self) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from carelane.controller.pipeline import plan, resolve
@@ -18,6 +19,7 @@ from carelane.controller.pipeline.identifiers import allocate, labels_needed
 from carelane.controller.pipeline.program import SliceIds
 from carelane.controller.pipeline.remedies import remedied
 from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.schedules import us_of
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
 from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.drains import drained_links, usable
@@ -28,6 +30,7 @@ from carelane.intents.manifest import from_manifest, to_manifest
 from carelane.intents.model import ServiceIntent
 from carelane.store import Floors, Reader, StoredIntent
 from carelane.topology.model import Topology
+from carelane.topology.windows import ALWAYS
 from carelane.tracing import traced
 
 __all__ = ["Desk", "Filing", "Outcome", "dry_run", "propose", "replan"]
@@ -54,15 +57,17 @@ def propose(
     reader: Reader,
     intents: Sequence[ServiceIntent],
     access: AccessControl | None = None,
-    desk_for: Callable[[Collection[str]], Desk] | None = None,
+    desk_for: Callable[[Sequence[Requirement]], Desk] | None = None,
+    *,
+    now: datetime,
 ) -> tuple[Filing, ...]:
     """Decide every intent in file order against what is held. Stores nothing. Raises InputError, ConflictError.
 
-    What the access policy forbids is refused before anything is planned. `desk_for` gives a desk that knows already
-    what is held, for filings of these names.
+    What the access policy forbids, or is past already, is refused before anything is planned. `desk_for` gives a desk
+    that knows already what is held, for these requirements.
     """
     requirements = _requirements(topology, intents)
-    desk = desk_for([item.name for item in requirements]) if desk_for else Desk.of(topology, reader, access)
+    desk = desk_for(requirements) if desk_for else Desk.of(topology, reader, now, access)
     filings: list[Filing] = []
     for intent, requirement in zip(intents, requirements, strict=True):
         record = reader.find(intent.name)
@@ -74,6 +79,9 @@ def propose(
         held = desk.in_force.get(intent.name)
         if same and held is not None and record is not None and held.generation == record.generation:
             filings.append(Filing(intent, manifest, record, outcome, None, held.ids, held.floors))
+            continue
+        if same and record is not None and record.phase is Phase.SUSPENDED and _is_past(requirement, now):
+            filings.append(Filing(intent, manifest, record, outcome, None, None, {}))
             continue
         decision, ids = desk.decide(requirement)
         floors = desk.decided.slice_floors(intent.name) if ids else {}
@@ -88,6 +96,7 @@ def dry_run(
     intents: Sequence[ServiceIntent],
     *,
     optimize: bool,
+    now: datetime,
     access: AccessControl | None = None,
 ) -> PlanResult:
     """What the planner says to these intents now, each planned as if it held nothing, remedies of refusals included.
@@ -95,33 +104,33 @@ def dry_run(
     Raises InputError.
     """
     wanted = _requirements(topology, intents)
-    refused = {item.name: found for item in wanted if access is not None and (found := access.refusal(item))}
+    refused = {item.name: found for item in wanted if (found := _forbidden(item, now, access))}
     if refused:
         allowed = [intent for intent in intents if intent.name not in refused]
-        rest = dry_run(topology, reader, allowed, optimize=optimize)
+        rest = dry_run(topology, reader, allowed, optimize=optimize, now=now)
         planned = {decision.name: decision for decision in rest.decisions} | refused
         return replace(rest, decisions=tuple(planned[item.name] for item in wanted))
     requirements = wanted
     without = drained_links(topology, reader.drains())
     holdings, there = Holdings.of(reader.slices()), usable(topology, without)
-    start = ledger = holdings.ledger()
+    start = ledger = holdings.ledger(now)
     if optimize or ledger.names.isdisjoint(requirement.name for requirement in requirements):
         for requirement in requirements:
             ledger = ledger.without_slice(requirement.name)
         start = ledger
         result = plan(there, requirements, ledger, optimize=optimize)
     else:
-        desk = Desk(topology, holdings, without)
+        desk = Desk(topology, holdings, without, now)
         decisions = tuple(desk.decide(requirement)[0] for requirement in requirements)
         result = PlanResult(decisions, desk.ledger, desk.totals)
     held = {item.name: item.decision.requirement for item in holdings.slices}
     return remedied(there, result, start, held, together=optimize)
 
 
-def replan(topology: Topology, without: Collection[str], reader: Reader, held: Held) -> Filing:
+def replan(topology: Topology, without: Collection[str], reader: Reader, held: Held, now: datetime) -> Filing:
     """Decide the slice in force again, word for word as promised, without some links. Stores nothing."""
     record = reader.intent(held.name)
-    desk = Desk(topology, Holdings.of(reader.slices()), without)
+    desk = Desk(topology, Holdings.of(reader.slices()), without, now)
     decision, ids = desk.decide(held.decision.requirement)
     floors = desk.decided.slice_floors(held.name) if ids else {}
     intent = from_manifest(record.manifest)
@@ -132,37 +141,47 @@ class Desk:
     """Decides one requirement after the other and remembers what that leaves for the next."""
 
     def __init__(
-        self, topology: Topology, holdings: Holdings, without: Collection[str], access: AccessControl | None = None
+        self,
+        topology: Topology,
+        holdings: Holdings,
+        without: Collection[str],
+        now: datetime,
+        access: AccessControl | None = None,
     ) -> None:
         self._topology = topology
+        self._now = now
         self._usable = usable(topology, without)
         self._access = access
         self.in_force: dict[str, Held] = {held.name: held for held in holdings.slices if not held.retiring}
         self._numbers = {held.name: held.ids.number for held in holdings.slices}
         self._used = list(holdings.used_ids())
         self._running = {name: (held.decision, held.ids) for name, held in self.in_force.items()}
-        self.ledger = holdings.ledger()
+        self.ledger = holdings.ledger(now)
         self.decided = self.ledger
         self.totals = Totals(0, 0, 0)
         self._decided_names: set[str] = set()
+        self._timed = any(_is_timed(held.decision.requirement) for held in holdings.slices)
 
     @classmethod
-    def of(cls, topology: Topology, reader: Reader, access: AccessControl | None) -> Desk:
+    def of(cls, topology: Topology, reader: Reader, now: datetime, access: AccessControl | None) -> Desk:
         """One that knows all that is held, and what is drained."""
-        return cls(topology, Holdings.of(reader.slices()), drained_links(topology, reader.drains()), access)
+        return cls(topology, Holdings.of(reader.slices()), drained_links(topology, reader.drains()), now, access)
 
-    def fresh(self, names: Collection[str]) -> bool:
-        """Whether what it knows of these names is what was stored, not what it decided itself."""
-        return self._decided_names.isdisjoint(names)
+    def serves(self, requirements: Sequence[Requirement]) -> bool:
+        """Whether it can decide these later than it was made: windows close, and what it decided itself of a name is
+        not yet what is stored of it.
+        """
+        timed = self._timed or any(map(_is_timed, requirements))
+        return not timed and self._decided_names.isdisjoint(item.name for item in requirements)
 
     def decide(self, requirement: Requirement) -> tuple[Decision, SliceIds | None]:
         """Plan as if the name held nothing. Admitted: it holds the new, and the old until switches let go of it."""
         name = requirement.name
         self._decided_names.add(name)
-        forbidden = self._access.refusal(requirement) if self._access is not None else None
+        self._timed = self._timed or _is_timed(requirement)
+        forbidden = _forbidden(requirement, self._now, self._access)
         if forbidden is not None:
             return forbidden, None
-        before = self.ledger.slice_floors(name)
         result = plan(self._usable, [requirement], self.ledger.without_slice(name))
         (decision,) = result.decisions
         totals = result.totals
@@ -177,9 +196,10 @@ class Desk:
         if ids is None:
             return decision, None
         self.decided = result.ledger
-        floors = result.ledger.slice_floors(name)
-        both = {port: max(floors.get(port, 0), before.get(port, 0)) for port in floors.keys() | before.keys()}
-        self.ledger = result.ledger.with_slice(name, both.items())
+        after = result.ledger
+        for port, window, rate_bps in self.ledger.parts(name):
+            after = after.with_also(name, [(port, rate_bps)], None if window == ALWAYS else window)
+        self.ledger = after
         self._running[name] = (decision, ids)
         self._used.append(ids)
         self._numbers[name] = ids.number
@@ -227,6 +247,26 @@ def _requirements(topology: Topology, intents: Sequence[ServiceIntent]) -> list[
             )
         names.add(intent.name)
     return [resolve(intent, topology) for intent in intents]
+
+
+def _is_past(requirement: Requirement, now: datetime) -> bool:
+    return requirement.window is not None and requirement.window.is_over(us_of(now))
+
+
+def _is_timed(requirement: Requirement) -> bool:
+    return requirement.window is not None or requirement.schedule is not None
+
+
+def _forbidden(requirement: Requirement, now: datetime, access: AccessControl | None) -> Decision | None:
+    """The refusal of what must not be, or cannot be any more, whatever the network has room for."""
+    if access is not None and (refusal := access.refusal(requirement)) is not None:
+        return refusal
+    schedule = requirement.schedule
+    if schedule is None or not _is_past(requirement, now):
+        return None
+    detail = f"schedule: its window closed at {schedule.end or schedule.deadline}, which is past"
+    reason = Reason("policy", None, None, None, None, detail)
+    return Decision(requirement, admitted=False, reasons=(reason,), assumptions=requirement.assumptions)
 
 
 def _check_owner(intent: ServiceIntent, record: StoredIntent | None) -> None:

@@ -6,8 +6,10 @@ reconciler, a withdrawal), and only by whoever has the writer's turn.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
+from datetime import datetime
 
+from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.admission import Desk
 from carelane.store import Writer
@@ -25,15 +27,15 @@ class Desks:
         self._mark: object = None
         self._write: Writer | None = None
 
-    def of(self, write: Writer, names: Collection[str]) -> Desk:
-        """A desk that knows what is held as `write` sees it, for filings of these names."""
+    def of(self, write: Writer, requirements: Sequence[Requirement], now: datetime) -> Desk:
+        """A desk that knows what is held as `write` sees it, and can decide these."""
         desk = self._desk
         if self._write is not write:
             # From here to `seal` the desk runs ahead of the store, so it counts only within this transaction.
             known = self._mark is not None and self._mark == self._mark_of(write)
             desk, self._mark, self._write = desk if known else None, None, write
-        if desk is None or not desk.fresh(names):
-            desk = Desk.of(self._topology, write, self._access)
+        if desk is None or not desk.serves(requirements):
+            desk = Desk.of(self._topology, write, now, self._access)
         self._desk = desk
         return desk
 

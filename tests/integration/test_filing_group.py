@@ -156,9 +156,9 @@ def test_a_kept_desk_knows_what_a_fresh_one_would(rig: Rig, make_manifest: Manif
                     )
         with rig.store.write() as write:
             before = desks._desk
-            desk = desks.of(write, ["somebody-new"])
+            desk = desks.of(write, [], rig.service._now())
             kept += desk is before
-            fresh = Desk.of(rig.topology, write, rig.service.access)
+            fresh = Desk.of(rig.topology, write, rig.service._now(), rig.service.access)
             assert floors(desk) == floors(fresh) == floors_of(Holdings.of(write.slices()))
             assert sorted(map(repr, desk._used)) == sorted(map(repr, fresh._used))
             assert desk._running == fresh._running

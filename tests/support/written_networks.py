@@ -58,7 +58,7 @@ def ask(
     plain = {
         key: changes.pop(key)
         for key in list(changes)
-        if key in ("protection", "round_trip", "burst_bytes", "direction")
+        if key in ("protection", "round_trip", "burst_bytes", "direction", "schedule")
     }
     figures |= changes
     return resolve(replace(intent, objectives=StatedObjectives(**figures), **{"burst_bytes": 1500} | plain), topology)
