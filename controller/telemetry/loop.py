@@ -49,6 +49,9 @@ PROBES = "ProbesCredible"
 
 _SPREAD = 0.6
 _REFRESH_S = 1.0
+_REWIRE_LATEST_S = 5.0
+"""Every rewiring compiles all slices. While filings come in, that is put off until so long after the last one."""
+
 _JOIN_FACTOR = 2.0
 """An I-frame is 1.5 to 2 times a P-frame (3GPP TR 38.838 section 5.1)."""
 _JOIN_BEFORE, _JOIN_AFTER = 2, 5
@@ -78,6 +81,8 @@ class TelemetryLoop:
         self._shaping: Future[Mapping[str, SwitchCounters]] | None = None
         self._wiring = _EMPTY
         self._mark: object = None
+        self._rewired_at = -_REWIRE_LATEST_S
+        self.busy: Callable[[], bool] = lambda: False
         self._starts: Mapping[str, datetime] = {}
         self.reconciler.observe = self.findings
 
@@ -232,7 +237,9 @@ class TelemetryLoop:
         return {node: readings[node] for node in changed if node in readings}
 
     def _rewire(self) -> None:
-        """Look at the slices again when the store's have changed."""
+        """Look at the slices again when the store's have changed; a little later while more are being filed."""
+        if self.busy() and time.monotonic() - self._rewired_at < _REWIRE_LATEST_S:
+            return
         reconciler = self.reconciler
         with reconciler.store.read() as read:
             mark = (read.slices_mark(), reconciler.waiting)
@@ -248,7 +255,7 @@ class TelemetryLoop:
         slices = [(held.decision, held.ids) for held in in_force]
         self._wiring = wire(reconciler.topology, slices, compiled, self.weights)
         self.compliance.watch({held.name: held.decision for held in in_force}, self._wiring.taps)
-        self._mark = mark
+        self._mark, self._rewired_at = mark, time.monotonic()
 
 
 def _offending(offences: Iterable[Offence]) -> str:
