@@ -36,7 +36,11 @@ log = structlog.get_logger("carelane.controller")
 _WATCH_INTERVAL_S = 0.5
 _STOP_TIMEOUT_S = 30.0
 _PILE_UP_S = 1.0
-"""How long at most a pass is put off while filings come in."""
+_PILE_UP_FACTOR = 4.0
+"""While filings come in, a pass is put off: so long, or so many times what the last one took of a processor.
+
+That bounds the share of the loop in a rush; what is filed meanwhile is installed a little later, all of it in one pass.
+"""
 
 _CONNECT_GRACE_S = 5.0
 """How long a fresh controller waits for its switches to connect before it calls any of them unreachable."""
@@ -135,6 +139,8 @@ class Controller:
             access=AccessControl(self.topology, self._access),
             upkeep=upkeep,
         )
+        if self._loop is not None:
+            self._loop.busy = lambda: self.service.filings.busy
         self._reconciler.enqueue_all()
         loops = [("reconcile", self._reconcile), ("watch", self._watch), ("drift", self._check)]
         if self._loop is not None:
@@ -181,9 +187,12 @@ class Controller:
         assert self._reconciler is not None
         self._await_switches()
         self._adopt()
+        took_s = 0.0
         while not self._stopping.is_set():
-            self.service.await_calm(_PILE_UP_S)
+            self.service.filings.await_calm(max(_PILE_UP_S, _PILE_UP_FACTOR * took_s))
+            begun = time.thread_time()
             self._reconciler.work(timeout_s=1.0)
+            took_s = time.thread_time() - begun
 
     def _adopt(self) -> None:
         """Before anything is compared: the ceilings of a controller that died in a burst are nobody's drift."""

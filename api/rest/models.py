@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -60,13 +60,14 @@ class Problem(_Open):
 
 
 class Decision(_Open):
-    """A row of the plan JSON: what was decided, with paths, reasons, offers and assumptions."""
+    """A row of the plan JSON: what was decided, with paths, reasons, offers, remedies and assumptions."""
 
     name: str = Field(examples=["or1-surgery"])
     decision: Literal["admitted", "refused"]
     paths: list[dict[str, Any]]
     reasons: list[dict[str, Any]] = []
     offers: list[dict[str, Any]] = []
+    remedies: list[dict[str, Any]] = []
 
 
 class Plan(_Open):
@@ -243,16 +244,19 @@ class Consultations(BaseModel):
     consultations: list[Consultation]
 
 
+ShortText = Annotated[str, Field(min_length=1, max_length=253)]
+
+
 class Probe(BaseModel):
     """One interval of one probe (RFC 8762); times in seconds."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    slice: str
-    source: str
-    target: str
-    sent: int
-    received: int
+    slice: ShortText
+    source: ShortText
+    target: ShortText
+    sent: int = Field(ge=0)
+    received: int = Field(ge=0)
     delay_min_s: float
     delay_max_s: float
     jitter_s: float

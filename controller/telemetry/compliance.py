@@ -26,6 +26,7 @@ from carelane.controller.telemetry.burn import Budget
 from carelane.controller.telemetry.probes import ProbeReport
 from carelane.controller.telemetry.sharing import Observation
 from carelane.controller.telemetry.sources import Tap
+from carelane.errors import InputError
 
 __all__ = ["ComplianceBook", "IntentCompliance", "ObjectiveStatus"]
 
@@ -87,6 +88,7 @@ class _Intent:
     budget: Budget = field(default_factory=Budget)
     rows: tuple[ObjectiveStatus, ...] = ()
     broken: str | None = None
+    doubted: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 class ComplianceBook:
@@ -112,10 +114,19 @@ class ComplianceBook:
         self._intents = after
 
     def report(self, report: ProbeReport) -> None:
-        """A probe's figures; of a slice that is not there they are ignored."""
+        """A probe's figures; of a slice that is not there they are ignored.
+
+        Raises InputError for ends between which the slice has no path: nobody can fill the book with made-up sites.
+        """
         intent = self._intents.get(report.slice)
-        if intent is not None:
-            intent.probes[(report.source, report.target)] = (self._clock(), report)
+        if intent is None:
+            return
+        ends = {(path.source, path.to) for path in intent.decision.paths}
+        if not ends & {(report.source, report.target), (report.target, report.source)}:
+            known = ", ".join(f"{source} and {to}" for source, to in sorted(ends)[:5])
+            raise InputError(f"{report.slice} has no path between {report.source} and {report.target}",
+                             field="source", expected=known)  # fmt: skip
+        intent.probes[(report.source, report.target)] = (self._clock(), report)
 
     def step(self, at_s: float, observations: Sequence[Observation]) -> frozenset[str]:
         """One epoch; gives the intents that began or ceased to break an objective."""
@@ -136,9 +147,10 @@ class ComplianceBook:
             if judged:
                 intent.budget.add(at_s, self._interval_s, bad=worst is not None)
             broken = None if worst is None else _sentence(worst)
-            if (broken is None) != (intent.broken is None):
+            doubted = _doubted(intent, self._fresh_probes(at_s, intent))
+            if (broken is None) != (intent.broken is None) or doubted.keys() != intent.doubted.keys():
                 changed.add(name)
-            intent.broken = broken
+            intent.broken, intent.doubted = broken, doubted
         return frozenset(changed)
 
     def knows(self, name: str) -> bool:
@@ -150,6 +162,16 @@ class ComplianceBook:
         """Which objective is broken now, where and why, in words; None when none is known to be."""
         intent = self._intents.get(name)
         return intent.broken if intent else None
+
+    def doubts(self, name: str) -> Mapping[tuple[str, str], str]:
+        """Probes that cannot be right, by their ends, with the reason."""
+        intent = self._intents.get(name)
+        return intent.doubted if intent else {}
+
+    def probed(self, name: str) -> bool:
+        """Whether a probe ever reported on the intent."""
+        intent = self._intents.get(name)
+        return intent is not None and bool(intent.probes)
 
     def of(self, name: str) -> IntentCompliance | None:
         intent = self._intents.get(name)
@@ -179,12 +201,21 @@ class ComplianceBook:
         if wanted.loss is not None:
             losses = _measured([_loss(at_s, site, wanted.loss) for site in fresh])
             found.append(_worst(losses) if losses else _unknown("loss", wanted.loss, "ratio"))
-        probes = [report for heard, report in intent.probes.values() if at_s - heard <= _PROBE_FRESH_S]
+        probes = self._fresh_probes(at_s, intent)
         if wanted.delay_s is not None:
             found.append(_delay(intent.decision, probes, wanted.delay_s, round_trip=wanted.round_trip))
         if wanted.jitter_s is not None:
             found.append(_jitter(intent.decision, probes, wanted.jitter_s))
         return tuple(found)
+
+    @staticmethod
+    def _fresh_probes(at_s: float, intent: _Intent) -> list[ProbeReport]:
+        return [report for heard, report in intent.probes.values() if at_s - heard <= _PROBE_FRESH_S]
+
+
+def _doubted(intent: _Intent, probes: Sequence[ProbeReport]) -> Mapping[tuple[str, str], str]:
+    doubts = {(report.source, report.target): report.doubt(_propagation(intent.decision, report)) for report in probes}
+    return {ends: doubt for ends, doubt in doubts.items() if doubt is not None}
 
 
 def _unknown(objective: Objective, promised: float, unit: str, cause: str = "no fresh measurement") -> ObjectiveStatus:

@@ -1,9 +1,11 @@
 """The closed loop: read, estimate, share, and hand the result to the reconciler as new desired state.
 
-One thread. Each epoch asks every switch once, spread over the interval, then computes. Only when a ceiling changed is
-anything sent, by the same pass that installs slices: diffed, confirmed, read back. At most one such pass an epoch,
-so switches are never flooded. If the loop dies or is killed, the switches keep the ceilings they have; floors are
-theirs to keep in any case. A controller that starts adopts the ceilings it finds.
+One thread of its own. Each epoch asks every switch once, spread over the interval, then computes. Only when a ceiling
+changed is anything sent, by the same pass that installs slices: diffed, confirmed, read back. At most one such pass an
+epoch, so switches are never flooded. A pass that takes longer than an epoch (a switch is slow to confirm) goes on by
+itself, and until it is over nothing else is sent; measuring, judging and naming go on. If the loop dies or is killed,
+the switches keep the ceilings they have; floors are theirs to keep in any case. A controller that starts adopts the
+ceilings it finds.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -20,7 +23,7 @@ from carelane.controller.pipeline.ceilings import adopted
 from carelane.controller.reconcile.holdings import Holdings
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.reconcile.standing import Finding
-from carelane.controller.southbound.counters import CounterSource, DelaySource
+from carelane.controller.southbound.counters import CounterSource, DelaySource, SwitchCounters
 from carelane.controller.southbound.protocol import DiscoveredLink
 from carelane.controller.telemetry.compliance import ComplianceBook, IntentCompliance
 from carelane.controller.telemetry.containment import Containment, Offence
@@ -34,15 +37,21 @@ from carelane.intents.lifecycle import KEPT, Phase
 from carelane.policies.shaping import Layout, SharePolicy
 from carelane.store import StoredIntent
 
-__all__ = ["CONFORMING", "TelemetryLoop"]
+__all__ = ["CONFORMING", "PROBES", "TelemetryLoop"]
 
 log = structlog.get_logger("carelane.telemetry")
 
 CONFORMING = "Conforming"
 """Condition: every source of the slice keeps to its contract."""
 
+PROBES = "ProbesCredible"
+"""Condition: what probes at the sites report can be true."""
+
 _SPREAD = 0.6
 _REFRESH_S = 1.0
+_REWIRE_LATEST_S = 5.0
+"""Every rewiring compiles all slices. While filings come in, that is put off until so long after the last one."""
+
 _JOIN_FACTOR = 2.0
 """An I-frame is 1.5 to 2 times a P-frame (3GPP TR 38.838 section 5.1)."""
 _JOIN_BEFORE, _JOIN_AFTER = 2, 5
@@ -68,8 +77,12 @@ class TelemetryLoop:
         self.containment = Containment()
         self.compliance = ComplianceBook(self.interval_s)
         self.metrics = TelemetryMetrics(self)
+        self._hand = ThreadPoolExecutor(1, thread_name_prefix="carelane-shape")
+        self._shaping: Future[Mapping[str, SwitchCounters]] | None = None
         self._wiring = _EMPTY
         self._mark: object = None
+        self._rewired_at = -_REWIRE_LATEST_S
+        self.busy: Callable[[], bool] = lambda: False
         self._starts: Mapping[str, datetime] = {}
         self.reconciler.observe = self.findings
 
@@ -80,9 +93,16 @@ class TelemetryLoop:
         found: list[Finding] = []
         offences = self.containment.of(name)
         if offences:
-            found.append(Finding(CONFORMING, "False", "BeyondContract", "; ".join(item.message for item in offences)))
+            said = "; ".join(item.message for item in offences)
+            found.append(Finding(CONFORMING, "False", _offending(offences), said))
         elif self.compliance.knows(name):
             found.append(Finding(CONFORMING, "True", "WithinContract", "every source keeps to what it declared"))
+        doubts = self.compliance.doubts(name)
+        if doubts:
+            told = "; ".join(f"{source} to {target} {why}" for (source, target), why in doubts.items())
+            found.append(Finding(PROBES, "False", "ProbeDoubted", told))
+        elif self.compliance.probed(name):
+            found.append(Finding(PROBES, "True", "NoDoubt", "nothing that probes report contradicts light or itself"))
         broken = self.compliance.breach(name)
         if broken is not None:
             found.append(Finding(KEPT, "False", "ObjectiveBroken", broken))
@@ -123,6 +143,7 @@ class TelemetryLoop:
                 except SwitchUnreachable:
                     continue
             self.reconciler.ceilings = adopted(compiled, found)
+            self.sharing.adopt(self.reconciler.ceilings)
 
     def run(self) -> None:
         """Epoch after epoch until `stop`."""
@@ -134,14 +155,18 @@ class TelemetryLoop:
             try:
                 self.epoch()
             except CarelaneError as error:
+                if self._stopping.is_set():
+                    break
                 self.metrics.failures.inc()
                 log.warning("epoch failed", error=str(error), kind=type(error).__name__)
             except Exception:
                 self.metrics.failures.inc()
                 log.exception("epoch broke")
             self._stopping.wait(max(0.0, begun + self.interval_s - time.monotonic()))
+        self._hand.shutdown(cancel_futures=True)
 
     def stop(self) -> None:
+        """End `run`, which first finishes what is being sent to switches."""
         self._stopping.set()
         self.poller.close()
 
@@ -153,17 +178,18 @@ class TelemetryLoop:
         """One epoch over the newest readings. Raises StoreUnavailable."""
         begun, used = time.perf_counter(), time.thread_time()
         self._rewire()
+        self._end_shaping(0.0)
         wiring, moment = self._wiring, self.now()
         outcome = self.sharing.step(wiring, self.poller.readings(), self._announced(moment))
         at_s = moment.timestamp()
         troubled = self.containment.step(
-            at_s, self.interval_s, outcome.observations, outcome.spoofed, wiring.edges
+            at_s, outcome.observations, outcome.spoofed, wiring.edges
         ) | self.compliance.step(at_s, outcome.observations)
         self.outcome = outcome
         if troubled:
             self.reconciler.queue.add(sorted(troubled))
-        if self.mode != "off" and outcome.ceilings != self.reconciler.ceilings:
-            self._shape(outcome)
+        if self.mode != "off" and self._shaping is None and outcome.ceilings != self.reconciler.ceilings:
+            self._begin_shaping(outcome)
         self.metrics.epochs.inc()
         self.metrics.duration.observe(time.perf_counter() - begun)
         self.metrics.processor.inc(time.thread_time() - used)
@@ -179,19 +205,41 @@ class TelemetryLoop:
         taps = (tap for tap in self._wiring.taps if tap.slice in joining)
         return {tap.key: _JOIN_FACTOR * tap.source.declared_bps for tap in taps}
 
-    def _shape(self, outcome: Outcome) -> None:
+    def _begin_shaping(self, outcome: Outcome) -> None:
+        """Set ceilings, and wait for it as long as an epoch lasts."""
+        if not self._stopping.is_set():
+            self._shaping = self._hand.submit(self._shape, outcome)
+            self._end_shaping(self.interval_s + _REFRESH_S)
+
+    def _end_shaping(self, timeout_s: float) -> None:
+        if self._shaping is None:
+            return
+        try:
+            readings = self._shaping.result(timeout_s)
+        except (TimeoutError, CancelledError):
+            self._shaping = None if self._shaping.cancelled() else self._shaping
+            return
+        except BaseException:
+            self._shaping = None
+            raise
+        self._shaping = None
+        self.sharing.rebase(readings)
+
+    def _shape(self, outcome: Outcome) -> Mapping[str, SwitchCounters]:
+        """Set ceilings; gives fresh readings of the switches that were changed."""
         result = self.reconciler.shape(outcome.ceilings)
         self.metrics.changes.inc(sum(len(changes.operations) for changes in result.changed.values()))
         for node, error in result.errors.items():
             log.warning("ceilings not set", node=node, error=str(error))
-        if result.changed:
-            changed = tuple(result.changed)
-            self.poller.refresh(changed, _REFRESH_S)
-            readings = self.poller.readings()
-            self.sharing.rebase({node: readings[node] for node in changed if node in readings})
+        changed = tuple(result.changed)
+        self.poller.refresh(changed, _REFRESH_S)
+        readings = self.poller.readings()
+        return {node: readings[node] for node in changed if node in readings}
 
     def _rewire(self) -> None:
-        """Look at the slices again when the store's have changed."""
+        """Look at the slices again when the store's have changed; a little later while more are being filed."""
+        if self.busy() and time.monotonic() - self._rewired_at < _REWIRE_LATEST_S:
+            return
         reconciler = self.reconciler
         with reconciler.store.read() as read:
             mark = (read.slices_mark(), reconciler.waiting)
@@ -207,7 +255,15 @@ class TelemetryLoop:
         slices = [(held.decision, held.ids) for held in in_force]
         self._wiring = wire(reconciler.topology, slices, compiled, self.weights)
         self.compliance.watch({held.name: held.decision for held in in_force}, self._wiring.taps)
-        self._mark = mark
+        self._mark, self._rewired_at = mark, time.monotonic()
+
+
+def _offending(offences: Iterable[Offence]) -> str:
+    """The reason that stands for all of them: what somebody forged first, then what somebody broke."""
+    kinds = {item.kind for item in offences}
+    if "forged-source" in kinds:
+        return "ForgedSource"
+    return "TooManySpeakers" if kinds == {"too-many-speakers"} else "BeyondContract"
 
 
 def _starts(intents: Iterable[StoredIntent]) -> dict[str, datetime]:

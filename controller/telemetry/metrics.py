@@ -60,10 +60,11 @@ class TelemetryMetrics(Collector):
         yield from self._switches()
         yield from self._ports()
         yield from self._compliance()
-        offences = GaugeMetricFamily("carelane_contained_sources", "Sources held for what they send.", labels=["kind"])
-        kinds = [offence.kind for offence in self._loop.offences()]
-        for kind in ("beyond-contract", "forged-source"):
-            offences.add_metric([kind], kinds.count(kind))
+        offences = GaugeMetricFamily(
+            "carelane_contained_sources", "1 for each source held for what it sends.", labels=["kind", "site"]
+        )
+        for offence in self._loop.offences():
+            offences.add_metric([offence.kind, offence.where], 1)
         yield offences
 
     def _sources(self) -> Iterator[Metric]:
@@ -140,7 +141,14 @@ class TelemetryMetrics(Collector):
         burn = GaugeMetricFamily(
             "carelane_budget_burn_rate", "Speed at which the error budget is spent.", labels=["slice", "window"]
         )
+        doubted = GaugeMetricFamily(
+            "carelane_probe_doubted",
+            "1 for a probe whose figures cannot be true.",
+            labels=["slice", "source", "target"],
+        )
         for name in self._loop.compliance.names():
+            for ends in self._loop.compliance.doubts(name):
+                doubted.add_metric([name, *ends], 1)
             found = self._loop.compliance.of(name)
             if found is None:
                 continue
@@ -150,4 +158,4 @@ class TelemetryMetrics(Collector):
                     state.add_metric([name, row.objective], float(row.state == "met"))
             for window, rate in found.burn_rates.items():
                 burn.add_metric([name, window], rate)
-        yield from (state, unknown, burn)
+        yield from (state, unknown, burn, doubted)

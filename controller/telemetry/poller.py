@@ -40,11 +40,15 @@ class Poller:
     _nodes: dict[str, _Node] = field(default_factory=dict, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _pool: ThreadPoolExecutor = field(init=False)
+    _closed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._pool = ThreadPoolExecutor(self.parallel, thread_name_prefix="carelane-poll")
 
     def close(self) -> None:
+        """Ask nobody any more; answers that are due are not waited for."""
+        with self._lock:
+            self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def spread(self, nodes: Sequence[str], seconds: float) -> None:
@@ -57,13 +61,13 @@ class Poller:
         self.pause(max(0.0, begun + seconds - time.monotonic()))
 
     def ask(self, node: str) -> None:
-        """Ask one switch, unless its last answer is still due."""
+        """Ask one switch, unless its last answer is still due, or the poller is closed."""
         with self._lock:
             entry = self._nodes.setdefault(node, _Node())
-            if entry.due:
+            if entry.due or self._closed:
                 return
             entry.due = True
-        self._pool.submit(self._read, node, entry)
+            self._pool.submit(self._read, node, entry)
 
     def refresh(self, nodes: Sequence[str], timeout_s: float) -> None:
         """Ask these now and wait for the answers, for instance after changing the switches."""

@@ -57,11 +57,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an epoch found. `spoofed` counts frames with a foreign source by (node, port)."""
+    """What an epoch found. `spoofed` has the frames a second with a foreign source, by (node, port)."""
 
     observations: tuple[Observation, ...]
     ceilings: Ceilings
-    spoofed: Mapping[tuple[str, int], int]
+    spoofed: Mapping[tuple[str, int], float]
     stale: tuple[str, ...]
 
 
@@ -78,6 +78,11 @@ class Sharing:
     _passed: dict[str, int] = field(default_factory=dict)
     _ceilings: dict[str, float] = field(default_factory=dict)
     _changes: Counter[str] = field(default_factory=Counter)
+    _adopted: Mapping[int, int] = field(default_factory=dict)
+
+    def adopt(self, ceilings: Ceilings) -> None:
+        """Meters that a controller found in force when it started: no reason to move them."""
+        self._adopted = ceilings.meters
 
     def rebase(self, readings: Mapping[str, SwitchCounters]) -> None:
         """Count from these readings on: the switches were changed, and changed meters start anew."""
@@ -147,14 +152,14 @@ class Sharing:
             total += max(0, now.flows[key].packets - base.flows[key].packets)
         return total if tap.delivered else None
 
-    def _spoofed(self, wiring: Wiring, fresh: Mapping[str, SwitchCounters]) -> dict[tuple[str, int], int]:
-        found: dict[tuple[str, int], int] = {}
+    def _spoofed(self, wiring: Wiring, fresh: Mapping[str, SwitchCounters]) -> dict[tuple[str, int], float]:
+        found: dict[tuple[str, int], float] = {}
         for edge in wiring.edges:
             now, base = fresh.get(edge.node), self._base.get(edge.node)
             if now is not None and base is not None:
                 seconds = now.at_s - base.at_s
                 got = gained(base.flows.get(edge.spoofed), now.flows.get(edge.spoofed), seconds, line_bps=None)
-                found[(edge.node, edge.port)] = got.packets if got else 0
+                found[(edge.node, edge.port)] = got.packets / got.seconds if got else 0.0
         return found
 
     def _queue_drops(self, tap: Tap, fresh: Mapping[str, SwitchCounters]) -> tuple[tuple[str, int], ...]:
@@ -189,8 +194,13 @@ class Sharing:
             return after.tolist(), after.tolist()
         shares = share(layout, [self._held[source.key].bps for source in layout.sources])
         fresh = replace(shares, ceiling=np.array([*map(_ceiling, layout.sources, shares.granted, shares.ceiling)]))
-        before = [self._ceilings.get(source.key, math.nan) for source in layout.sources]
+        before = [self._in_force(tap) for tap in wiring.taps]
         return shares.granted.tolist(), settled(layout, fresh, before).tolist()
+
+    def _in_force(self, tap: Tap) -> float:
+        """NaN where nothing is known of a ceiling."""
+        found = self._adopted.get(tap.meter) if tap.meter is not None else None
+        return self._ceilings.get(tap.key, math.nan if found is None else float(found))
 
     def _limits(self, wiring: Wiring, ceiling: list[float]) -> Ceilings:
         if self.mode == "off":

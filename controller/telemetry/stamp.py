@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from carelane.controller.telemetry.clock import UNKEPT_S
 from carelane.controller.telemetry.probes import ProbeReport
 from carelane.errors import InputError
 
@@ -41,11 +42,12 @@ def _seconds(stamp: int) -> float:
 
 
 def _error_estimate(error_s: float) -> int:
-    """Scale and multiplier with multiplier * 2^(scale - 32) seconds at least `error_s`; the synchronised bit is set."""
+    """Scale and multiplier with multiplier * 2^(scale - 32) seconds at least `error_s`; the synchronised bit is set
+    for a clock that somebody keeps."""
     scale, multiplier = 0, max(1, math.ceil(error_s * _FRACTION))
     while multiplier > 0xFF:
         scale, multiplier = scale + 1, -(-multiplier // 2)
-    return 0x8000 | min(scale, 0x3F) << _ERROR_SCALE_BITS | multiplier
+    return (0x8000 if error_s < UNKEPT_S else 0) | min(scale, 0x3F) << _ERROR_SCALE_BITS | multiplier
 
 
 def _error_s(estimate: int) -> float:
@@ -67,6 +69,10 @@ class Exchange:
     @property
     def forward_s(self) -> float:
         return self.arrived_s - self.sent_s
+
+    @property
+    def reverse_s(self) -> float:
+        return self.received_s - self.returned_s
 
     @property
     def round_trip_s(self) -> float:
@@ -161,16 +167,21 @@ def _listen(
         session.take(data, now())
 
 
-def summary(slice_name: str, source: str, target: str, sent: int, exchanges: Sequence[Exchange]) -> ProbeReport:
-    """The figures of the forward direction. Jitter is Y.1541's: the 99.9th percentile less the smallest."""
-    delays = sorted(exchange.forward_s for exchange in exchanges)
+def summary(
+    slice_name: str, source: str, target: str, sent: int, exchanges: Sequence[Exchange], *, back: bool = False
+) -> ProbeReport:
+    """The figures from sender to reflector, or `back`: then of what the reflector sent, which is what arrived there
+    and came back, so that no loss is told of this way. Jitter is Y.1541's: the 99.9th percentile less the smallest."""
+    delays = sorted(exchange.reverse_s if back else exchange.forward_s for exchange in exchanges)
+    ends = (target, source) if back else (source, target)
+    if back:
+        sent = len(delays)
     if not delays:
-        return ProbeReport(slice_name, source, target, sent, 0, 0.0, 0.0, 0.0, 0.0)
+        return ProbeReport(slice_name, *ends, sent, 0, 0.0, 0.0, 0.0, 0.0)
     high = delays[min(len(delays) - 1, math.ceil(0.999 * len(delays)) - 1)]
     return ProbeReport(
         slice_name,
-        source,
-        target,
+        *ends,
         sent,
         len(delays),
         delays[0],

@@ -155,7 +155,7 @@ class Lab:
         """Start traffic, with a noise probe beside it; returns once it flows."""
         network = self._network()
         for flow in plan.flows:
-            for host in (flow.source, flow.target):
+            for host in (flow.source, flow.target, *filter(None, [flow.claims])):
                 network.host(host)  # an unknown one is refused here, with its name
         self._runs += 1
         self.command("traffic_start", run_id=f"run{self._runs}", plan=plan.to_json())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from carelane.controller.pipeline.ceilings import Ceilings
 from carelane.controller.pipeline.program import Meter
 from carelane.controller.reconcile.drift import DriftCheck
+from carelane.controller.reconcile.programmer import PassResult
 from carelane.controller.reconcile.queue import Backoff, WorkQueue
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.service import IntentService
@@ -239,13 +242,45 @@ def test_a_controller_that_died_in_a_burst_comes_back_without_a_step(town: Town)
     assert town.allowed("island/or") == 5 * M
 
 
+def test_more_speakers_than_declared_are_named_and_hurt_nobody_else(town: Town) -> None:
+    two = INTENTS.split("---")[1].replace("  burst: 6KB", "  speakers: 2\n  burst: 6KB")
+    town.service.apply(load_intents(two))
+    town.settle()
+    hub = next(q for port in town.simulator.read("island").own.ports for q in port.queues if q.slice == "rounds")
+    assert hub.min_rate_bps == 4 * M, "two rates for four stations"
+
+    def conforming() -> tuple[str, str]:
+        found = next(item for item in town.service.describe("rounds").conditions if item.type == "Conforming")
+        return f"{found.status} {found.reason}", found.message
+
+    town.offered |= dict.fromkeys([(STATIONS[0], "city/hub"), (STATIONS[1], "city/hub")], 2 * M)
+    town.offered[("island/or", "city/console")] = 0.7 * M
+    town.epoch(5)
+    town.offered |= {(STATIONS[0], "city/hub"): 0.0, (STATIONS[2], "city/hub"): 2 * M}  # one hands over
+    town.epoch(3)
+    assert town.service.offences() == ()
+    carry(town, 2 * M)
+    town.epoch(3)
+    [offence] = town.service.offences()
+    assert (offence.kind, offence.slices, offence.allowed) == ("too-many-speakers", ("rounds",), 4 * M)
+    assert conforming()[0] == "False TooManySpeakers"
+    assert all(station in conforming()[1] for station in STATIONS)
+    surgery = next(seen for seen in town.service.sources() if seen.tap.slice == "surgery")
+    assert surgery.granted_bps == pytest.approx(surgery.demand.bps)
+    assert town.allowed("island/or") == 5 * M
+    carry(town, 0.5 * M)
+    town.epoch(6)
+    assert town.service.offences() == ()
+    assert conforming()[0] == "True WithinContract"
+
+
 def test_a_source_beyond_its_contract_is_held_and_named_and_released(town: Town) -> None:
     carry(town, 1 * M)
     town.epoch(3)
     town.offered[("island/or", "city/console")] = 50 * M
     town.epoch()
     offence = town.service.offences()[0]
-    assert (offence.kind, offence.where, offence.slice) == ("beyond-contract", "island/or", "surgery")
+    assert (offence.kind, offence.where, offence.slices) == ("beyond-contract", "island/or", ("surgery",))
     conditions = {item.type: item for item in town.service.describe("surgery").conditions}
     assert conditions["Conforming"].status == "False"
     assert "island/or" in conditions["Conforming"].message
@@ -267,8 +302,18 @@ def test_a_forged_source_is_dropped_and_named_by_its_port(town: Town) -> None:
     (offence,) = town.service.offences()
     assert offence.kind == "forged-source"
     assert STATIONS[1] in offence.where
+    town.settle()
+    found = {item.type: item for item in town.service.describe("rounds").conditions}["Conforming"]
+    assert (found.status, found.reason) == ("False", "ForgedSource"), "the slice behind that port hears of it"
+    assert STATIONS[1] in found.message
+    assert {c.type: c.status for c in town.service.describe("surgery").conditions}.get("Conforming") != "False"
+    registry = CollectorRegistry()
+    registry.register(town.loop.metrics)
+    labels = {"kind": "forged-source", "site": offence.where}
+    assert registry.get_sample_value("carelane_contained_sources", labels) == 1
     town.epoch(6)
     assert town.service.offences() == ()
+    assert registry.get_sample_value("carelane_contained_sources", labels) is None
 
 
 def test_what_is_not_measured_is_unknown_and_what_is_broken_says_where(town: Town) -> None:
@@ -283,6 +328,11 @@ def test_what_is_not_measured_is_unknown_and_what_is_broken_says_where(town: Tow
     town.service.report_probe(probe)
     town.epoch()
     assert {row.objective: row.state for row in town.service.compliance("surgery").objectives}["delay"] == "met"  # type: ignore[union-attr]
+    apart = ProbeReport("surgery", "island/or", "city/console", 1000, 1000, 0.0012, 0.004, 0.001, 0.003, 0.050)
+    town.service.report_probe(apart)
+    town.epoch()
+    row = next(row for row in town.service.compliance("surgery").objectives if row.objective == "delay")  # type: ignore[union-attr]
+    assert (row.state, row.cause) == ("unknown", "clocks are too far apart"), "4 ms, give or take 50, is not within 20"
     late = ProbeReport("surgery", "island/or", "city/console", 1000, 1000, 0.0012, 0.035, 0.001, 0.003)
     town.service.report_probe(late)
     town.epoch()
@@ -307,13 +357,30 @@ def test_a_probe_that_lies_is_doubted_by_name_and_changes_nothing(town: Town) ->
     row = next(r for r in town.service.compliance("surgery").objectives if r.objective == "delay")  # type: ignore[union-attr]
     assert row.state == "unknown"
     assert "light" in row.cause
+    registry = CollectorRegistry()
+    registry.register(town.loop.metrics)
+    labels = {"slice": "surgery", "source": "island/or", "target": "city/console"}
+    assert registry.get_sample_value("carelane_probe_doubted", labels) == 1
+    condition = {item.type: item for item in town.service.describe("surgery").conditions}["ProbesCredible"]
+    assert (condition.status, condition.reason) == ("False", "ProbeDoubted")
+    assert "island/or to city/console" in condition.message
+    ceilings = town.reconciler.ceilings
     disagrees = ProbeReport("surgery", "island/or", "city/console", 10, 10, 7200.0, 7200.1, 0.0, 0.0002)
     town.service.report_probe(disagrees)
     town.epoch()
     row = next(r for r in town.service.compliance("surgery").objectives if r.objective == "delay")  # type: ignore[union-attr]
     assert (row.state, "clocks disagree" in row.cause) == ("unknown", True)
+    assert town.reconciler.ceilings == ceilings, "a probe moves nobody's share"
+    assert town.service.describe("surgery").summary.phase == "Active", "and breaks no promise"
+    town.service.report_probe(ProbeReport("surgery", "island/or", "city/console", 9, 9, 0.0012, 0.002, 0.0, 0.003))
+    town.epoch()
+    condition = {item.type: item for item in town.service.describe("surgery").conditions}["ProbesCredible"]
+    assert condition.status == "True"
+    assert registry.get_sample_value("carelane_probe_doubted", labels) is None
     with pytest.raises(InputError):
         ProbeReport("surgery", "island/or", "city/console", 10, 11, 0.001, 0.002, 0.0, 0.003)
+    with pytest.raises(InputError, match="no path between"):
+        town.service.report_probe(ProbeReport("surgery", "island/or", "made/up", 9, 9, 0.0012, 0.002, 0.0, 0.003))
 
 
 def test_a_switch_that_is_silent_or_talks_nonsense_freezes_its_sites_and_no_others(
@@ -342,6 +409,50 @@ def test_a_switch_that_is_silent_or_talks_nonsense_freezes_its_sites_and_no_othe
     monkeypatch.undo()
     town.epoch(2)
     assert all(seen.fresh for seen in town.service.sources())
+
+
+def test_a_switch_that_is_slow_to_take_its_ceilings_holds_up_no_measurement(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carry(town, 1 * M)
+    town.epoch(25)
+    free, shape = threading.Event(), town.reconciler.shape
+
+    def late(ceilings: Ceilings) -> PassResult:
+        free.wait(30)
+        return shape(ceilings)
+
+    monkeypatch.setattr(town.reconciler, "shape", late)
+    monkeypatch.setattr(town.loop, "interval_s", 0.01)
+    town.offered[(STATIONS[0], "city/hub")] = 12 * M
+    town.epoch()
+    town.offered[("island/or", "city/console")] = 50 * M
+    town.epoch()
+    assert [offence.where for offence in town.service.offences()] == ["island/or"], "named all the same"
+    assert town.allowed(STATIONS[0]) < 0.9 * 12 * M, "the switch has not answered yet"
+    free.set()
+    for _ in range(20):
+        town.epoch()
+        if town.allowed(STATIONS[0]) >= 0.9 * 12 * M:
+            return
+    pytest.fail("the ceiling was never set")
+
+
+def test_stopping_in_the_middle_of_an_epoch_is_no_failure(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = town.simulator.counters
+
+    def last(node: str) -> SwitchCounters:
+        town.loop.stop()
+        return honest(node)
+
+    monkeypatch.setattr(town.simulator, "counters", last)
+    monkeypatch.setattr(town.loop, "interval_s", 0.01)
+    worker = threading.Thread(target=town.loop.run)
+    worker.start()
+    worker.join(30)
+    assert not worker.is_alive()
+    assert town.loop.metrics.failures._value.get() == 0
+    town.loop.poll()  # whoever asks afterwards gets no answer, and no error either
 
 
 def test_metrics_have_one_series_a_source_and_leave_out_what_is_not_known(town: Town) -> None:

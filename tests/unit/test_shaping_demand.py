@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from carelane.policies.shaping import DemandPolicy, HeldDemand, Layout, Sample, Source, follow, share
+from carelane.policies.shaping import DemandPolicy, HeldDemand, Layout, Sample, Source, follow, settled, share
 
 POLICY = DemandPolicy()
 M = 1e6
@@ -96,3 +96,20 @@ def test_a_step_is_served_to_nine_tenths_within_three_epochs() -> None:
         ceilings = share(layout, [state.bps for state in demand]).ceiling
     assert ceilings[0] >= 0.9 * 6 * M
     assert np.all(ceilings[1:] >= 0.9 * M)
+
+
+def test_steady_demand_moves_a_ceiling_at_most_once_in_twenty_epochs() -> None:
+    """Nine sites talk and one wants all there is, each with the noise of video: everybody's room depends on all."""
+    dice = random.Random(3)
+    stations = tuple(Source(f"s{n}", "adaptive", 850_000, ("cable",)) for n in range(10))
+    layout = Layout(stations, {"cable": 20_000_000}, {"cable": 15_000_000})
+    held, ceiling = [HeldDemand()] * 10, np.full(10, math.nan)
+    changes, epochs = np.zeros(10), 200
+    for epoch in range(epochs):
+        offered = [dice.gauss(0.85, 0.04) * M if n else 12 * M for n in range(10)]
+        held = [follow(state, Sample(rate), POLICY, elastic=False) for state, rate in zip(held, offered, strict=True)]
+        after = settled(layout, share(layout, [state.bps for state in held]), ceiling)
+        if epoch >= 20:
+            changes += after != ceiling
+        ceiling = after
+    assert 20 * changes.max() / (epochs - 20) <= 1

@@ -62,7 +62,7 @@ class PathGraph:
             if a != b:
                 self.leaving[a].append((b, 2 * index))
                 self.leaving[b].append((a, 2 * index + 1))
-        self.capacity = [link.capacity_bps for link in links for _ in range(2)]
+        self.capacity = [link.reservable_bps for link in links for _ in range(2)]
         self.arc_of = {(self.node_ids[tail], self.link_ids[arc >> 1]): arc for arc, tail in enumerate(self.tail)}
         """The arc that leaves by an egress port, (node, link id) as in the ledger."""
         self.propagation = [UNKNOWN_PS if link.delay_s is None else cost_ps(link.delay_s) for link in links]
@@ -113,7 +113,7 @@ class PathGraph:
         made.capacity, made.latency = list(self.capacity), list(self.latency)
         for name, rate_bps in capacities_bps.items():
             link = self.link_index[name]
-            made.capacity[2 * link : 2 * link + 2] = [rate_bps, rate_bps]
+            made.capacity[2 * link : 2 * link + 2] = [links[name].reservable_bps] * 2
             made.latency[link] = port_latency_ps(rate_bps)
         made.least_latency = min(made.latency, default=0)
         made.kept_room, made.kept_ideal = None, {}

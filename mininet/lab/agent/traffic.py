@@ -114,6 +114,7 @@ def _lanes(built: BuiltNetwork, plan: TrafficPlan, noise: NoisePath) -> dict[str
         entry["id"] = number
         entry["netns"] = _netns(built, flow.source)
         entry["address"] = built.network.host(flow.target).ip
+        entry["source_address"] = built.network.host(flow.claims).ip if flow.claims else None
         entry["port"] = UDP_PORT if flow.measured else SINK_PORT
         lanes[_lane(flow)].append(entry)
     lanes["realtime"].append(
@@ -122,6 +123,7 @@ def _lanes(built: BuiltNetwork, plan: TrafficPlan, noise: NoisePath) -> dict[str
             "name": NOISE_FLOW,
             "netns": noise.source,
             "address": NOISE_TARGET,
+            "source_address": None,
             "port": UDP_PORT,
             "model": model_to_json(HAPTIC),
             "dscp": 46,

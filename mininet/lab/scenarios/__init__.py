@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from carelane.lab.scenario import register
+from carelane.lab.scenarios.changes import Changes
 from carelane.lab.scenarios.chaos import Chaos
-from carelane.lab.scenarios.consultation import Script, Speech
+from carelane.lab.scenarios.consultation import Misconduct, Script, Speech
 from carelane.lab.scenarios.failover import Failover
 from carelane.lab.scenarios.kernel_check import KernelCheck
 from carelane.lab.scenarios.sharing import SharingScenario
@@ -16,6 +17,7 @@ __all__: list[str] = []
 _SPEAKER_BPS = 3_200_000
 _TURNS = ((4.0, 7.0), (7.0, 10.0), (10.0, 22.0))
 
+register(Changes())
 register(Chaos())
 register(Failover())
 register(KernelCheck())
@@ -57,11 +59,16 @@ register(
 register(
     SharingScenario(
         "noisy-neighbour",
-        "one station floods its slice, a monitor sends ten times its contract; nobody else notices",
-        Script(17.0, 6, (Speech(1, 5.0, 17.0, 12_000_000, video=False),), monitor_bps=5_000_000),
+        "one station floods its slice, a monitor sends ten times its contract, then forges; nobody else notices",
+        Script(
+            18.0,
+            6,
+            (Speech(1, 5.0, 18.0, 12_000_000, video=False),),
+            rogue=Misconduct((6.0, 9.0), 5_000_000, (11.0, 14.0), 1_000_000),
+        ),
         changes_s=(5.0,),
         equal=tuple(range(2, 7)),
-        steady_s=(11.5, 17.0),
+        steady_s=(11.5, 18.0),
         stations=6,
     )
 )

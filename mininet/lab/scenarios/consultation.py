@@ -6,10 +6,11 @@ A surgery from the first island, consultation stations on both, a genome transfe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from carelane.lab.traffic.models import AUDIO, HAPTIC, Model, Periodic, Video, flood
+from carelane.lab.traffic.packet import ETHERNET_BYTES
 from carelane.lab.traffic.plan import Bucket, Flow, TrafficPlan
 from carelane.topology import Topology, parse_topology
 
@@ -18,8 +19,10 @@ __all__ = [
     "HUB",
     "MEAN_BPS",
     "PEAK_BPS",
+    "ROGUE",
     "SURGERY",
     "Declared",
+    "Misconduct",
     "Script",
     "Speech",
     "region",
@@ -35,6 +38,10 @@ _BURST_BYTES = 6_700
 SURGERY = ("surgery: patient to surgeon", "surgery: surgeon to patient")
 _PATIENT, _SURGEON, HUB = "island-a/or", "city/console", "city/hub"
 _SCAN, _ARCHIVE, _MONITOR, _WARD = "island-b/scan", "city/archive", "island-a/monitor", "city/ward"
+ROGUE = "island-a/rogue"
+_WITHIN_BPS = 300_000
+# As a device paces itself: a sender that was late must not burst beyond its contract.
+_PACED = Bucket(480_000, 2 * (300 + ETHERNET_BYTES))
 BULK = (_SCAN, _ARCHIVE)
 STATIONS = 10
 
@@ -46,7 +53,7 @@ def station(number: int) -> str:
 
 def region() -> Topology:
     """Wires of 200 km (1 ms), every link 20 Mbit/s; the cable from harbour to city is where all meet."""
-    ends = [_PATIENT, _MONITOR, _SCAN, *map(station, range(1, STATIONS + 1)), _SURGEON, HUB, _ARCHIVE, _WARD]
+    ends = [_PATIENT, _MONITOR, ROGUE, _SCAN, *map(station, range(1, STATIONS + 1)), _SURGEON, HUB, _ARCHIVE, _WARD]
     lines = [
         "apiVersion: carelane/v1\nkind: Topology\nmetadata: {name: two-islands}\nspec:\n  nodes:",
         *(f"    - {{id: {node}, kind: switch}}" for node in ("island-a", "island-b", "harbour", "city")),
@@ -71,18 +78,27 @@ class Declared:
 
     station_bps: int
     stations: int = STATIONS
+    rogue: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
-        return ("surgery", "monitor", "genome", *(f"consult-{number:02}" for number in range(1, self.stations + 1)))
+        rogue = ("rogue",) if self.rogue else ()
+        return (
+            "surgery",
+            "monitor",
+            *rogue,
+            "genome",
+            *(f"consult-{number:02}" for number in range(1, self.stations + 1)),
+        )
 
     def manifest(self) -> str:
         """Surgery first, then consultation in order, then the genome."""
         burst = max(_BURST_BYTES, _BURST_BYTES * self.station_bps // MEAN_BPS)
         text = _intent("surgery", "remote-surgery", _PATIENT, _SURGEON, "delay: 20ms, jitter: 10ms, loss: 0.01%")
-        text += _intent(
-            "monitor", "remote-monitoring", _MONITOR, _WARD, "bandwidth: 500kbps, delay: 100ms", "direction: forward"
-        )
+        for name, source in (("monitor", _MONITOR), ("rogue", ROGUE)):
+            if name in self.names:
+                asked = "bandwidth: 500kbps, delay: 100ms"
+                text += _intent(name, "remote-monitoring", source, _WARD, asked, "direction: forward")
         for number in range(1, self.stations + 1):
             text += _intent(
                 f"consult-{number:02}",
@@ -117,15 +133,26 @@ class Speech:
 
 
 @dataclass(frozen=True, slots=True)
+class Misconduct:
+    """What a monitor of its own does beside its 300 kbit/s of a contract of 500: more than that between two moments,
+    then packets to the surgeon that claim to come from the patient. Times in seconds."""
+
+    beyond_s: tuple[float, float]
+    beyond_bps: int
+    forged_s: tuple[float, float]
+    forged_bps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
-    """What a scenario sends. `bulk` goes into the genome's slice, `beyond_bps` is what the monitor sends."""
+    """What a scenario sends. `bulk` goes into the genome's slice."""
 
     seconds: float
     stations: int
     speeches: tuple[Speech, ...]
     bulk: Model | None = field(default_factory=lambda: flood(12_000_000))
-    monitor_bps: int = 300_000
     join_s: float = 2.0
+    rogue: Misconduct | None = None
 
 
 def traffic(script: Script, seed: int) -> TrafficPlan:
@@ -146,12 +173,22 @@ def traffic(script: Script, seed: int) -> TrafficPlan:
         name = f"{station(speech.number)}/speech-{index}"
         lasting = speech.end_s - speech.start_s
         measured.append(Flow(name, station(speech.number), HUB, model, 34, speech.start_s, lasting))
-    monitor = Periodic(period_s=300 * 8 / script.monitor_bps, ip_bytes=300)
-    measured.append(Flow("monitor", _MONITOR, _WARD, monitor, 18, 1.0, end - 1.0))
-    rest = []
+    vital = flood(_WITHIN_BPS, 300)
+    measured.append(Flow("monitor", _MONITOR, _WARD, vital, 18, 1.0, end - 1.0, bucket=_PACED))
+    rest = [*_misconduct(script.rogue, end)] if script.rogue else []
     if script.bulk is not None:
         rest.append(Flow("bulk", _SCAN, _ARCHIVE, script.bulk, 8, 1.0, end - 1.0, measured=False))
     return TrafficPlan((*_openings(measured), *measured, *rest), seed)
+
+
+def _misconduct(rogue: Misconduct, end_s: float) -> Iterator[Flow]:
+    """The rogue's flows; they are no measure of anything but of what gets through."""
+    begin, over = rogue.beyond_s
+    yield Flow("rogue", ROGUE, _WARD, flood(_WITHIN_BPS, 300), 18, 1.0, end_s - 1.0, bucket=_PACED)
+    yield Flow("rogue beyond", ROGUE, _WARD, flood(rogue.beyond_bps, 300), 18, begin, over - begin)
+    begin, over = rogue.forged_s
+    model = flood(rogue.forged_bps, 300)
+    yield Flow("rogue forged", ROGUE, _SURGEON, model, 46, begin, over - begin, claims=_PATIENT)
 
 
 def _screen(rate_bps: int) -> Video:

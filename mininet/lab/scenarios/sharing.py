@@ -33,6 +33,7 @@ from carelane.lab.plots import Curve
 from carelane.lab.report import Check, Report
 from carelane.lab.samples import FlowSamples, RunSamples
 from carelane.lab.scenario import ScenarioContext
+from carelane.lab.scenarios._containment import contained, containment_checks
 from carelane.lab.scenarios._loop_watch import LoopWatch
 from carelane.lab.scenarios._oracle import clairvoyant, layout_of, offered
 from carelane.lab.scenarios.consultation import (
@@ -58,7 +59,7 @@ Floats = npt.NDArray[np.float64]
 EPOCH_S = 1.0
 """Of the figures below; the controller's own epochs are shorter."""
 INTERVAL_S = 0.25
-_DELAY_S, _JITTER_S = 0.020, 0.010
+_DELAY_S, _JITTER_S, _MONITOR_S = 0.020, 0.010, 0.100
 _SETTLE = 2
 _GOODPUT, _JAIN, _RESERVED = 0.95, 0.98, 1.15
 _STEP_EPOCHS = 3
@@ -108,7 +109,7 @@ class SharingScenario:
     def _under(
         self, lab: Lab, network: LabNetwork, mode: str, context: ScenarioContext, report: Report
     ) -> tuple[RunSamples, LoopWatch]:
-        declared = Declared(PEAK_BPS if mode == "static-peak" else MEAN_BPS, self.stations)
+        declared = self._declared(PEAK_BPS if mode == "static-peak" else MEAN_BPS)
         sharing = {"carelane": "fair", "aimd": "aimd"}.get(mode, "off")
         settings = {"CARELANE_SHARING": sharing, "CARELANE_TELEMETRY_INTERVAL_S": str(INTERVAL_S)}
         server = CarelaneServer(lab, region(), name=mode, settings=settings)
@@ -128,6 +129,9 @@ class SharingScenario:
                 report.attachments[f"{mode}.log"] = server.log.read_bytes()
         return run, watch
 
+    def _declared(self, station_bps: int) -> Declared:
+        return Declared(station_bps, self.stations, rogue=self.script.rogue is not None)
+
     def _measure(self, lab: Lab, context: ScenarioContext, mode: str) -> RunSamples:
         context.say(f"lab: {mode}, {self.script.seconds:g} s")
         lab.start(traffic(self.script, context.seed))
@@ -138,7 +142,7 @@ class SharingScenario:
     ) -> None:
         plan = traffic(self.script, context.seed)
         demands = offered(plan, EPOCH_S)
-        layout = layout_of(region(), Declared(MEAN_BPS, self.stations).manifest())
+        layout = layout_of(region(), self._declared(MEAN_BPS).manifest())
         sites = [station(number) for number in range(1, self.script.stations + 1)]
         granted = clairvoyant(layout, demands, frozenset())
         best = np.sum([np.minimum(granted[site], demands[site, HUB]) for site in sites], axis=0)
@@ -160,8 +164,8 @@ class SharingScenario:
                 rows.append(judge_delay(run, flow, _DELAY_S, intent="surgery", mode=way))
                 rows.append(judge_jitter(run, flow, _JITTER_S, intent="surgery", mode=way))
                 rows.append(judge_loss(run, flow, 0.0, intent="surgery", mode=way))
-            if not self._beyond():
-                rows.append(judge_loss(run, "monitor", 0.0, intent="monitor", mode=mode))
+            rows.append(judge_delay(run, "monitor", _MONITOR_S, intent="monitor", mode=mode))
+            rows.append(judge_loss(run, "monitor", 0.0, intent="monitor", mode=mode))
             series = {site: _carried(run, site, len(best)) for site in sites}
             total = np.sum(list(series.values()), axis=0)
             equal = [float(series[station(number)][measured].mean()) for number in self.equal]
@@ -170,11 +174,16 @@ class SharingScenario:
                 "goodput_of_oracle": round(float(total[measured].sum() / best[measured].sum()), 4),
                 "jain_equal_sites": round(_jain(equal), 4),
                 "epochs_to_serve_a_step": self._step_epochs(run, plan, layout),
-                "surgery_violated_epochs": sum(_violated_epochs(run, flow) for flow in SURGERY),
+                "surgery_violated_epochs": sum(_violated_epochs(run, flow, _DELAY_S) for flow in SURGERY),
+                "monitor_violated_epochs": _violated_epochs(run, "monitor", _MONITOR_S),
                 "noise_floor_ms": _noise_ms(run),
                 **({"genome_mbps": _genome_mbps(run)} if run.tcp else {}),
                 **(watches[mode].figures(run.start_ns, self.steady_s) if mode in watches else {}),
             }
+        if self.script.rogue is not None:
+            log = report.attachments["carelane.log"].decode(errors="replace")
+            figures["containment"] = contained(runs["carelane"], log, self.script.rogue)
+            report.checks += containment_checks(figures["containment"], EPOCH_S, INTERVAL_S)
         report.figures = figures
         self._check(report, figures["regimes"])
         curves = [Curve(mode, run.flows[SURGERY[0]], run.start_ns) for mode, run in runs.items()]
@@ -194,9 +203,6 @@ class SharingScenario:
             served = np.flatnonzero(got[first:] >= 0.9 * due[first:])
             slowest = max(slowest, int(served[0]) if len(served) else epochs)
         return slowest
-
-    def _beyond(self) -> bool:
-        return self.script.monitor_bps > 500_000
 
     def _counted_epochs(self, epochs: int) -> npt.NDArray[np.bool_]:
         """All epochs from the join on, without the first two after each step, and without the last, cut one."""
@@ -218,6 +224,11 @@ class SharingScenario:
                 "surgery has no violated epoch",
                 ours["surgery_violated_epochs"] == 0,
                 f"{ours['surgery_violated_epochs']} epochs above the noise floor",
+            ),
+            Check(
+                "monitoring has no violated epoch",
+                ours["monitor_violated_epochs"] == 0,
+                f"{ours['monitor_violated_epochs']} epochs above the noise floor",
             ),
             Check("consultation gets 95% of the oracle", share >= _GOODPUT, f"{share:.1%} after two epochs"),
             Check(
@@ -291,11 +302,11 @@ def _carried(run: RunSamples, site: str, epochs: int, epoch_s: float = EPOCH_S) 
     return bits
 
 
-def _violated_epochs(run: RunSamples, flow: str) -> int:
+def _violated_epochs(run: RunSamples, flow: str, promised_s: float) -> int:
     """Epochs with a packet beyond the promise and beyond the noise measured while it travelled, or with a lost one."""
     samples = run.flows[flow]
     noise = noise_floor(run).during(samples.sent_ns, samples.received_ns)
-    late = (samples.received_ns - samples.sent_ns) / 1e9 - _DELAY_S > noise
+    late = (samples.received_ns - samples.sent_ns) / 1e9 - promised_s > noise
     epochs = set(((samples.sent_ns[late] - run.start_ns) / 1e9 // EPOCH_S).astype(int).tolist())
     missing = np.setdiff1d(np.arange(samples.attempted), samples.sequence)
     return len(epochs | _epochs_of(missing, samples, run.start_ns))

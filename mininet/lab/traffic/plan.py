@@ -31,7 +31,8 @@ class Flow:
     """One stream of packets between two hosts.
 
     `realtime` flows are sent by a process that preempts all others; `measured` ones have every packet's delay kept
-    (others are only counted). `bucket` holds a sender to a declared token bucket whatever the scheduler does.
+    (others are only counted). `bucket` holds a sender to a declared token bucket whatever the scheduler does. `claims`
+    names a host whose address the packets bear in place of the sender's own: forged packets.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Flow:
     realtime: bool = False
     measured: bool = True
     bucket: Bucket | None = None
+    claims: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.dscp < 64:
@@ -118,6 +120,7 @@ def _flow_to_json(flow: Flow) -> dict[str, Any]:
         "realtime": flow.realtime,
         "measured": flow.measured and not isinstance(flow.model, TcpTransfer),
         "bucket": None if bucket is None else [bucket.rate_bps, bucket.burst_bytes],
+        "claims": flow.claims,
     }
 
 

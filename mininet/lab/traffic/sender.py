@@ -28,6 +28,7 @@ from carelane.lab.traffic.packet import ETHERNET_BYTES, HEADER, TokenBucket
 __all__ = ["main"]
 
 _SO_SNDBUFFORCE = 32  # asm-generic/socket.h; the socket module does not name it
+_IP_TRANSPARENT = 19  # linux/in.h: bind to an address that is not the host's own
 _SEND_BUFFER = 256 * 1024 * 1024
 
 
@@ -93,6 +94,9 @@ def _open(entry: dict[str, Any]) -> socket.socket:
     # Emulated switches share this kernel: packets queued in them still count against the sender's buffer, and a full
     # one would make a flood wait politely for the queue it is meant to overrun.
     opened.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER)
+    if entry["source_address"] is not None:
+        opened.setsockopt(socket.IPPROTO_IP, _IP_TRANSPARENT, 1)
+        opened.bind((entry["source_address"], 0))
     opened.connect((entry["address"], int(entry["port"])))
     return opened
 

@@ -62,6 +62,7 @@ MATRIX = [
     Row("GET", "/v1/drains", ENGINEERS),
     Row("POST", "/v1/drains/{target:path}", ENGINEERS, {}),
     Row("DELETE", "/v1/drains/{target:path}", ENGINEERS),
+    Row("POST", "/v1/reoptimise", ENGINEERS, {}),
     Row("GET", "/v1/topology", EVERYBODY),
     Row("GET", "/v1/topology/check", UNBOUND),
     Row("GET", "/v1/capacity", EVERYBODY),

@@ -15,6 +15,7 @@ from carelane.cli._commands import proofs as proofs
 from carelane.cli._commands import network as network
 from carelane.cli._commands import server as server
 from carelane.cli._commands import pki as pki
+from carelane.cli._commands import probe as probe
 from carelane.cli._commands import topology as topology
 from carelane.cli._commands import lab as lab
 from carelane.cli._commands import machine as machine
