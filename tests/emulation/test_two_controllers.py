@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ class Member:
     """One `carelane up` on its ports."""
 
     def __init__(self, name: str, folder: Path, ovs: Any, database: str) -> None:
+        self.name = name
         self.folder, self.log = folder, folder / f"{name}.log"
         number = MEMBERS.index(name)
         self.url, self.openflow = f"http://127.0.0.1:{8701 + number}", 6701 + number
@@ -223,25 +225,25 @@ def rules(ovs: Any) -> dict[str, float]:
     return found
 
 
-def roles(ovs: Any) -> dict[str, list[str]]:
-    """Role by controller target, on each of its switches."""
+def roles(ovs: Any) -> dict[int, list[str]]:
+    """Roles by controller's port, one for each switch that knows it."""
     text = ovs.vsctl("--format=json", "--columns=target,role", "list", "controller")
-    found: dict[str, list[str]] = {}
+    found: dict[int, list[str]] = {}
     for target, role in json.loads(text)["data"]:
-        found.setdefault(target.rpartition(":")[2], []).append(str(role))
+        found.setdefault(int(target.rpartition(":")[2]), []).append(str(role))
     return found
 
 
 def test_a_killed_leader_is_succeeded_and_a_stopped_one_does_no_harm_when_it_wakes(
     ovs: Any, start: Callable[[str], Member]
 ) -> None:
-    a = start("a")
-    assert a.ready.rstrip().endswith("leader, topology pair")
-    b = start("b")
-    assert b.ready.rstrip().endswith("follower, topology pair")
+    with ThreadPoolExecutor() as pool:
+        a, b = sorted(pool.map(start, MEMBERS), key=lambda member: not member.leads())
+    assert a.ready.rstrip().endswith(", leader, topology pair")
+    assert b.ready.rstrip().endswith(", follower, topology pair")
     assert a.file("surgery", "or")[0] == 200
     until(lambda: a.phase("surgery") == "Active" and a.sees_all() and b.sees_all())
-    until(lambda: roles(ovs) == {"6701": ["master"] * 2, "6702": ["slave"] * 2})
+    until(lambda: roles(ovs) == {a.openflow: ["master"] * 2, b.openflow: ["slave"] * 2})
 
     # A follower reads, changes nothing, and says who does.
     assert b.phase("surgery") == "Active"
@@ -268,7 +270,7 @@ def test_a_killed_leader_is_succeeded_and_a_stopped_one_does_no_harm_when_it_wak
     assert b.phase("surgery") == "Active"
 
     # The other way round: the leader is stopped, succeeded, and wakes up believing that it leads.
-    a = start("a")
+    a = start(a.name)
     until(lambda: a.sees_all())
     b.process.send_signal(signal.SIGSTOP)
     until(lambda: a.leads())
@@ -278,7 +280,7 @@ def test_a_killed_leader_is_succeeded_and_a_stopped_one_does_no_harm_when_it_wak
     b.process.send_signal(signal.SIGCONT)
     until(lambda: b.file("late", "clinic")[0] == 503)
     until(lambda: b.call("GET", "/leaderz")[1]["leader"] == a.url and b.sees_all())
-    until(lambda: roles(ovs) == {"6701": ["master"] * 2, "6702": ["slave"] * 2})
+    until(lambda: roles(ovs) == {a.openflow: ["master"] * 2, b.openflow: ["slave"] * 2})
     assert a.call("GET", "/v1/intents/late")[0] == 404
     assert rules(ovs).keys() == settled.keys()
     assert {a.phase(name) for name in ("surgery", "meeting", "imaging")} == {"Active"}
