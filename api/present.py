@@ -17,7 +17,7 @@ from carelane.controller.pipeline.program import FlowRule, Group, Meter, PortBfd
 from carelane.controller.pipeline.render import describe_changes
 from carelane.topology.model import Endpoint, Link, Node, Topology
 
-__all__ = ["changes_json", "plain", "topology_json", "verification_json"]
+__all__ = ["changes_json", "plain", "seen_by", "topology_json", "verification_json"]
 
 
 def plain(value: Any) -> Any:
@@ -38,6 +38,23 @@ def plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
     raise TypeError(f"{type(value).__name__} has no plain form")
+
+
+def seen_by(tenant: str | None, document: Any) -> Any:
+    """Decisions, anywhere in `document`, as `tenant` may see them (None: all of it).
+
+    No slice of another tenant is named.
+    """
+    if tenant is None:
+        return document
+    if isinstance(document, Mapping):
+        if document.get("kind") == "remove-intent" and document.get("tenant") != tenant:
+            return {"kind": "remove-intent", "name": None, "tenant": None, "detail": "another tenant's slice"}
+        hidden = ("others",) if "constraint" in document else ()
+        return {name: seen_by(tenant, item) for name, item in document.items() if name not in hidden}
+    if isinstance(document, (list, tuple)):
+        return [seen_by(tenant, item) for item in document]
+    return document
 
 
 def topology_json(topology: Topology) -> dict[str, Any]:

@@ -38,12 +38,12 @@ def verify_network(
     topology: Topology,
     southbound: Southbound,
     holdings: Holdings,
-    failed: Collection[str],
+    out: Collection[str],
     ceilings: Ceilings,
     avoid: frozenset[str],
 ) -> Verification:
-    """Read every declared switch and prove every slice in force on what is found there."""
-    desired = desired_program(topology, holdings, failed, ceilings, avoid=avoid)
+    """Read every declared switch and prove every slice in force but those `out` of it on what is found there."""
+    desired = desired_program(topology, holdings, out, ceilings, avoid=avoid)
     found: dict[str, SwitchProgram] = {}
     unread: dict[str, str] = {}
     for node, wanted in desired.compiled.items():
@@ -55,7 +55,7 @@ def verify_network(
     slices = [
         (held.decision, held.ids)
         for held in holdings.slices
-        if not held.retiring and held.name not in failed and held.name not in desired.unfit
+        if not held.retiring and held.name not in out and held.name not in desired.unfit
     ]
     program: Program = found
     faults = verify_program(topology, program, slices, avoid)

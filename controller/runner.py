@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Protocol, Self, runtime_checkable
+from typing import Self
 
 import structlog
 
@@ -21,6 +21,7 @@ from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.service import IntentService
 from carelane.controller.southbound.counters import CounterSource
 from carelane.controller.southbound.protocol import Ranked, Southbound, SwitchStatus
+from carelane.controller.southbound.startable import Startable
 from carelane.controller.telemetry.loop import TelemetryLoop
 from carelane.controller.telemetry.sharing import Mode
 from carelane.errors import CarelaneError
@@ -40,13 +41,6 @@ _PILE_UP_S = 1.0
 
 _CONNECT_GRACE_S = 5.0
 """How long a fresh controller waits for its switches to connect before it calls any of them unreachable."""
-
-
-@runtime_checkable
-class _Startable(Protocol):
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
 
 
 class Controller:
@@ -98,7 +92,7 @@ class Controller:
         self._lock = threading.Lock()
         self._store: Store | None = None
         self._southbound: Southbound | None = None
-        self._startable: _Startable | None = None
+        self._startable: Startable | None = None
         self._reconciler: Reconciler | None = None
         self._drift: DriftCheck | None = None
         self._service: IntentService | None = None
@@ -120,7 +114,7 @@ class Controller:
                 southbound.on_doubt(self.leadership.doubt)
                 southbound.follow(None)
                 self._ranked = southbound
-            if isinstance(southbound, _Startable):
+            if isinstance(southbound, Startable):
                 southbound.start()
                 self._startable = southbound
         except BaseException:
@@ -296,6 +290,7 @@ class Controller:
                     self._reconciler.enqueue_nodes(changed)
                 self.service.upkeep.observe(statuses)
                 self._reconciler.enqueue_unfinished()
+                self._reconciler.follow_schedules()
                 self._ask_check(returned)
                 seen = statuses
             except CarelaneError as error:

@@ -15,7 +15,7 @@ from carelane.controller._upkeep import DrainResult, Upkeep
 from carelane.controller._verification import Verification, verify_network
 from carelane.controller._whatif import what_if
 from carelane.controller.leadership import Leadership, Standing
-from carelane.controller.pipeline import plan_json, resolve
+from carelane.controller.pipeline import decision_json, plan_json, resolve
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
 from carelane.controller.reconcile.access import AccessControl, close, refused_for_access
@@ -205,16 +205,34 @@ class IntentService:
         self, write: Writer, intents: Sequence[ServiceIntent]
     ) -> tuple[tuple[ApplyResult, ...], Mapping[str, StoredIntent]]:
         before = {intent.name: found for intent in intents if (found := write.find(intent.name)) is not None}
-        filings = propose(self.topology, write, intents, self.access)
+        filings = propose(self.topology, write, intents, self.access, now=self._now())
         return tuple(record(write, filing, self._now()) for filing in filings), before
 
     @traced("intents.plan")
     def plan(self, intents: Sequence[ServiceIntent], *, optimize: bool = False) -> Mapping[str, Any]:
         """Dry run against what is admitted now; the contract's plan JSON. Stores nothing. Raises InputError."""
         with self._store.read() as read:
-            return plan_json(
-                self.topology, dry_run(self.topology, read, intents, optimize=optimize, access=self.access)
-            )
+            now = self._now()
+            found = dry_run(self.topology, read, intents, optimize=optimize, now=now, access=self.access)
+        return plan_json(self.topology, found)
+
+    @traced("intents.explain")
+    def explain(self, name: str, *, tenant: str | None = None) -> Mapping[str, Any] | None:
+        """The decision on an intent as the contract's JSON, None while there is none; with `tenant`, only its own.
+
+        A refusal comes with the remedies there are now (`fits_now`: none is needed any more). Raises NotFoundError.
+        """
+        with self._store.read() as read:
+            intent = owned(read.intent(name), tenant)
+            decided = intent.status.decision
+            if decided is None or decided["decision"] == "admitted" or intent.deleted_at is not None:
+                return decided
+            asked, moment = [from_manifest(intent.manifest)], self._now()
+            result = dry_run(self.topology, read, asked, optimize=False, now=moment, access=self.access)
+        now = decision_json(result.decisions[0])
+        if now["decision"] == "admitted":
+            return {**decided, "remedies": [], "remedies_searched": "whole", "fits_now": True}
+        return {**decided, "remedies": now["remedies"], "remedies_searched": now["remedies_searched"]}
 
     @traced("planner.what_if")
     def what_if(self, failed: Collection[str], upgrades: Mapping[str, int]) -> Mapping[str, Any]:
@@ -237,9 +255,10 @@ class IntentService:
             proposed = self._proposed(read, holdings, intents)
             avoid = self._reconciler.avoid(read)
         ceilings = self._reconciler.ceilings
-        before = desired_program(self.topology, holdings, failed, ceilings, avoid=avoid).program
-        filed = {intent.name for intent in intents}
-        after = desired_program(self.topology, proposed, failed - filed, ceilings, avoid=avoid).program
+        out = failed | self._reconciler.idle(holdings)
+        before = desired_program(self.topology, holdings, out, ceilings, avoid=avoid).program
+        out = (failed - {intent.name for intent in intents}) | self._reconciler.idle(proposed)
+        after = desired_program(self.topology, proposed, out, ceilings, avoid=avoid).program
         changes: list[SwitchChanges] = []
         for node in self.topology.nodes:
             try:
@@ -275,7 +294,8 @@ class IntentService:
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             holdings = Holdings.of(read.slices())
             avoid = self._reconciler.avoid(read)
-        return verify_network(self.topology, self._southbound, holdings, failed, self._reconciler.ceilings, avoid)
+        out = failed | self._reconciler.idle(holdings)
+        return verify_network(self.topology, self._southbound, holdings, out, self._reconciler.ceilings, avoid)
 
     def list(
         self,
@@ -419,7 +439,7 @@ class IntentService:
     def _proposed(self, read: Reader, holdings: Holdings, intents: Sequence[ServiceIntent]) -> Holdings:
         """What would be held if these intents were filed now."""
         slices = {held.name: held for held in holdings.slices if not held.retiring}
-        for filing in propose(self.topology, read, intents, self.access):
+        for filing in propose(self.topology, read, intents, self.access, now=self._now()):
             if filing.decision is not None and filing.ids is not None:
                 name = filing.intent.name
                 slices[name] = Held(0, name, 0, False, filing.ids, filing.decision, filing.floors)

@@ -20,7 +20,15 @@ from carelane.intents._shape import faults
 from carelane.intents.model import OFF, Schedule, ServiceIntent, StatedObjectives
 from carelane.units import duration_text, rate_text, size_text
 
-__all__ = ["from_manifest", "json_schema", "load_intents", "read_intents", "to_manifest", "to_yaml"]
+__all__ = [
+    "from_manifest",
+    "json_schema",
+    "load_intents",
+    "read_intents",
+    "schedule_manifest",
+    "to_manifest",
+    "to_yaml",
+]
 
 API_VERSION = "carelane/v1"
 
@@ -125,7 +133,7 @@ def to_manifest(intent: ServiceIntent) -> dict[str, Any]:
         "roundTrip": True if intent.round_trip else None,
         "protection": intent.protection if intent.protection != "auto" else None,
         "priority": intent.priority,
-        "schedule": _schedule_out(intent.schedule) if intent.schedule else None,
+        "schedule": schedule_manifest(intent.schedule) if intent.schedule else None,
     }
     spec.update({key: value for key, value in optional.items() if value is not None})
     metadata = {"name": intent.name, "tenant": intent.tenant}
@@ -151,7 +159,8 @@ def _objectives_out(objectives: StatedObjectives) -> dict[str, Any]:
     return out
 
 
-def _schedule_out(schedule: Schedule) -> dict[str, str]:
+def schedule_manifest(schedule: Schedule) -> dict[str, str]:
+    """A schedule as `spec.schedule` states it."""
     volume = size_text(schedule.volume_bytes) if schedule.volume_bytes is not None else None
     fields = {"start": schedule.start, "end": schedule.end, "deadline": schedule.deadline, "volume": volume}
     return {key: value for key, value in fields.items() if value is not None}

@@ -12,12 +12,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from carelane.api.grpc.gen import carelane_pb2 as pb
 from carelane.api.present import plain
-from carelane.api.rest.measured import finite
+from carelane.api.rest.measured import finite, seen_site
 from carelane.controller.telemetry.compliance import IntentCompliance
+from carelane.controller.telemetry.sharing import Observation
 from carelane.controller.views import ConditionView, IntentSummary
 from carelane.store import StoredEvent
 
-__all__ = ["applied", "compliance", "condition", "step", "struct", "summary"]
+__all__ = ["applied", "compliance", "condition", "site", "step", "struct", "summary"]
 
 
 def struct(value: Mapping[str, Any] | None) -> Struct:
@@ -74,6 +75,11 @@ def step(event: StoredEvent) -> pb.WatchIntentsResponse:
         reason=event.reason,
         message=event.message,
     )
+
+
+def site(item: Observation) -> pb.SiteTraffic:
+    made: pb.SiteTraffic = ParseDict(seen_site(item), pb.SiteTraffic())
+    return made
 
 
 def compliance(name: str, found: IntentCompliance | None) -> pb.IntentCompliance:

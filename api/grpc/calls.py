@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import grpc
 
@@ -14,6 +14,7 @@ from carelane.api.auth import Authenticator, Role
 from carelane.api.grpc import answers
 from carelane.api.grpc.door import caller_of
 from carelane.api.grpc.gen import carelane_pb2 as pb
+from carelane.api.present import seen_by
 from carelane.api.rest.bodies import Body, parse_intents
 from carelane.api.rest.caller import Caller
 from carelane.api.rest.intents import claimed, filed, withdrawn
@@ -28,10 +29,11 @@ POLL_S = 0.25
 RECHECK_S = 15.0
 MAX_PAGE = 1000
 Context = Any
+Answer = TypeVar("Answer", pb.WatchConditionsResponse, pb.WatchComplianceResponse, pb.WatchSitesResponse)
 
 
 class Calls:
-    """Both services; `ends` is set when the server stops, which ends every watch. `watches` bounds them."""
+    """All services; `ends` is set when the server stops, which ends every watch. `watches` bounds them."""
 
     def __init__(self, service: IntentService, authenticator: Authenticator, views: Views, watches: int) -> None:
         self._service, self._authenticator, self._views = service, authenticator, views
@@ -47,7 +49,7 @@ class Calls:
     def plan_intents(self, request: pb.PlanIntentsRequest, context: Context) -> pb.PlanIntentsResponse:
         who = self._caller(context, Role.VIEWER, "PlanIntents")
         plan = self._service.plan(self._intents(request.source, who), optimize=request.optimize)
-        return pb.PlanIntentsResponse(plan=answers.struct(plan))
+        return pb.PlanIntentsResponse(plan=answers.struct(seen_by(who.tenant, plan)))
 
     def get_intent(self, request: pb.GetIntentRequest, context: Context) -> pb.GetIntentResponse:
         who = self._caller(context, Role.VIEWER, "GetIntent")
@@ -55,7 +57,7 @@ class Calls:
         return pb.GetIntentResponse(
             summary=answers.summary(detail.summary),
             manifest=answers.struct(detail.manifest),
-            decision=answers.struct(detail.decision),
+            decision=answers.struct(seen_by(who.tenant, detail.decision)),
             conditions=map(answers.condition, detail.conditions),
         )
 
@@ -93,6 +95,20 @@ class Calls:
                 yield answers.step(event)
                 after = event.id
 
+    def watch_conditions(
+        self, request: pb.WatchConditionsRequest, context: Context
+    ) -> Iterator[pb.WatchConditionsResponse]:
+        who = self._caller(context, Role.VIEWER, "WatchConditions")
+
+        def now() -> Iterator[pb.WatchConditionsResponse]:
+            for name in self._named(request.names, who):
+                detail = self._service.describe(name, tenant=who.tenant)
+                yield pb.WatchConditionsResponse(
+                    name=name, phase=detail.summary.phase, conditions=map(answers.condition, detail.conditions)
+                )
+
+        yield from self._changes(now, who, context)
+
     def get_compliance(self, request: pb.GetComplianceRequest, context: Context) -> pb.GetComplianceResponse:
         who = self._caller(context, Role.VIEWER, "GetCompliance")
         self._service.describe(request.name, tenant=who.tenant)
@@ -103,17 +119,27 @@ class Calls:
         self, request: pb.WatchComplianceRequest, context: Context
     ) -> Iterator[pb.WatchComplianceResponse]:
         who = self._caller(context, Role.VIEWER, "WatchCompliance")
-        for name in request.names:
-            self._service.describe(name, tenant=who.tenant)
-        told: dict[str, pb.IntentCompliance] = {}
-        for _ in self._turns(who, context):
-            for row in self._service.list(tenant=who.tenant):
-                if request.names and row.name not in request.names:
-                    continue
-                now = answers.compliance(row.name, self._service.compliance(row.name))
-                if told.get(row.name) != now:
-                    told[row.name] = now
-                    yield pb.WatchComplianceResponse(compliance=now)
+
+        def now() -> Iterator[pb.WatchComplianceResponse]:
+            for name in self._named(request.names, who):
+                found = answers.compliance(name, self._service.compliance(name))
+                yield pb.WatchComplianceResponse(compliance=found)
+
+        yield from self._changes(now, who, context)
+
+    def watch_sites(self, request: pb.WatchSitesRequest, context: Context) -> Iterator[pb.WatchSitesResponse]:
+        who = self._caller(context, Role.VIEWER, "WatchSites")
+
+        def now() -> Iterator[pb.WatchSitesResponse]:
+            wanted = set(self._named(request.names, who))
+            slices: dict[str, list[pb.SiteTraffic]] = {}
+            for item in self._service.sources():
+                if item.tap.slice in wanted:
+                    slices.setdefault(item.tap.slice, []).append(answers.site(item))
+            for name, sites in slices.items():
+                yield pb.WatchSitesResponse(name=name, sites=sites)
+
+        yield from self._changes(now, who, context)
 
     def _intents(self, source: pb.IntentSource, who: Caller) -> list[ServiceIntent]:
         kind = source.WhichOneof("source")
@@ -130,6 +156,22 @@ class Calls:
 
     def _caller(self, context: Context, role: Role, call: str, key: str = "") -> Caller:
         return caller_of(self._authenticator, context, role, call, key)
+
+    def _named(self, names: Iterable[str], who: Caller) -> list[str]:
+        """Those asked for, or all that the caller may see. Raises NotFoundError for a name that is not."""
+        if not names:
+            return [row.name for row in self._service.list(tenant=who.tenant)]
+        return [self._service.describe(name, tenant=who.tenant).summary.name for name in names]
+
+    def _changes(self, now: Callable[[], Iterator[Answer]], who: Caller, context: Context) -> Iterator[Answer]:
+        """What `now` gives, each the first time and whenever it differs from the last of the same name."""
+        told: dict[str, Answer] = {}
+        for _ in self._turns(who, context):
+            for answer in now():
+                name = answer.compliance.name if isinstance(answer, pb.WatchComplianceResponse) else answer.name
+                if told.get(name) != answer:
+                    told[name] = answer
+                    yield answer
 
     def _turns(self, who: Caller, context: Context) -> Iterator[None]:
         """One turn at once and then regularly, until the caller goes, the server stops or the credential ends."""

@@ -1,4 +1,4 @@
-"""The gRPC server: both services, health (gRPC Health Checking Protocol) and reflection."""
+"""The gRPC server: its services, health (gRPC Health Checking Protocol) and reflection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["GrpcServer"]
 WATCHES = 24
 THREADS = WATCHES + 16
 GRACE_S = 2.0
-_SERVICES = ("carelane.v1.IntentService", "carelane.v1.ComplianceService")
+_SERVICES = tuple(service.full_name for service in pb.DESCRIPTOR.services_by_name.values())
 
 
 class GrpcServer:

@@ -72,7 +72,7 @@ def accepted_offer(intent: StoredIntent, index: int, who: Caller) -> ServiceInte
     if index >= len(offers):
         raise NotFoundError(f"intent {intent.name!r} has {len(offers)} offers; {index} is none of them")
     offer = offers[index]
-    wanted = from_manifest(intent.manifest)
+    wanted = from_manifest(_at_the_time_of(offer, intent.manifest))
     objectives = StatedObjectives(
         delay_s=_or_off(offer.get("delay_ms"), 1e-3),
         jitter_s=_or_off(offer.get("jitter_ms"), 1e-3),
@@ -87,6 +87,12 @@ def accepted_offer(intent: StoredIntent, index: int, who: Caller) -> ServiceInte
         round_trip=bool(offer.get("round_trip")) and objectives.delay_s != OFF,
         protection=offer.get("protection") or wanted.protection,
     )
+
+
+def _at_the_time_of(offer: Mapping[str, Any], manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "schedule" not in offer:
+        return manifest
+    return {**manifest, "spec": {**manifest["spec"], "schedule": offer["schedule"]}}
 
 
 def _alive(intent: StoredIntent) -> None:

@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI, Path, Query, Response
 from fastapi.responses import JSONResponse
 
 from carelane.api.auth import Principal, Role
-from carelane.api.present import changes_json, plain
+from carelane.api.present import changes_json, plain, seen_by
 from carelane.api.rest import models
 from carelane.api.rest.bodies import Body, bounded_body, parse_intents
 from carelane.api.rest.caller import Caller, caller, changer
@@ -86,7 +86,7 @@ def filed(service: IntentService, who: Caller, intents: Sequence[ServiceIntent],
 
         def also(write: Writer, results: Sequence[ApplyResult], before: Mapping[str, StoredIntent]) -> None:
             audit_filings(write, who, results, before)
-            answer["intents"] = [_applied(result) for result in results]
+            answer["intents"] = [seen_by(who.tenant, _applied(result)) for result in results]
             keep(write, 200, answer)
 
         service.apply(intents, also=also)
@@ -122,7 +122,7 @@ def _add_filing(app: FastAPI, service: IntentService, views: Views) -> None:
     def file_intents(who: Filing, body: Incoming, dry_run: DryRun = False, optimize: Optimize = False) -> JSONResponse:
         intents = claimed(parse_intents(body, views.topology(who.principal)), who.principal)
         if dry_run:
-            return JSONResponse(plain(service.plan(intents, optimize=optimize)))
+            return JSONResponse(seen_by(who.tenant, plain(service.plan(intents, optimize=optimize))))
         if optimize:
             raise InputError(
                 "only a dry run can be optimized", field="query.optimize", remedy="add dryRun=true, or leave it out"
@@ -140,7 +140,7 @@ def _add_changes(app: FastAPI, service: IntentService, views: Views) -> None:
 
             def also(write: Writer, results: Sequence[ApplyResult], before: Mapping[str, StoredIntent]) -> None:
                 audit_filings(write, who, results, before)
-                answer.update(_applied(results[0]))
+                answer.update(seen_by(who.tenant, _applied(results[0])))
                 keep(write, 200, answer)
 
             result = service.change(name, make, also=also)
@@ -209,7 +209,9 @@ def _add_reading(app: FastAPI, service: IntentService) -> None:
     )
     def describe_intent(who: Reading, name: Name) -> JSONResponse:
         detail = service.describe(name, tenant=who.tenant)
-        return JSONResponse(finite(plain(detail)), headers={"ETag": etag(detail.summary.generation)})
+        return JSONResponse(
+            seen_by(who.tenant, finite(plain(detail))), headers={"ETag": etag(detail.summary.generation)}
+        )
 
     @app.get(
         "/v1/intents/{name}/history",
@@ -235,14 +237,15 @@ def add_plans(app: FastAPI, service: IntentService, views: Views) -> None:
     )
     def dry_run(who: Reading, body: Incoming, optimize: Optimize = False) -> JSONResponse:
         intents = claimed(parse_intents(body, views.topology(who.principal)), who.principal)
-        return JSONResponse(plain(service.plan(intents, optimize=optimize)))
+        return JSONResponse(seen_by(who.tenant, plain(service.plan(intents, optimize=optimize))))
 
     @app.get("/v1/plans/{name}", tags=["plans"], summary="The decision on an intent", response_model=dict[str, Any])
     def decision(who: Reading, name: Name) -> JSONResponse:
-        decided = service.describe(name, tenant=who.tenant).decision
+        """Of a refusal with the remedies there are now, proven by planning."""
+        decided = service.explain(name, tenant=who.tenant)
         if decided is None:
             raise NotFoundError(f"intent {name!r} is not decided yet")
-        return JSONResponse(plain(decided))
+        return JSONResponse(seen_by(who.tenant, plain(decided)))
 
     @app.post(
         "/v1/diff",

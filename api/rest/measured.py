@@ -19,7 +19,7 @@ from carelane.controller.telemetry.probes import ProbeReport
 from carelane.controller.telemetry.sharing import Observation
 from carelane.errors import InputError
 
-__all__ = ["add_measured", "finite"]
+__all__ = ["add_measured", "finite", "seen_site"]
 
 Reading = Annotated[Caller, caller(Role.VIEWER)]
 _PROBE_BODY: dict[str, Any] = {
@@ -67,7 +67,7 @@ def add_measured(app: FastAPI, service: IntentService) -> None:
         slices: dict[str, list[dict[str, Any]]] = {}
         for item in service.sources():
             if who.tenant in (None, item.tap.tenant):
-                slices.setdefault(item.tap.slice, []).append(_site(item))
+                slices.setdefault(item.tap.slice, []).append(seen_site(item))
         return JSONResponse({"consultations": [{"name": name, "sites": sites} for name, sites in slices.items()]})
 
     @app.post(
@@ -94,7 +94,8 @@ def _compliance(found: IntentCompliance) -> dict[str, Any]:
     return shown
 
 
-def _site(item: Observation) -> dict[str, Any]:
+def seen_site(item: Observation) -> dict[str, Any]:
+    """What a site offers, may send and sends, in Mbit/s; `used_mbps` is null before the second reading."""
     shown = {
         "site": item.tap.site,
         "to": list(item.tap.to),

@@ -7,7 +7,7 @@ from typing import Any
 
 from carelane.api.auth import Principal
 from carelane.api.auth.principals import visible
-from carelane.controller.reconcile.holdings import Held
+from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.topology.model import Endpoint, Topology
 
 __all__ = ["Views", "capacity_json"]
@@ -33,18 +33,13 @@ class Views:
 
 
 def capacity_json(topology: Topology, held: Iterable[Held]) -> dict[str, Any]:
-    """Each direction of each link: what is reserved on it by the given slices. A name counts once, with its larger
-    floor, when it holds an old slice and a new one."""
-    floors: dict[tuple[str, str], dict[str, int]] = {}
-    for item in held:
-        for port, rate_bps in item.floors.items():
-            at_port = floors.setdefault(port, {})
-            at_port[item.name] = max(rate_bps, at_port.get(item.name, 0))
+    """Each direction of each link: the most that the given slices hold there at any one moment. A name counts once,
+    with its larger floor, when it holds an old slice and a new one."""
+    ledger = Holdings(tuple(held)).ledger()
     rows = []
     for link in topology.links.values():
         for node in (link.a, link.b):
-            at_port = floors.get((node, link.id), {})
-            reserved = sum(at_port.values())
+            reserved = ledger.reserved_bps((node, link.id))
             capacity = link.capacity_bps
             rows.append(
                 {
@@ -54,7 +49,7 @@ def capacity_json(topology: Topology, held: Iterable[Held]) -> dict[str, Any]:
                     "capacity_mbps": None if capacity is None else capacity / 1e6,
                     "reserved_mbps": reserved / 1e6,
                     "free_mbps": None if capacity is None else (capacity - reserved) / 1e6,
-                    "slices": len(at_port),
+                    "slices": len(ledger.floors.get((node, link.id), ())),
                 }
             )
     return {"links": rows}

@@ -75,7 +75,9 @@ def embed(
     unlimited: bool = False,
 ) -> Embedding | None:
     """An embedding of `requirement`, or None. `unlimited` leaves capacity (not its data) out of account."""
-    return _Embedder(graph, requirement, Room(graph, ledger.without_slice(requirement.name), unlimited), effort).run()
+    return _Embedder(
+        graph, requirement, Room(graph, ledger.seen_by(requirement.name, requirement.window), unlimited), effort
+    ).run()
 
 
 Routes = list[tuple[Route, ...]]

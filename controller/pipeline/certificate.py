@@ -21,9 +21,9 @@ from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.value import demand_bps
 from carelane.topology.ledger import PortKey
 
-__all__ = ["Certificate", "certify", "least_cost"]
+__all__ = ["GUARD", "Certificate", "certify", "least_cost"]
 
-_GUARD = 1e-9
+GUARD = 1e-9
 """Relative, against the promise: float sums of a million terms are exact to 1e-10."""
 
 
@@ -58,8 +58,8 @@ def certify(
     room = [(max(0, int(room)), float(price)) for room, price in zip(graph.room, prices, strict=True)]
     rent = fsum(free * price for free, price in room)
     factor = _best_factor(rent, worth) if scale else 1.0
-    left = fsum(max(0.0, value - factor * cost * (1.0 - _GUARD)) for value, cost in worth)
-    bound = (factor * rent + left) * (1.0 + _GUARD)
+    left = fsum(max(0.0, value - factor * cost * (1.0 - GUARD)) for value, cost in worth)
+    bound = (factor * rent + left) * (1.0 + GUARD)
     kept = {graph.port_of[arc]: factor * price for arc, (_, price) in enumerate(room) if factor * price > 0.0}
     return Certificate(min(bound, sum(value for value, _ in worth)), kept)
 

@@ -33,7 +33,7 @@ def decide(graph: PathGraph, requirement: Requirement, ledger: CapacityLedger) -
     if embedding is None:
         return refused(graph, requirement, ledger, effort.exhausted), ledger
     decision = admitted(graph, requirement, embedding, effort.exhausted)
-    return decision, ledger.with_slice(requirement.name, embedding.floors.items())
+    return decision, ledger.with_slice(requirement.name, embedding.floors.items(), requirement.window)
 
 
 def refused(graph: PathGraph, requirement: Requirement, ledger: CapacityLedger, exhausted: bool = False) -> Decision:

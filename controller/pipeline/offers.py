@@ -8,8 +8,9 @@ was planned on the same ledger and fits. Decisions taken here:
 - Figures that are not stated are the reason ("unknown-data", naming what lacks them) when no way has them all; where
   unstated links could have helped they are named last.
 - An offer loosens one thing as little as possible: delay and jitter in steps of 0.1 ms, bandwidth in kbit/s,
-  availability to what the best set of paths reaches. A second delay offer, where it differs, is the delay that needs
-  no more than the bandwidth asked for. Units of reasons: ms, Mbps, ratio, paths.
+  availability to what the best set of paths reaches, the times of a schedule to the microsecond and all alike. A
+  second delay offer, where it differs, is the delay that needs no more than the bandwidth asked for.
+- Units of reasons: ms, Mbps, ratio, paths.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from carelane.controller.pipeline.admit import Embedding
+from carelane.controller.pipeline.another_time import nearest_window
 from carelane.controller.pipeline.missing import all_stated, idealised, missing_figures
 from carelane.controller.pipeline.relax import (
     Trial,
@@ -174,6 +176,8 @@ def _constrained(
             offers += _offer(trial, found, "protection" if constraint == "disjointness" else constraint)
         if found is not None and constraint == "delay":
             offers += _unhurried(trial, requirement, found)
+        if constraint == "bandwidth" and (moved := nearest_window(trial, requirement)) is not None:
+            offers += _offer(trial, moved, "schedule")
     return reasons, offers or _last_resort(trial, requirement)
 
 
@@ -274,5 +278,6 @@ def _offer(trial: Trial, variant: Requirement, relaxed: str) -> list[Offer]:
             loss=objectives.loss,
             protection=variant.protection,
             reserved_bps=reserved,
+            schedule=variant.schedule,
         )
     ]

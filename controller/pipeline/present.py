@@ -2,7 +2,9 @@
 
 Input: `Decision` or `PlanResult`. Output: plain dicts and lists, keys in a fixed order. Beyond the contract's keys:
 `from`, `reverse_mbps` and `round_trip_bound_ms` of a path; `detail` of a reason; `relaxed`, `jitter_ms`, `loss`,
-`reverse_mbps`, `round_trip`, `protection` and `reserved_mbps` (the largest floor it would take) of an offer.
+`reverse_mbps`, `round_trip`, `protection`, `reserved_mbps` (the largest floor it would take) and, where the intent has
+one, `schedule` (as a manifest states it) of an offer; `remedies` and `remedies_searched` of a refusal; `others` of a
+reason, for those who may see other tenants' names.
 """
 
 from __future__ import annotations
@@ -10,7 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability, mbps, ms_up
-from carelane.controller.pipeline.slice_plan import Decision, Offer, PlannedPath, PlanResult, Reason, Totals
+from carelane.controller.pipeline.schedules import as_text
+from carelane.controller.pipeline.slice_plan import Decision, Offer, PlannedPath, PlanResult, Reason, Remedy, Totals
+from carelane.intents.manifest import schedule_manifest
+from carelane.topology.ledger import PortKey
 from carelane.topology.model import Topology
 
 __all__ = ["certificate_json", "decision_json", "plan_json", "reason_json", "totals_json"]
@@ -23,21 +28,30 @@ def plan_json(topology: Topology, result: PlanResult) -> dict[str, Any]:
         "decisions": [decision_json(decision) for decision in result.decisions],
         "totals": totals_json(result.totals),
     }
-    if result.totals.prices:
+    if result.totals.prices or result.totals.prices_at:
         document["certificate"] = certificate_json(result.totals)
     return document
 
 
 def certificate_json(totals: Totals) -> dict[str, Any]:
-    """Prices per bit/s of ports: `node` is empty for an endpoint's own sending side, `port` a link or an endpoint."""
-    prices = sorted(totals.prices.items())
-    return {"prices": [{"node": node, "port": name, "price": price} for (node, name), price in prices]}
+    """Prices per bit/s of ports: `node` is empty for an endpoint's own sending side, `port` a link or an endpoint.
+
+    In a batch with schedules each price is that `at` a moment, and a slice pays at every moment in its window.
+    """
+    rows = [_price(port, price) for port, price in sorted(totals.prices.items())]
+    for moment, prices in sorted(totals.prices_at.items()):
+        rows += [{**_price(port, price), "at": as_text(moment)} for port, price in sorted(prices.items())]
+    return {"prices": rows}
+
+
+def _price(port: PortKey, price: float) -> dict[str, Any]:
+    return {"node": port[0], "port": port[1], "price": price}
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:
     """One decision."""
     availability = decision.availability
-    return {
+    row: dict[str, Any] = {
         "name": decision.name,
         "decision": "admitted" if decision.admitted else "refused",
         "availability": None if availability is None else floor_availability(availability, PROMISED_DIGITS),
@@ -47,6 +61,10 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "assumptions": list(decision.assumptions),
         "proven": decision.proven,
     }
+    if not decision.admitted:
+        row["remedies"] = [_remedy(remedy) for remedy in decision.remedies]
+        row["remedies_searched"] = decision.remedies_searched
+    return row
 
 
 def totals_json(totals: Totals) -> dict[str, Any]:
@@ -83,7 +101,7 @@ def _path(path: PlannedPath) -> dict[str, Any]:
 
 def reason_json(reason: Reason) -> dict[str, Any]:
     """One reason of a refusal."""
-    return {
+    row: dict[str, Any] = {
         "constraint": reason.constraint,
         "at": reason.at,
         "required": reason.required,
@@ -91,10 +109,25 @@ def reason_json(reason: Reason) -> dict[str, Any]:
         "unit": reason.unit,
         "detail": reason.detail,
     }
+    if reason.others:
+        row["others"] = list(reason.others)
+    return row
+
+
+def _remedy(remedy: Remedy) -> dict[str, Any]:
+    if remedy.kind == "remove-intent":
+        return {"kind": remedy.kind, "name": remedy.name, "tenant": remedy.tenant}
+    what = "link" if remedy.kind == "upgrade-link" else "endpoint"
+    return {
+        "kind": remedy.kind,
+        what: remedy.name,
+        "from_mbps": mbps(remedy.from_bps),
+        "to_mbps": mbps(remedy.to_bps),
+    }
 
 
 def _offer(offer: Offer) -> dict[str, Any]:
-    return {
+    row: dict[str, Any] = {
         "relaxed": offer.relaxed,
         "delay_ms": _ms(offer.delay_s),
         "availability": offer.availability,
@@ -106,3 +139,6 @@ def _offer(offer: Offer) -> dict[str, Any]:
         "protection": offer.protection,
         "reserved_mbps": mbps(offer.reserved_bps),
     }
+    if offer.schedule is not None:
+        row["schedule"] = schedule_manifest(offer.schedule)
+    return row

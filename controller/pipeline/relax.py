@@ -259,7 +259,7 @@ def _nearest_bandwidth(trial: Trial, requirement: Requirement, least: Embedding)
 
 def _filling(trial: Trial, requirement: Requirement, embedding: Embedding, step: int) -> int:
     """The step at which the ports of a plan found for `step` would be full, were its floors to grow alike."""
-    room = Room(trial.graph, trial.ledger.without_slice(requirement.name), trial.unlimited)
+    room = Room(trial.graph, trial.ledger.seen_by(requirement.name, requirement.window), trial.unlimited)
     ends = {endpoint.id: endpoint for endpoint in (embedding.shape.root, *embedding.shape.leaves)}
     return min((room.at(port, ends) * step // floor for port, floor in embedding.floors.items() if floor), default=step)
 

@@ -139,7 +139,8 @@ def _without_dead_floors(
     """The ledger in which the slice holds floors on its surviving paths only, ends included."""
     ports = _ports(decision.requirement, surviving) if surviving else set()
     floors = ledger.slice_floors(decision.name)
-    return ledger.with_slice(decision.name, [(port, rate) for port, rate in floors.items() if port in ports])
+    kept = [(port, rate) for port, rate in floors.items() if port in ports]
+    return ledger.with_slice(decision.name, kept, decision.requirement.window)
 
 
 def _ports(requirement: Requirement, paths: Sequence[PlannedPath]) -> set[PortKey]:
@@ -186,7 +187,7 @@ def _decided_again(
         return Fate(before, "broken", False, refused, lost), *ledgers
     now, moved = decide(graph, requirement, ledgers[1])
     if now.admitted:
-        return Fate(before, "weakened" if lost else "restored", carried, now, lost), *_held(ledgers, moved, before.name)
+        return Fate(before, "weakened" if lost else "restored", carried, now, lost), *_held(ledgers, moved, now)
     reasons = (*lost, *now.reasons)
     if _covers(surviving, requirement):
         availability = _availability(graph.topology, before, surviving)
@@ -195,11 +196,11 @@ def _decided_again(
     return Fate(before, "broken", carried, now, reasons), *ledgers
 
 
-def _held(ledgers: Ledgers, moved: CapacityLedger, name: str) -> Ledgers:
-    """The ledgers once `name` holds its new floors."""
+def _held(ledgers: Ledgers, moved: CapacityLedger, now: Decision) -> Ledgers:
+    """The ledgers once a slice holds its new floors, those of `now`."""
+    name, window = now.name, now.requirement.window
     new, old = moved.slice_floors(name), ledgers[1].slice_floors(name)
-    both = {port: max(new.get(port, 0), old.get(port, 0)) for port in (*new, *old)}
-    return ledgers[0].with_slice(name, new.items()), moved.with_slice(name, both.items())
+    return ledgers[0].with_slice(name, new.items(), window), moved.with_also(name, old.items(), window)
 
 
 def _carried_anyhow(
@@ -213,7 +214,7 @@ def _carried_anyhow(
         now, moved = decide(graph, relaxed, ledgers[1])
         if now.admitted:
             now = replace(now, availability=_availability(graph.topology, fate.before, now.paths))
-            return replace(fate, outcome="weakened", now=now), *_held(ledgers, moved, fate.name)
+            return replace(fate, outcome="weakened", now=now), *_held(ledgers, moved, now)
     served = {(path.source, path.to) for path in surviving}
     pairs = tuple(pair for pair in requirement.pairs if (pair.source.id, pair.destination.id) in served)
     if pairs:

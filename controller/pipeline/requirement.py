@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from carelane.controller.pipeline.schedules import window_of
+from carelane.intents.model import Schedule
 from carelane.topology.model import Endpoint
+from carelane.topology.windows import Window
 
 __all__ = ["Connectivity", "Objectives", "Pair", "Protection", "Requirement"]
 
@@ -43,6 +46,7 @@ class Requirement:
     hub (same destination, the hub). Rates are layer 2 and per pair; 0 means that the direction carries nothing.
     For point to multipoint `reverse_bps` is what all receivers share, each policed to an equal part of it.
     A larger `priority` matters more. `traffic_class` names a class of `carelane.policies.classes`.
+    `schedule` None: capacity is held for all time.
     """
 
     name: str
@@ -59,3 +63,9 @@ class Requirement:
     objectives: Objectives
     protection: Protection = "auto"
     assumptions: tuple[str, ...] = ()
+    schedule: Schedule | None = None
+
+    @property
+    def window(self) -> Window | None:
+        """When the slice holds its capacity; None: always."""
+        return window_of(self.schedule)

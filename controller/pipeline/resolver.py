@@ -11,7 +11,7 @@ intent did not state and where it came from. Bad input raises InputError; nothin
   better, and never longer than the burst.
 - Names: endpoints by id, or by the node or site that has only one.
 - Tenants: an intent may name endpoints of other tenants; who may use what is decided by policy, not here.
-- A schedule is carried, but this version reserves for all time and says so.
+- A schedule says when capacity is held: from its start until its end (else its deadline); an open side is said.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from difflib import get_close_matches
 from carelane.controller.pipeline.requirement import Connectivity, Objectives, Pair, Requirement
 from carelane.errors import InputError
 from carelane.intents import find_service
-from carelane.intents.model import CatalogueService, Off, ServiceIntent
+from carelane.intents.model import CatalogueService, Off, Schedule, ServiceIntent
 from carelane.topology.model import Endpoint, Topology
 from carelane.units import format_duration, format_rate
 
@@ -48,7 +48,7 @@ def resolve(intent: ServiceIntent, topology: Topology) -> Requirement:
             remedy="give both directions a bandwidth, or state a one-way delay",
         )
     if intent.schedule is not None:
-        defaults.assumptions.append("schedule: accepted, but capacity is reserved for all time from now on")
+        defaults.assumptions.append(_held_during(intent.schedule))
     if len(pairs) > 1:
         defaults.assumptions.append("several sites: every objective holds for each of them; shown is the worst")
     return Requirement(
@@ -66,7 +66,14 @@ def resolve(intent: ServiceIntent, topology: Topology) -> Requirement:
         objectives=objectives,
         protection=intent.protection,
         assumptions=tuple(defaults.assumptions),
+        schedule=intent.schedule,
     )
+
+
+def _held_during(schedule: Schedule) -> str:
+    opens = f"from {schedule.start}" if schedule.start else "from now"
+    closes = schedule.end or schedule.deadline
+    return f"schedule: capacity is held {opens} {f'until {closes}' if closes else 'on, without an end'}"
 
 
 @dataclass

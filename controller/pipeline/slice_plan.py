@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from carelane.controller.pipeline.requirement import Protection, Requirement
+from carelane.intents.model import Schedule
 from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Hop
 
@@ -18,6 +19,7 @@ __all__ = [
     "PlanResult",
     "PlannedPath",
     "Reason",
+    "Remedy",
     "Totals",
     "role_name",
 ]
@@ -67,6 +69,23 @@ class Reason:
     available: float | str | None
     unit: str | None
     detail: str = ""
+    others: tuple[str, ...] = ()
+    """Slices of other tenants that it is about: left out of what a tenant is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """One thing the operator could do that admits a refused slice, all else staying as it is.
+
+    `name` is a link, one of the slice's own endpoints, or another slice, which is `tenant`'s. Capacities are bit/s in
+    each direction, now and then; 0 for a slice that would have to go.
+    """
+
+    kind: Literal["upgrade-link", "upgrade-endpoint", "remove-intent"]
+    name: str
+    tenant: str | None = None
+    from_bps: int = 0
+    to_bps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +93,7 @@ class Offer:
     """What would be accepted instead, all fields together; `relaxed` names what changed (joined by "+" if several).
 
     A None objective would have to be switched off. `reserved_bps` is the largest floor it would take, which exceeds
-    the bandwidth where a tight delay needs it.
+    the bandwidth where a tight delay needs it. `schedule` is the one asked for, moved where "schedule" is relaxed.
     """
 
     relaxed: str
@@ -87,11 +106,15 @@ class Offer:
     loss: float | None = None
     protection: Protection = "auto"
     reserved_bps: int = 0
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Admitted or refused, and everything needed to defend it. `requirement` is kept for compile."""
+    """Admitted or refused, and everything needed to defend it. `requirement` is kept for compile.
+
+    `remedies_searched`: whether remedies are all there are ("whole"), may not be ("part") or were not asked for.
+    """
 
     requirement: Requirement
     admitted: bool
@@ -101,6 +124,8 @@ class Decision:
     offers: tuple[Offer, ...] = ()
     assumptions: tuple[str, ...] = ()
     proven: bool = True
+    remedies: tuple[Remedy, ...] = ()
+    remedies_searched: Literal["whole", "part", "not"] = "not"
 
     @property
     def name(self) -> str:
@@ -111,13 +136,15 @@ class Decision:
 class Totals:
     """Bandwidth asked for, admitted, and a bound on what any planner could have admitted; shared links count once.
 
-    `prices` per bit/s of ports (as in the ledger) certify the bound of a batch: see `pipeline.certificate`.
+    `prices` per bit/s of ports (as in the ledger) certify the bound of a batch: see `pipeline.certificate`. In a batch
+    with schedules it is `prices_at`, the prices at each of several moments (`pipeline.batch._over_time`).
     """
 
     offered_bps: int
     admitted_bps: int
     upper_bound_bps: int
     prices: Mapping[PortKey, float] = field(default_factory=lambda: MappingProxyType({}))
+    prices_at: Mapping[int, Mapping[PortKey, float]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def gap(self) -> float:

@@ -22,11 +22,17 @@ _STEEPNESS = 40.0
 
 
 def totals(graph: LaneGraph, decisions: Sequence[Decision], start: CapacityLedger, end: CapacityLedger) -> Totals:
-    """Totals of decisions that led from ledger `start` to `end`."""
+    """Totals of decisions that led from ledger `start` to `end`.
+
+    With schedules the bound is what could be admitted alone: prices at the end say nothing about other moments.
+    """
     admitted = sum(demand_bps(decision.requirement) for decision in decisions if decision.admitted)
     offered = sum(demand_bps(decision.requirement) for decision in decisions)
     if admitted == offered:
         return Totals(offered, admitted, offered)
+    if any(decision.requirement.window is not None for decision in decisions):
+        wanted = possible(graph, decisions, without(start, [decision.requirement for decision in decisions]))
+        return Totals(offered, admitted, sum(demand_bps(requirement) for requirement in wanted))
     graph.follow(end)
     prices = graph.array([exp(_STEEPNESS * (load - 1.0)) for load in graph.load()])  # what is full at last is dear
     free = without(start, [decision.requirement for decision in decisions])

@@ -59,7 +59,7 @@ def _bandwidth(trial: Trial, requirement: Requirement) -> Reason:
     wanted = trial.plan(requirement, unlimited=True)
     if wanted is None:
         return Reason("bandwidth", None, mbps(asked), None, "Mbps", "no way has enough left")
-    room = Room(trial.graph, trial.ledger.without_slice(requirement.name))
+    room = Room(trial.graph, trial.ledger.seen_by(requirement.name, requirement.window))
     ends = {endpoint.id: endpoint for endpoint in (wanted.shape.root, *wanted.shape.leaves)}
     worst, lack = None, -inf
     # of ports that lack equally much, links come before access lines: capacity is laid there

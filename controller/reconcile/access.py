@@ -52,7 +52,13 @@ class AccessControl:
         with self._lock:
             self._counts[found.rule] += 1
         reason = Reason("policy", found.contact.device.id, None, None, None, f"{ACCESS}: {found.message}")
-        return Decision(requirement, admitted=False, reasons=(reason,), assumptions=requirement.assumptions)
+        return Decision(
+            requirement,
+            admitted=False,
+            reasons=(reason,),
+            assumptions=requirement.assumptions,
+            remedies_searched="whole",  # no capacity cures it
+        )
 
     def knows(self, tenant: str, endpoint: Endpoint) -> bool:
         """Whether a tenant may know that an endpoint exists."""

@@ -10,23 +10,27 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from carelane.controller.pipeline import plan, resolve
 from carelane.controller.pipeline.compile import check_slice
 from carelane.controller.pipeline.identifiers import allocate, labels_needed
 from carelane.controller.pipeline.program import SliceIds
+from carelane.controller.pipeline.remedies import remedied
 from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.schedules import us_of
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
 from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.drains import drained_links, usable
 from carelane.controller.reconcile.holdings import Held, Holdings
-from carelane.errors import ConflictError, InputError
+from carelane.errors import CollisionError, ConflictError, InputError
 from carelane.intents.lifecycle import Phase
 from carelane.intents.manifest import from_manifest, to_manifest
 from carelane.intents.model import ServiceIntent
 from carelane.store import Floors, Reader, StoredIntent
 from carelane.topology.model import Topology
+from carelane.topology.windows import ALWAYS
 from carelane.tracing import traced
 
 __all__ = ["Filing", "Outcome", "dry_run", "propose", "replan"]
@@ -49,15 +53,20 @@ class Filing:
 
 @traced("planner.propose")
 def propose(
-    topology: Topology, reader: Reader, intents: Sequence[ServiceIntent], access: AccessControl | None = None
+    topology: Topology,
+    reader: Reader,
+    intents: Sequence[ServiceIntent],
+    access: AccessControl | None = None,
+    *,
+    now: datetime,
 ) -> tuple[Filing, ...]:
     """Decide every intent in file order against what is held. Stores nothing. Raises InputError, ConflictError.
 
-    What the access policy forbids is refused before anything is planned.
+    What the access policy forbids, or is past already, is refused before anything is planned.
     """
     requirements = _requirements(topology, intents)
     without = drained_links(topology, reader.drains())
-    desk = _Desk(topology, Holdings.of(reader.slices()), without, access)
+    desk = _Desk(topology, Holdings.of(reader.slices()), without, now, access)
     filings: list[Filing] = []
     for intent, requirement in zip(intents, requirements, strict=True):
         record = reader.find(intent.name)
@@ -69,6 +78,9 @@ def propose(
         held = desk.in_force.get(intent.name)
         if same and held is not None and record is not None and held.generation == record.generation:
             filings.append(Filing(intent, manifest, record, outcome, None, held.ids, held.floors))
+            continue
+        if same and record is not None and record.phase is Phase.SUSPENDED and _is_past(requirement, now):
+            filings.append(Filing(intent, manifest, record, outcome, None, None, {}))
             continue
         decision, ids = desk.decide(requirement)
         floors = desk.decided.slice_floors(intent.name) if ids else {}
@@ -83,32 +95,41 @@ def dry_run(
     intents: Sequence[ServiceIntent],
     *,
     optimize: bool,
+    now: datetime,
     access: AccessControl | None = None,
 ) -> PlanResult:
-    """What the planner says to these intents now, each planned as if it held nothing. Raises InputError."""
+    """What the planner says to these intents now, each planned as if it held nothing, remedies of refusals included.
+
+    Raises InputError.
+    """
     wanted = _requirements(topology, intents)
-    refused = {item.name: found for item in wanted if access is not None and (found := access.refusal(item))}
+    refused = {item.name: found for item in wanted if (found := _forbidden(item, now, access))}
     if refused:
         allowed = [intent for intent in intents if intent.name not in refused]
-        rest = dry_run(topology, reader, allowed, optimize=optimize)
+        rest = dry_run(topology, reader, allowed, optimize=optimize, now=now)
         planned = {decision.name: decision for decision in rest.decisions} | refused
         return replace(rest, decisions=tuple(planned[item.name] for item in wanted))
     requirements = wanted
     without = drained_links(topology, reader.drains())
-    ledger = Holdings.of(reader.slices()).ledger()
+    holdings, there = Holdings.of(reader.slices()), usable(topology, without)
+    start = ledger = holdings.ledger(now)
     if optimize or ledger.names.isdisjoint(requirement.name for requirement in requirements):
         for requirement in requirements:
             ledger = ledger.without_slice(requirement.name)
-        return plan(usable(topology, without), requirements, ledger, optimize=optimize)
-    desk = _Desk(topology, Holdings.of(reader.slices()), without)
-    decisions = tuple(desk.decide(requirement)[0] for requirement in requirements)
-    return PlanResult(decisions, desk.ledger, desk.totals)
+        start = ledger
+        result = plan(there, requirements, ledger, optimize=optimize)
+    else:
+        desk = _Desk(topology, holdings, without, now)
+        decisions = tuple(desk.decide(requirement)[0] for requirement in requirements)
+        result = PlanResult(decisions, desk.ledger, desk.totals)
+    held = {item.name: item.decision.requirement for item in holdings.slices}
+    return remedied(there, result, start, held, together=optimize)
 
 
-def replan(topology: Topology, without: Collection[str], reader: Reader, held: Held) -> Filing:
+def replan(topology: Topology, without: Collection[str], reader: Reader, held: Held, now: datetime) -> Filing:
     """Decide the slice in force again, word for word as promised, without some links. Stores nothing."""
     record = reader.intent(held.name)
-    desk = _Desk(topology, Holdings.of(reader.slices()), without)
+    desk = _Desk(topology, Holdings.of(reader.slices()), without, now)
     decision, ids = desk.decide(held.decision.requirement)
     floors = desk.decided.slice_floors(held.name) if ids else {}
     intent = from_manifest(record.manifest)
@@ -119,26 +140,31 @@ class _Desk:
     """Decides one requirement after the other and remembers what that leaves for the next."""
 
     def __init__(
-        self, topology: Topology, holdings: Holdings, without: Collection[str], access: AccessControl | None = None
+        self,
+        topology: Topology,
+        holdings: Holdings,
+        without: Collection[str],
+        now: datetime,
+        access: AccessControl | None = None,
     ) -> None:
         self._topology = topology
+        self._now = now
         self._usable = usable(topology, without)
         self._access = access
         self.in_force: dict[str, Held] = {held.name: held for held in holdings.slices if not held.retiring}
         self._numbers = {held.name: held.ids.number for held in holdings.slices}
         self._used = list(holdings.used_ids())
         self._running = {name: (held.decision, held.ids) for name, held in self.in_force.items()}
-        self.ledger = holdings.ledger()
+        self.ledger = holdings.ledger(now)
         self.decided = self.ledger
         self.totals = Totals(0, 0, 0)
 
     def decide(self, requirement: Requirement) -> tuple[Decision, SliceIds | None]:
         """Plan as if the name held nothing. Admitted: it holds the new, and the old until switches let go of it."""
         name = requirement.name
-        forbidden = self._access.refusal(requirement) if self._access is not None else None
+        forbidden = _forbidden(requirement, self._now, self._access)
         if forbidden is not None:
             return forbidden, None
-        before = self.ledger.slice_floors(name)
         result = plan(self._usable, [requirement], self.ledger.without_slice(name))
         (decision,) = result.decisions
         totals = result.totals
@@ -148,14 +174,15 @@ class _Desk:
                 others = [pair for other, pair in self._running.items() if other != name]
                 check_slice(self._topology, decision, ids, others)
             except ConflictError as conflict:
-                ids, decision, totals = None, _refused(decision, conflict), replace(totals, admitted_bps=0)
+                ids, decision, totals = None, self._refused(decision, conflict), replace(totals, admitted_bps=0)
         self._add(totals)
         if ids is None:
             return decision, None
         self.decided = result.ledger
-        floors = result.ledger.slice_floors(name)
-        both = {port: max(floors.get(port, 0), before.get(port, 0)) for port in floors.keys() | before.keys()}
-        self.ledger = result.ledger.with_slice(name, both.items())
+        after = result.ledger
+        for port, window, rate_bps in self.ledger.parts(name):
+            after = after.with_also(name, [(port, rate_bps)], None if window == ALWAYS else window)
+        self.ledger = after
         self._running[name] = (decision, ids)
         self._used.append(ids)
         self._numbers[name] = ids.number
@@ -168,6 +195,23 @@ class _Desk:
             return held[1]
         fresh = allocate(decision, self._used)
         return replace(fresh, number=self._numbers.get(decision.name, fresh.number))
+
+    def _refused(self, decision: Decision, conflict: ConflictError) -> Decision:
+        """The planner found room, and the switches could not tell the slice's traffic from another's.
+
+        What is stored and shown to its owner does not name another tenant's slice.
+        """
+        tenant = decision.requirement.tenant
+        slices = conflict.slices if isinstance(conflict, CollisionError) else ()
+        running = {name: item.requirement.tenant for name, (item, _) in self._running.items()}
+        others = tuple(name for name in slices if running.get(name, tenant) != tenant)
+        text = str(conflict)
+        if others and isinstance(conflict, CollisionError):
+            whose = "another tenant's slice" if len(others) == 1 else "slices of other tenants"
+            own = [name for name in slices if name not in others]
+            text = f"{' and '.join([*own, whose])} {conflict.fact}"
+        reason = Reason("policy", None, None, None, None, text, others)
+        return Decision(decision.requirement, admitted=False, reasons=(reason,), assumptions=decision.assumptions)
 
     def _add(self, totals: Totals) -> None:
         self.totals = Totals(
@@ -188,6 +232,22 @@ def _requirements(topology: Topology, intents: Sequence[ServiceIntent]) -> list[
     return [resolve(intent, topology) for intent in intents]
 
 
+def _is_past(requirement: Requirement, now: datetime) -> bool:
+    return requirement.window is not None and requirement.window.is_over(us_of(now))
+
+
+def _forbidden(requirement: Requirement, now: datetime, access: AccessControl | None) -> Decision | None:
+    """The refusal of what must not be, or cannot be any more, whatever the network has room for."""
+    if access is not None and (refusal := access.refusal(requirement)) is not None:
+        return refusal
+    schedule = requirement.schedule
+    if schedule is None or not _is_past(requirement, now):
+        return None
+    detail = f"schedule: its window closed at {schedule.end or schedule.deadline}, which is past"
+    reason = Reason("policy", None, None, None, None, detail)
+    return Decision(requirement, admitted=False, reasons=(reason,), assumptions=requirement.assumptions)
+
+
 def _check_owner(intent: ServiceIntent, record: StoredIntent | None) -> None:
     if record is None or record.tenant == intent.tenant or record.phase is Phase.WITHDRAWN:
         return
@@ -201,9 +261,3 @@ def _same_paths(old: Decision, new: Decision) -> bool:
         return (decision.requirement.connectivity, decision.requirement.pairs, labels_needed(decision), paths)
 
     return shape(old) == shape(new)
-
-
-def _refused(decision: Decision, conflict: ConflictError) -> Decision:
-    """The planner found room, and the switches could not tell the slice's traffic from another's."""
-    reason = Reason("policy", None, None, None, None, str(conflict))
-    return Decision(decision.requirement, admitted=False, reasons=(reason,), assumptions=decision.assumptions)

@@ -52,13 +52,17 @@ class DriftCheck:
 
     @traced("switches.check")
     def run(self, nodes: Collection[str] | None = None) -> Mapping[str, NodeCheck]:
-        """Check and repair these switches, all by default. Raises StoreUnavailable."""
+        """Check and repair these switches, all by default. Raises StoreUnavailable.
+
+        Switches of a slice whose window has just opened or closed are left out: that is no drift, and the loop's work.
+        """
         reconciler = self._reconciler
         wanted = reconciler.topology.nodes.keys() if nodes is None else nodes & reconciler.topology.nodes.keys()
         with reconciler.turn:
             with reconciler.store.read() as read:
                 names = read.holders()
             view = reconciler.view(names)
+            wanted = wanted - _turning(view)
             scope = self._scope(view)
             result = reconciler.programmer.run(view.desired.program, view.owners, scope, wanted)
         checks = {node: self._checked(node, result) for node in wanted}
@@ -112,3 +116,14 @@ class DriftCheck:
         doubtful = {name for name, nodes in scope.nodes.items() if not nodes.isdisjoint(troubled)}
         degraded = {name for name, intent in view.intents.items() if intent.phase is Phase.DEGRADED}
         self._reconciler.queue.add_idle(sorted(doubtful | degraded))
+
+
+def _turning(view: View) -> frozenset[str]:
+    """Switches of slices that the loop has not yet put on them, or taken off them, as their windows say."""
+    nodes: set[str] = set()
+    for name, intent in view.intents.items():
+        runs = intent.phase in (Phase.ACTIVE, Phase.DEGRADED)
+        opens = intent.phase is Phase.SUSPENDED and view.holdings.in_force(name) is not None
+        if runs if name in view.waiting else opens:
+            nodes |= view.holdings.nodes(name)
+    return frozenset(nodes)

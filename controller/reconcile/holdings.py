@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
-from types import MappingProxyType
 
 from carelane.controller.pipeline.program import SliceIds
+from carelane.controller.pipeline.schedules import us_of
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.controller.reconcile.codec import decode_decision
 from carelane.store import Floors, StoredSlice
 from carelane.topology.ledger import CapacityLedger
+from carelane.topology.windows import Window
 
 __all__ = ["Held", "Holdings", "nodes_of"]
 
@@ -48,14 +50,26 @@ class Holdings:
     def of_name(self, name: str) -> tuple[Held, ...]:
         return tuple(held for held in self.slices if held.name == name)
 
-    def ledger(self) -> CapacityLedger:
-        """Floors by port. A name that moves holds its old and its new ports, and of a shared port the larger floor."""
+    def ledger(self, now: datetime | None = None) -> CapacityLedger:
+        """Floors by port. A name that moves holds its old and its new ports, and of a shared port the larger floor.
+
+        With `now`, windows that have closed for good hold nothing.
+        """
+        since_us = None if now is None else us_of(now)
         floors: dict[tuple[str, str], dict[str, int]] = {}
+        timed: list[tuple[Held, Window]] = []
         for held in self.slices:
+            window = held.decision.requirement.window
+            if window is not None:
+                timed += [(held, window)] if since_us is None or not window.is_over(since_us) else []
+                continue
             for port, rate_bps in held.floors.items():
                 at_port = floors.setdefault(port, {})
                 at_port[held.name] = max(rate_bps, at_port.get(held.name, 0))
-        return CapacityLedger(MappingProxyType({port: MappingProxyType(at) for port, at in floors.items()}))
+        ledger = CapacityLedger(floors, since_us)
+        for held, window in timed:
+            ledger = ledger.with_also(held.name, held.floors.items(), window)
+        return ledger
 
     def used_ids(self) -> tuple[SliceIds, ...]:
         return tuple(held.ids for held in self.slices)

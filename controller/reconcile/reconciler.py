@@ -24,6 +24,7 @@ from carelane.controller.reconcile.metrics import ReconcileMetrics
 from carelane.controller.reconcile.programmer import PassResult, Programmer, Scope
 from carelane.controller.reconcile.promise import judge_promise
 from carelane.controller.reconcile.queue import WorkQueue
+from carelane.controller.reconcile.schedules import Alarm, next_turn, outside, waiting
 from carelane.controller.reconcile.staging import Owners
 from carelane.controller.reconcile.standing import Finding, moved
 from carelane.controller.reconcile.verdict import Evidence, Verdict, judge
@@ -41,20 +42,23 @@ log = structlog.get_logger("carelane.reconcile")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One state of the store, and what it asks of the switches."""
+    """One state of the store, and what it asks of the switches `at` a moment, without the slices that are `waiting`
+    for their windows, or past them."""
 
     holdings: Holdings
     intents: Mapping[str, StoredIntent]
     desired: Desired
     owners: Owners
+    waiting: frozenset[str]
+    at: datetime
 
     def nodes(self, topology: Topology, name: str) -> frozenset[str]:
         """Declared switches that concern a name."""
         return self.holdings.nodes(name) & topology.nodes.keys()
 
     def needs(self, topology: Topology, name: str) -> frozenset[str]:
-        """Declared switches without which the slice in force does not work; none when no slice is."""
-        in_force = self.holdings.in_force(name)
+        """Declared switches without which the slice in force does not work; none when no slice is, or it waits."""
+        in_force = None if name in self.waiting else self.holdings.in_force(name)
         return nodes_of(in_force.decision) & topology.nodes.keys() if in_force else frozenset()
 
 
@@ -79,6 +83,8 @@ class Reconciler:
         self.turn = threading.Lock()
         self.ceilings = NO_CEILINGS
         self.broken: frozenset[str] = frozenset()
+        self.waiting: frozenset[str] = frozenset()
+        self._alarm = Alarm()
         self._prover = Prover(topology)
         self.observe: Callable[[str], tuple[Finding, ...]] = lambda _: ()
         self._now = now
@@ -108,6 +114,29 @@ class Reconciler:
             holdings = Holdings.of(read.slices())
         names = {held.name for held in holdings.slices if not holdings.nodes(held.name).isdisjoint(nodes)}
         self.queue.add(sorted(names))
+
+    def follow_schedules(self) -> tuple[str, ...]:
+        """Put names in the queue whose windows have opened or closed; asked often, it costs nothing in between."""
+        now = self._now()
+        if not self._alarm.rings(now):
+            return ()
+        try:
+            with self.store.read() as read:
+                slices = [held for held in Holdings.of(read.slices()).slices if not held.retiring]
+                names = {held.name for held in slices if held.decision.requirement.schedule is not None}
+                intents = read.intents(names=names)
+        except CarelaneError:
+            self._alarm.set(now)
+            raise
+        self._alarm.set(next_turn(slices, now))
+        closed = waiting(self.topology, slices, now)
+        due = sorted(i.name for i in intents if (i.name in closed) != (i.phase is Phase.SUSPENDED))
+        self.queue.add(due)
+        return tuple(due)
+
+    def idle(self, holdings: Holdings) -> frozenset[str]:
+        """Names of slices in force whose window is closed now."""
+        return waiting(self.topology, holdings.slices, self._now())
 
     def work(self, timeout_s: float | None = None) -> bool:
         """Take what is ready and reconcile it; False when there was nothing within `timeout_s`."""
@@ -156,7 +185,7 @@ class Reconciler:
             return self.programmer.run(after, view.owners, self.scope(view, names), nodes)
 
     def view(self, names: Collection[str]) -> View:
-        """What the store holds and asks for now, proven; for the holder of `turn`.
+        """What the store holds and asks for now, proven; for the holder of `turn`. The next window is listened for.
 
         Raises StoreUnavailable, or ProgramError where the program fails verification and no slice is to blame.
         """
@@ -165,8 +194,13 @@ class Reconciler:
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             intents = {intent.name: intent for intent in read.intents(names=names)}
             avoid = self.avoid(read)
-        desired = desired_program(self.topology, holdings, failed, self.ceilings, avoid=avoid, prover=self._prover)
-        return View(holdings, intents, desired, Owners.of(holdings))
+        now = self._now()
+        closed = waiting(self.topology, holdings.slices, now)
+        self._alarm.set(next_turn(holdings.slices, now))
+        out = failed | closed
+        desired = desired_program(self.topology, holdings, out, self.ceilings, avoid=avoid, prover=self._prover)
+        self.waiting = closed
+        return View(holdings, intents, desired, Owners.of(holdings), closed, now)
 
     def avoid(self, read: Reader) -> frozenset[str]:
         """Links that carry traffic only where there is no other path: `broken` and drained ones."""
@@ -189,13 +223,13 @@ class Reconciler:
         return frozenset(concerned if len(concerned) > 1 else ())
 
     def _note_installing(self, view: View) -> None:
-        starting = [intent for intent in view.intents.values() if intent.phase is Phase.ADMITTED]
+        starting = [intent for intent in view.intents.values() if _starts(view, intent)]
         if not starting:
             return
         with self.store.write() as write:
             for intent in starting:
                 current = write.intent(intent.name)
-                if current.phase is Phase.ADMITTED and current.generation == intent.generation:
+                if current.phase is intent.phase and current.generation == intent.generation:
                     standing = moved(
                         current.status.standing,
                         Phase.INSTALLING,
@@ -237,12 +271,13 @@ class Reconciler:
         error = view.desired.unfit.get(name) or result.error_of(needs)
         left = result.error_of(view.nodes(self.topology, name) - needs)
         mismatches = [line for node in sorted(needs & result.states.keys()) for line in result.states[node].mismatches]
+        closed = outside(in_force, view.at) if in_force and name in view.waiting else None
         promise = judge_promise(self.topology, in_force.decision, statuses) if in_force else None
-        seen = self.observe(name) if in_force else ()
+        seen = self.observe(name) if in_force and closed is None else ()
         broken = next((item for item in seen if item.type == KEPT), None)
         if promise is not None and promise.status == "True" and broken is not None:
             promise = broken  # the paths are there, and measurements say that the promise does not hold on them
-        verdict = judge(intent, held, Evidence(error, left, promise, mismatches))
+        verdict = judge(intent, held, Evidence(error, left, promise, mismatches, closed))
         verdict = replace(verdict, findings=(*verdict.findings, *(item for item in seen if item.type != KEPT)))
         if verdict.restore is not None:
             write.restore(name, verdict.restore)
@@ -294,3 +329,9 @@ class Reconciler:
             self.queue.retry(name)
         self.metrics.errors.inc(len(names))
         self.metrics.total.labels("error").inc(len(names))
+
+
+def _starts(view: View, intent: StoredIntent) -> bool:
+    """Whether its rules are to be sent for the first time, or its window has opened."""
+    opens = intent.phase is Phase.SUSPENDED and view.holdings.in_force(intent.name) is not None
+    return (intent.phase is Phase.ADMITTED or opens) and intent.name not in view.waiting

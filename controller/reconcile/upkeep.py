@@ -27,7 +27,7 @@ from carelane.topology.model import Topology
 
 __all__ = ["Relocation", "drain", "relocate", "undrain"]
 
-_MOVABLE = (Phase.ADMITTED, Phase.INSTALLING, Phase.ACTIVE, Phase.DEGRADED)
+_MOVABLE = (Phase.ADMITTED, Phase.INSTALLING, Phase.ACTIVE, Phase.DEGRADED, Phase.SUSPENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def relocate(
     concerned.sort(key=lambda held: (-held.decision.requirement.priority, held.id))
     moved, staying, stuck = [], [], []
     for held in concerned:
-        filing = replan(topology, without, write, held)
+        filing = replan(topology, without, write, held, now)
         if filing.ids is not None:
             record(write, filing, now)
             write.note(held.name, "Moved", f"planned anew without {', '.join(sorted(without)[:5])}")

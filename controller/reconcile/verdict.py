@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from carelane.controller.reconcile.holdings import Held
+from carelane.controller.reconcile.schedules import Outside
 from carelane.controller.reconcile.standing import Finding
 from carelane.errors import CarelaneError, PermanentError
 from carelane.intents.lifecycle import ADMITTED, INSTALLED, Phase
@@ -43,13 +44,15 @@ class Verdict:
 class Evidence:
     """What a pass found: `error` on switches the slice in force needs, `left` on those that it only leaves.
 
-    `promise` is None when no slice is in force; `mismatches` are what kernels on its way do otherwise.
+    `promise` is None when no slice is in force; `mismatches` are what kernels on its way do otherwise; `outside` is why
+    the slice in force is not to be on the switches now, if it is not.
     """
 
     error: CarelaneError | None
     left: CarelaneError | None
     promise: Finding | None
     mismatches: Sequence[str] = ()
+    outside: Outside | None = None
 
 
 def judge(intent: StoredIntent, held: Sequence[Held], evidence: Evidence) -> Verdict:
@@ -61,6 +64,8 @@ def judge(intent: StoredIntent, held: Sequence[Held], evidence: Evidence) -> Ver
     if intent.phase is Phase.FAILED:
         error = evidence.error or evidence.left
         return _failed(intent, error, release if error is None else ())
+    if evidence.outside is not None:
+        return _outside(evidence.outside, (*release, in_force.id), evidence.left)
     if isinstance(evidence.error, PermanentError):
         return _rejected(intent, in_force, held, evidence.error)
     if evidence.error is not None:
@@ -80,6 +85,15 @@ def _standing(
     phase = Phase.ACTIVE if promise.status == "True" else Phase.DEGRADED
     installed = Finding(INSTALLED, "True", "ReadBack", message)
     return Verdict(phase, (installed, promise), retry=left is not None, release=release)
+
+
+def _outside(why: Outside, held: tuple[int, ...], left: CarelaneError | None) -> Verdict:
+    """Its window is closed. What is over gives back all it holds, once the switches hold nothing of it."""
+    if left is not None:
+        message = f"{why.message}; its rules are not all removed yet: {left}"
+        return Verdict(Phase.SUSPENDED, (Finding(INSTALLED, "Unknown", why.reason, message),), retry=True)
+    finding = Finding(INSTALLED, "False", why.reason, why.message)
+    return Verdict(Phase.SUSPENDED, (finding,), release=held if why.over else held[:-1])
 
 
 def _gone(intent: StoredIntent, left: CarelaneError | None, release: tuple[int, ...]) -> Verdict:

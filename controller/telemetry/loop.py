@@ -209,15 +209,16 @@ class TelemetryLoop:
         """Look at the slices again when the store's have changed."""
         reconciler = self.reconciler
         with reconciler.store.read() as read:
-            mark = read.slices_mark()
+            mark = (read.slices_mark(), reconciler.waiting)
             if mark == self._mark:
                 return
             holdings = Holdings.of(read.slices())
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             self._starts = _starts(read.intents(names={held.name for held in holdings.slices}))
-        in_force = [held for held in holdings.slices if not held.retiring and held.name not in failed]
         with reconciler.turn:
-            compiled = reconciler.view(()).desired.compiled
+            view = reconciler.view(())
+        compiled, out = view.desired.compiled, failed | view.waiting
+        in_force = [held for held in holdings.slices if not held.retiring and held.name not in out]
         slices = [(held.decision, held.ids) for held in in_force]
         self._wiring = wire(reconciler.topology, slices, compiled, self.weights)
         self.compliance.watch({held.name: held.decision for held in in_force}, self._wiring.taps)

@@ -19,7 +19,7 @@ from carelane.controller.pipeline.ceilings import NO_CEILINGS, Ceilings, QueuePl
 from carelane.controller.southbound.counters import Count, SwitchCounters
 from carelane.controller.telemetry.rates import Gain, gained
 from carelane.controller.telemetry.sources import Tap, Wiring
-from carelane.policies.shaping import DemandPolicy, HeldDemand, Sample, aimd, follow, share
+from carelane.policies.shaping import DemandPolicy, HeldDemand, Sample, Source, aimd, follow, settled, share
 
 __all__ = ["Mode", "Observation", "Outcome", "Sharing"]
 
@@ -188,14 +188,9 @@ class Sharing:
             after = aimd(layout, now, rates, step_bps=_AIMD_STEP * float(np.mean(declared)))
             return after.tolist(), after.tolist()
         shares = share(layout, [self._held[source.key].bps for source in layout.sources])
-        granted: list[float] = shares.granted.tolist()
-        ceilings = [
-            float(
-                rate if source.kind == "contract" else max(_rounded(rate, 2), _rounded(given, 3), source.declared_bps)
-            )
-            for source, given, rate in zip(layout.sources, granted, shares.ceiling.tolist(), strict=True)
-        ]
-        return granted, ceilings
+        fresh = replace(shares, ceiling=np.array([*map(_ceiling, layout.sources, shares.granted, shares.ceiling)]))
+        before = [self._ceilings.get(source.key, math.nan) for source in layout.sources]
+        return shares.granted.tolist(), settled(layout, fresh, before).tolist()
 
     def _limits(self, wiring: Wiring, ceiling: list[float]) -> Ceilings:
         if self.mode == "off":
@@ -210,6 +205,13 @@ class Sharing:
             for place in tap.queues:
                 queues[place] += rate * _LABEL_ROOM
         return Ceilings(meters, {place: int(rate) for place, rate in queues.items()})
+
+
+def _ceiling(source: Source, granted_bps: float, ceiling_bps: float) -> float:
+    """In figures that a switch can hold, and rounded: down, but never below what was granted or declared."""
+    if source.kind == "contract":
+        return ceiling_bps
+    return float(max(_rounded(ceiling_bps, 2), _rounded(granted_bps, 3), source.declared_bps))
 
 
 def _sent(tap: Tap, reading: SwitchCounters) -> Count | None:
@@ -237,8 +239,7 @@ def _joined(before: Gain | None, after: Gain) -> Gain:
 
 
 def _rounded(rate_bps: float, digits: int) -> int:
-    """Down to so many digits: three of what was granted; two of the headroom, or each site's would move with every
-    other's demand."""
+    """Down to so many digits: three of what was granted, two of the headroom."""
     if rate_bps < 10**digits:
         return int(rate_bps)
     unit = int(10 ** (math.floor(math.log10(rate_bps)) - digits + 1))

@@ -3,7 +3,7 @@
 from carelane.policies.shaping.aimd import aimd
 from carelane.policies.shaping.demand import DemandPolicy, HeldDemand, Sample, follow
 from carelane.policies.shaping.policy import SharePolicy, kind_of
-from carelane.policies.shaping.share import Kind, Layout, Shares, Source, share
+from carelane.policies.shaping.share import Kind, Layout, Shares, Source, settled, share
 
 __all__ = [
     "DemandPolicy",
@@ -17,5 +17,6 @@ __all__ = [
     "aimd",
     "follow",
     "kind_of",
+    "settled",
     "share",
 ]

@@ -32,9 +32,9 @@ class DemandPolicy:
     window: int = 4
     quick: int = 2
     patience: int = 20
-    margin: float = 1.08
+    margin: float = 1.06
     jump: float = 1.25
-    slack: float = 0.94
+    slack: float = 0.95
     half: float = 0.5
     content: float = 0.7
     hungry: float = 0.9

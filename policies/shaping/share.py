@@ -29,11 +29,13 @@ import numpy.typing as npt
 from carelane.errors import InputError
 from carelane.policies.shaping._fill import Floats, Incidence, fill
 
-__all__ = ["Kind", "Layout", "Shares", "Source", "share"]
+__all__ = ["Kind", "Layout", "Shares", "Source", "settled", "share"]
 
 Kind = Literal["contract", "adaptive", "elastic"]
 
 HEADROOM = 4.0
+_ENOUGH = 0.99
+_STALE = 1.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +132,25 @@ def share(layout: Layout, demands: Sequence[float] | Floats) -> Shares:
     granted = granted + more
     ceiling = np.where(elastic, np.maximum(base + more + rest, declared), declared + rise + headroom)
     return Shares(granted, ceiling)
+
+
+def settled(layout: Layout, shares: Shares, before: Sequence[float] | Floats) -> Floats:
+    """Ceilings for the next epoch: those of the last (`before`; NaN where there was none), or all of `shares` anew.
+
+    Every site's headroom depends on every other's demand, so ceilings that follow each estimate would never rest. The
+    adaptive ones stay together as they are while each leaves its source what was granted (to 1%), all of them fit
+    beside the floors of this layout, and each is at least 1/1.3 of what it would be anew. Elastic ceilings
+    lie on what the others leave and are always those of `shares`.
+    """
+    adaptive = layout.of_kind("adaptive")
+    old, new = np.asarray(before, dtype=float), shares.ceiling
+    if not adaptive.any():
+        return new
+    beyond = np.where(adaptive, np.maximum(old - layout.declared, 0.0), 0.0)
+    kept = (
+        bool(np.isfinite(old[adaptive]).all())
+        and bool((old >= np.maximum(layout.declared, shares.granted * _ENOUGH))[adaptive].all())
+        and bool((old * _STALE >= new)[adaptive].all())
+        and bool((layout.paths.load(beyond) <= np.maximum(layout.unreserved, 0.0) + 1.0).all())
+    )
+    return np.where(adaptive, old, new) if kept else new

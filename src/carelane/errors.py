@@ -5,6 +5,7 @@ CarelaneError
 │   ├── InputError          a file, line of text or field is wrong (file, line, field, expected, remedy)
 │   ├── NotFoundError       a named thing does not exist
 │   ├── ConflictError       the request contradicts the current state
+│   │   ├── CollisionError      slices cannot be carried side by side
 │   │   └── PreconditionError   it was made from a state that has moved on
 │   ├── UnauthenticatedError    nobody, or nobody that can be believed, is asking
 │   ├── ForbiddenError      the one who asks may not
@@ -21,10 +22,12 @@ A refusal is not an error: it is a decision with reasons (`carelane.controller.p
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 __all__ = [
     "CarelaneError",
+    "CollisionError",
     "ConflictError",
     "ForbiddenError",
     "InputError",
@@ -86,6 +89,15 @@ class NotFoundError(PermanentError):
 
 class ConflictError(PermanentError):
     """The request contradicts the current state."""
+
+
+class CollisionError(ConflictError):
+    """Slices that cannot be carried side by side: which ones, and the `fact` that stands between them."""
+
+    def __init__(self, slices: Iterable[str], fact: str) -> None:
+        self.slices = tuple(slices)
+        self.fact = fact
+        super().__init__(f"slices {' and '.join(self.slices)} {fact}")
 
 
 class PreconditionError(ConflictError):

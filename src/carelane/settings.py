@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     openflow_host: str = "127.0.0.1"
     openflow_port: int = Field(default=6653, ge=0, le=65535)
     ovsdb: str | None = Field(default=None, description="OVSDB remote, such as tcp:127.0.0.1:6640 or unix:/run/...")
+    southbound: str | None = Field(
+        default=None,
+        description="unix:PATH where `carelane southbound` holds the switches; OpenFlow and OVSDB settings are its own",
+    )
     tls_key: str | None = Field(default=None, description="PEM file: our key; with it, OpenFlow is over TLS only")
     tls_cert: str | None = Field(default=None, description="PEM file: our certificate")
     tls_ca: str | None = Field(default=None, description="PEM file: authorities of switches and OVSDB servers")

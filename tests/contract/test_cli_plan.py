@@ -74,6 +74,35 @@ def test_bandwidth_is_refused_when_the_ledger_is_full(
     assert second["reasons"][0]["required"] == 600.0
 
 
+def test_a_refusal_names_what_would_cure_it_and_doing_that_does(
+    call: Cli, topology_file: Path, intent_file: Path, intent_text: str
+) -> None:
+    topology = topology_file.read_text(encoding="utf-8")
+    big = intent_text.replace("40Mbps", "600Mbps")
+    second = big.replace("or1-surgery", "or2-surgery")
+    intent_file.write_text(big + "---\n" + second, encoding="utf-8")
+    refused = plan(call, topology_file, "-f", str(intent_file), expect=3)["decisions"][1]
+    upgrades = [row for row in refused["remedies"] if row["kind"].startswith("upgrade-")]
+    removals = [row["name"] for row in refused["remedies"] if row["kind"] == "remove-intent"]
+    assert removals == ["or1-surgery"]
+    assert upgrades == [], "its two paths and both lines are full: no single one is enough"
+    assert refused["remedies_searched"] == "whole"
+    intent_file.write_text(second, encoding="utf-8")
+    plan(call, topology_file, "-f", str(intent_file))
+    wide = topology.replace("/32, capacity: 1Gbps", "/32, capacity: 9Gbps")
+    topology_file.write_text(wide, encoding="utf-8")
+    line = "remote surgery county/or-1 -> province/console-3: 20 ms, 1200 Mbps, no availability, loss none"
+    [refused] = plan(call, topology_file, line, expect=3)["decisions"]
+    assert refused["remedies"] == [{"kind": "upgrade-link", "link": "l3", "from_mbps": 1000.0, "to_mbps": 1200.0}]
+    told = "if link l3 had 1200 Mbit/s instead of 1000 Mbit/s"
+    assert f"would be admitted {told}" in call("plan", "-t", str(topology_file), line).out
+    assert told in call("explain", "-t", str(topology_file), line).out
+    topology_file.write_text(
+        wide.replace("l3, a: county, b: province, capacity: 1Gbps", "l3, a: county, b: province, capacity: 1200Mbps")
+    )
+    plan(call, topology_file, line)
+
+
 def test_the_same_input_gives_the_same_bytes(cli: Cli, topology_file: Path, intent_file: Path) -> None:
     runs = {
         cli("plan", "-t", str(topology_file), "-f", str(intent_file), "-o", "json", env={"PYTHONHASHSEED": seed}).out

@@ -52,17 +52,14 @@ def network(ovs: Any, tmp_path: Path) -> Topology:
     return topology
 
 
-class Server:
-    """The server process and a command line that talks to it."""
+class Process:
+    """A process of carelane that is ready."""
 
-    def __init__(self, ovs: Any, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self._folder = folder
         with (folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "carelane", "up", "-t", "triangle.yaml", "--rest-port", "0"),
-                    *("--openflow-port", "0", "--ovsdb", ovs.ovsdb),
-                ],
+                [sys.executable, "-m", "carelane", *arguments, "-t", "triangle.yaml"],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -71,14 +68,35 @@ class Server:
         watchdog = threading.Timer(60, self.process.kill)
         watchdog.start()
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        self.ready = self.process.stdout.readline()
         watchdog.cancel()
-        found = re.search(r"REST (\S+), OpenFlow tcp:127.0.0.1:(\d+),", line)
-        assert found, (folder / "log").read_text()
-        self.url = found.group(1)
+        assert self.ready, (folder / "log").read_text()
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(30)
+        finally:
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+
+    def own_switches(self, ovs: Any) -> None:
+        """Tell the switches where it listens."""
+        found = re.search(r"OpenFlow tcp:127.0.0.1:(\d+),", self.ready)
+        assert found, self.ready
         for bridge in ("s1", "s2", "s3"):
-            ovs.vsctl("set-controller", bridge, f"tcp:127.0.0.1:{found.group(2)}")
+            ovs.vsctl("set-controller", bridge, f"tcp:127.0.0.1:{found.group(1)}")
             ovs.vsctl("set", "controller", bridge, "connection-mode=out-of-band", "max-backoff=1000")
+
+
+class Server(Process):
+    """The server process and a command line that talks to it."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        super().__init__(folder, "up", "--rest-port", "0", *options)
+        found = re.search(r"REST (\S+),", self.ready)
+        assert found, self.ready
+        self.url = found.group(1)
 
     def carelane(self, *arguments: str, code: int = 0) -> str:
         done = subprocess.run(
@@ -93,27 +111,33 @@ class Server:
         assert done.returncode == code, f"{done.stdout}{done.stderr}{(self._folder / 'log').read_text()[-4000:]}"
         return done.stdout
 
-    def end(self, number: signal.Signals) -> int:
-        self.process.send_signal(number)
-        try:
-            return self.process.wait(30)
-        finally:
-            if self.process.stdout is not None:
-                self.process.stdout.close()
+    def shows(self, name: str, *words: str) -> None:
+        """Wait until `carelane get` says so of the intent."""
+        deadline = time.monotonic() + 60
+        while not all(word in (said := self.carelane("get", name)) for word in words):
+            assert time.monotonic() < deadline, said
+            time.sleep(0.2)
 
 
 @pytest.fixture
-def start(ovs: Any, network: Topology, tmp_path: Path) -> Iterator[Callable[[], Server]]:
-    servers: list[Server] = []
+def running() -> Iterator[list[Process]]:
+    """Processes that are gone afterwards, however the test ends."""
+    processes: list[Process] = []
+    yield processes
+    for process in processes:
+        if process.process.poll() is None:
+            process.end(signal.SIGKILL)
 
+
+@pytest.fixture
+def start(ovs: Any, network: Topology, tmp_path: Path, running: list[Process]) -> Callable[[], Server]:
     def one() -> Server:
-        servers.append(Server(ovs, tmp_path))
-        return servers[-1]
+        server = Server(tmp_path, "--openflow-port", "0", "--ovsdb", ovs.ovsdb)
+        running.append(server)
+        server.own_switches(ovs)
+        return server
 
-    yield one
-    for server in servers:
-        if server.process.poll() is None:
-            server.end(signal.SIGKILL)
+    return one
 
 
 def counters(ovs: Any, bridge: str, address: str) -> dict[str, int]:
@@ -158,10 +182,53 @@ def test_a_killed_server_converges_after_its_restart_and_leaves_counters_alone(
     first.carelane("apply", *MEETING, "--no-wait")
     first.end(signal.SIGKILL)
     second = start()
-    deadline = time.monotonic() + 60
-    while "Active" not in second.carelane("get", "meeting"):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    second.shows("meeting", "Active")
     assert counters(ovs, "s1", "10.0.0.2")
     assert counters(ovs, "s1", "10.0.0.1") == before
     assert second.carelane("diff") == "nothing would change\n"
+
+
+def test_switches_in_a_process_of_their_own_stay_connected_while_the_server_dies(
+    ovs: Any, network: Topology, tmp_path: Path, running: list[Process]
+) -> None:
+    """And when that process dies, slices are told of it, forwarding goes on, and the next one is taken up."""
+    socket = f"unix:{tmp_path}/southbound.sock"
+
+    def hold() -> Process:
+        running.append(
+            Process(tmp_path, "southbound", "--listen", socket, "--openflow-port", "0", "--ovsdb", ovs.ovsdb)
+        )
+        running[-1].own_switches(ovs)
+        return running[-1]
+
+    def serve() -> Server:
+        server = Server(tmp_path, "--southbound", socket)
+        running.append(server)
+        return server
+
+    def connections() -> set[str]:
+        """The switches' ends of their OpenFlow connections: a switch that connects again has another port."""
+        port = re.search(r"OpenFlow tcp:127.0.0.1:(\d+),", held.ready)
+        assert port
+        rows = [line.split() for line in ovs.run("ss", "-Htn", "state", "established").splitlines()]
+        return {row[2] for row in rows if row[3].endswith(f":{port.group(1)}")}
+
+    held = hold()
+    first = serve()
+    first.carelane("apply", *SURGERY)
+    before, lines = connections(), counters(ovs, "s1", "10.0.0.1")
+    assert lines
+    first.end(signal.SIGKILL)
+    second = serve()
+    second.shows("surgery", "Active")
+    second.carelane("apply", *MEETING)
+    assert second.carelane("diff") == "nothing would change\n"
+    assert len(before) == 3
+    assert connections() == before, "no switch lost its connection"
+    held.end(signal.SIGKILL)
+    second.shows("surgery", "Degraded")
+    assert "does not answer" in second.carelane("describe", "surgery")
+    assert counters(ovs, "s1", "10.0.0.1") == lines, "the switches keep what they have"
+    hold()
+    second.shows("surgery", "Active")
+    assert counters(ovs, "s1", "10.0.0.1") == lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -110,14 +111,16 @@ class Rig:
     southbound: Southbound
     store: Store
     backoff: Backoff = FAST
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     reconciler: Reconciler = field(init=False)
     drift: DriftCheck = field(init=False)
     service: IntentService = field(init=False)
 
     def __post_init__(self) -> None:
-        self.reconciler = Reconciler(self.store, self.southbound, self.topology, queue=WorkQueue(self.backoff))
+        queue = WorkQueue(self.backoff)
+        self.reconciler = Reconciler(self.store, self.southbound, self.topology, queue=queue, now=self.now)
         self.drift = DriftCheck(self.reconciler)
-        self.service = IntentService(self.topology, self.reconciler, self.drift)
+        self.service = IntentService(self.topology, self.reconciler, self.drift, now=self.now)
 
     def intents(self, *documents: str) -> list[ServiceIntent]:
         return load_intents("".join(documents))
@@ -213,9 +216,12 @@ def make_rig(diamond: Topology, simulator: Simulator, tmp_path: Path) -> Iterato
     rigs: list[Rig] = []
 
     def make(
-        url: str = f"sqlite:///{tmp_path}/rig.db", southbound: Southbound | None = None, lock_timeout_s: float = 30.0
+        url: str = f"sqlite:///{tmp_path}/rig.db",
+        southbound: Southbound | None = None,
+        lock_timeout_s: float = 30.0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> Rig:
-        rig = Rig(diamond, southbound or simulator, Store(url, lock_timeout_s=lock_timeout_s))
+        rig = Rig(diamond, southbound or simulator, Store(url, lock_timeout_s=lock_timeout_s), now=now)
         rigs.append(rig)
         return rig
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from waterfill import plain_fill
 
-from carelane.policies.shaping import Kind, Layout, Source, aimd, share
+from carelane.policies.shaping import Kind, Layout, Source, aimd, settled, share
 from carelane.policies.shaping._fill import Incidence, fill
 
 LINKS = st.integers(1, 6)
@@ -101,6 +101,30 @@ def test_the_same_demands_give_the_same_shares_to_the_bit(case: tuple[Layout, li
     layout, demands = case
     again = Layout(layout.sources, dict(layout.capacity_bps), dict(layout.reserved_bps))
     assert (share(layout, demands).ceiling == share(again, demands).ceiling).all()
+
+
+@given(networks(), st.data())
+def test_ceilings_that_stay_still_keep_every_floor_free_and_every_grant(
+    case: tuple[Layout, list[float]], data: st.DataObject
+) -> None:
+    layout, demands = case
+    others = data.draw(st.lists(RATE, min_size=len(demands), max_size=len(demands)))
+    before, shares = share(layout, others).ceiling, share(layout, demands)
+    after = settled(layout, shares, before)
+    adaptive = layout.of_kind("adaptive")
+    assert (after[~adaptive] == shares.ceiling[~adaptive]).all()
+    assert (after >= np.minimum(shares.ceiling, np.maximum(layout.declared, 0.99 * shares.granted)) - 1e-9).all()
+    for link in layout.capacity_bps:
+        beyond = sum(
+            after[i] - source.declared_bps
+            for i, source in enumerate(layout.sources)
+            if adaptive[i] and link in source.links
+        )
+        assert beyond <= layout.capacity_bps[link] - layout.reserved_bps[link] + 1.0 + 1e-6
+    assert (settled(layout, shares, after) == after).all(), "the same demands move nothing"
+    unknown = np.full(len(demands), math.nan)
+    assert (settled(layout, shares, unknown) == shares.ceiling).all()
+    assert (after >= shares.ceiling / 1.3 - 1e-9).all(), "nobody is left far below a fair share of what is idle"
 
 
 @given(networks())

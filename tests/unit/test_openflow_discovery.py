@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -10,7 +12,7 @@ from carelane.controller.southbound.openflow._discovery import Discovery
 
 
 def discovery(expiry_s: float = 60) -> Discovery:
-    return Discovery(lambda: None, interval_s=60, expiry_s=expiry_s)
+    return Discovery(lambda: iter(()), interval_s=60, expiry_s=expiry_s)
 
 
 def test_a_frame_of_ours_is_a_link() -> None:
@@ -64,3 +66,31 @@ def test_the_flight_of_an_announcement_is_the_shortest_of_those_that_were_sent()
     assert 0.01 <= flight < 0.05
     ours.forget(2)
     assert ours.flights() == {}
+
+
+def test_a_round_is_spread_out_and_a_hurried_one_is_not() -> None:
+    sent: list[tuple[int, float]] = []
+
+    def emit() -> Iterator[None]:
+        for port in range(4):
+            sent.append((port, time.monotonic()))
+            yield
+
+    spread = Discovery(emit, interval_s=0.4, expiry_s=60)
+    spread.start()
+    while len(sent) < 12:
+        time.sleep(0.01)
+    spread.stop()
+    rounds = [[at for _, at in sent[first : first + 4]] for first in (4, 8)]
+    # 0.08 s between two of a round; a late thread makes it longer, never shorter.
+    assert all(later - earlier >= 0.07 for times in rounds for earlier, later in pairwise(times))
+    sent.clear()
+    hurried = Discovery(emit, interval_s=60, expiry_s=60)
+    hurried.start()
+    while len(sent) < 4:
+        time.sleep(0.01)
+    hurried.hurry()
+    while len(sent) < 8:
+        time.sleep(0.01)
+    hurried.stop()
+    assert [port for port, _ in sent] == [0, 1, 2, 3] * 2

@@ -11,6 +11,7 @@ from carelane.controller.pipeline import resolve
 from carelane.errors import InputError
 from carelane.intents import OFF, Schedule, ServiceIntent, StatedObjectives, parse_line
 from carelane.topology import load_topology, parse_topology
+from carelane.topology.windows import Window
 
 TOPOLOGY = load_topology("telesurgery-3700km")
 ENDS = list(TOPOLOGY.endpoints)
@@ -71,9 +72,32 @@ def test_a_burst_shorter_than_a_packet_bounds_the_packets() -> None:
     assert any("at most 300 bytes" in text for text in requirement.assumptions)
 
 
-def test_a_schedule_is_carried_as_an_assumption() -> None:
-    requirement = resolve(intent(schedule=Schedule(start="2026-01-01T00:00:00Z")), TOPOLOGY)
-    assert any("reserved for all time" in text for text in requirement.assumptions)
+@pytest.mark.parametrize(
+    ("schedule", "window", "said"),
+    [
+        (
+            Schedule(start="1970-01-01T00:00:01Z"),
+            Window(1_000_000, None),
+            "from 1970-01-01T00:00:01Z on, without an end",
+        ),
+        (
+            Schedule(end="1970-01-01T09:00:00+08:00"),
+            Window(None, 3_600_000_000),
+            "from now until 1970-01-01T09:00:00+08",
+        ),
+        (Schedule(deadline="1970-01-01t00:00:00.000001z", volume_bytes=9), Window(None, 1), "until 1970-01-01t00:00"),
+        (
+            Schedule("1970-01-01T00:00:00Z", "1970-01-01T00:00:02Z", "1970-01-01T00:00:01Z", 9),
+            Window(0, 2_000_000),
+            "until 1970-01-01T00:00:02Z",
+        ),
+        (None, None, ""),
+    ],
+)
+def test_a_schedule_says_when_capacity_is_held(schedule: Schedule | None, window: Window | None, said: str) -> None:
+    requirement = resolve(intent(schedule=schedule), TOPOLOGY)
+    assert requirement.window == window
+    assert any(said in text for text in requirement.assumptions if text.startswith("schedule")) == bool(said)
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,54 @@ class WatchIntentsResponse(_message.Message):
     message: str
     def __init__(self, id: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., name: _Optional[str] = ..., tenant: _Optional[str] = ..., phase_from: _Optional[str] = ..., phase_to: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
+class WatchConditionsRequest(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class WatchConditionsResponse(_message.Message):
+    __slots__ = ("name", "phase", "conditions")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    phase: str
+    conditions: _containers.RepeatedCompositeFieldContainer[Condition]
+    def __init__(self, name: _Optional[str] = ..., phase: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ...) -> None: ...
+
+class WatchSitesRequest(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class WatchSitesResponse(_message.Message):
+    __slots__ = ("name", "sites")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SITES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    sites: _containers.RepeatedCompositeFieldContainer[SiteTraffic]
+    def __init__(self, name: _Optional[str] = ..., sites: _Optional[_Iterable[_Union[SiteTraffic, _Mapping]]] = ...) -> None: ...
+
+class SiteTraffic(_message.Message):
+    __slots__ = ("site", "to", "offered_mbps", "allowed_mbps", "used_mbps", "floor_mbps", "ceiling_mbps")
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    OFFERED_MBPS_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_MBPS_FIELD_NUMBER: _ClassVar[int]
+    USED_MBPS_FIELD_NUMBER: _ClassVar[int]
+    FLOOR_MBPS_FIELD_NUMBER: _ClassVar[int]
+    CEILING_MBPS_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    to: _containers.RepeatedScalarFieldContainer[str]
+    offered_mbps: float
+    allowed_mbps: float
+    used_mbps: float
+    floor_mbps: float
+    ceiling_mbps: float
+    def __init__(self, site: _Optional[str] = ..., to: _Optional[_Iterable[str]] = ..., offered_mbps: _Optional[float] = ..., allowed_mbps: _Optional[float] = ..., used_mbps: _Optional[float] = ..., floor_mbps: _Optional[float] = ..., ceiling_mbps: _Optional[float] = ...) -> None: ...
+
 class GetComplianceRequest(_message.Message):
     __slots__ = ("name",)
     NAME_FIELD_NUMBER: _ClassVar[int]

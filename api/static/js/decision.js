@@ -26,7 +26,8 @@ export function showDecision(decision, onOffer) {
     parts.push(h("h3", {}, t("offers")), h("ul", { class: "plain" }, decision.offers.map((offer, index) => {
       const text = offerLine(offer);
       const use = onOffer && h("button", { type: "button", id: `offer-${index}`, click: () => onOffer(text, offer, index) }, t("useOffer"));
-      return h("li", {}, h("span", { class: "row" }, h("span", { class: "wide" }, text), use));
+      const when = Object.entries(offer.schedule ?? {}).map(([name, value]) => `, ${name} ${value}`).join("");
+      return h("li", {}, h("span", { class: "row" }, h("span", { class: "wide" }, text + when), use));
     })));
   }
   if (!decision.proven) parts.push(h("p", { class: "warn" }, t("cutShort")));

@@ -8,6 +8,8 @@ certify its bound. Decisions taken here:
   the most bandwidth of all.
 - Packings come from column generation over the embeddings that keep every objective (`_solve`), so each promise in a
   batch is as good as a single one. What then still fits is admitted too, so that a refusal is proven beside the rest.
+- Requirements with schedules are packed moment by moment (`_over_time`), so that capacity is shared over time; what
+  others than the group at hand hold counts with the most it takes in the group's whole span, but for the refill.
 - Offers of refused requirements hold beside everything admitted.
 """
 
@@ -17,6 +19,7 @@ from collections.abc import Mapping, Sequence
 
 from carelane.controller.pipeline.admit import Embedding
 from carelane.controller.pipeline.batch._instance import Column
+from carelane.controller.pipeline.batch._over_time import bound_over_time, coinciding, span
 from carelane.controller.pipeline.batch._solve import Packing, pack
 from carelane.controller.pipeline.decide import admitted, effort_for, refused
 from carelane.controller.pipeline.lane import LaneGraph, along, embed
@@ -35,11 +38,14 @@ _CONSIDERATE = 1e-3
 def plan_batch(graph: LaneGraph, requirements: Sequence[Requirement], start: CapacityLedger) -> PlanResult:
     """Decide `requirements` together beside `start`; decisions in their order."""
     free = without(start, requirements)
-    values = [float(demand_bps(requirement)) for requirement in requirements]
-    packing = pack(graph, free, requirements, values)
-    embeddings, ledger = _fill(graph, requirements, free, packing.columns)
-    if _slights(requirements, embeddings):
+    packing: Packing | None = None
+    if any(requirement.window is not None for requirement in requirements):
         embeddings, ledger = _by_priority(graph, requirements, free)
+    else:
+        packing = pack(graph, free, requirements, [float(demand_bps(requirement)) for requirement in requirements])
+        embeddings, ledger = _fill(graph, requirements, free, packing.columns)
+        if _slights(requirements, embeddings):
+            embeddings, ledger = _by_priority(graph, requirements, free)
     embeddings, ledger = _keeping(graph, requirements, start, embeddings, ledger)
     decisions: list[Decision] = []
     for job, requirement in enumerate(requirements):
@@ -79,18 +85,19 @@ def _fill(
     found: dict[int, Embedding] = {}
     for column in columns:
         requirement = requirements[column.job]
-        graph.follow(ledger)
-        embedding = column.embedding or along(graph, requirement, ledger, (column.arcs or ())[1:-1])
+        seen = ledger.seen_by(requirement.name, requirement.window)
+        graph.follow(seen)
+        embedding = column.embedding or along(graph, requirement, seen, (column.arcs or ())[1:-1])
         if embedding is not None:
             found[column.job] = embedding
-            ledger = ledger.with_slice(requirement.name, embedding.floors.items())
+            ledger = ledger.with_slice(requirement.name, embedding.floors.items(), requirement.window)
     for job in sorted(range(len(requirements)), key=lambda job: (-requirements[job].priority, job)):
         if job not in found:
             requirement = requirements[job]
             embedding = embed(graph, requirement, ledger, effort_for(requirement), priced=True)
             if embedding is not None:
                 found[job] = embedding
-                ledger = ledger.with_slice(requirement.name, embedding.floors.items())
+                ledger = ledger.with_slice(requirement.name, embedding.floors.items(), requirement.window)
     return found, ledger
 
 
@@ -103,29 +110,47 @@ def _slights(requirements: Sequence[Requirement], embeddings: Mapping[int, Embed
 def _by_priority(
     graph: LaneGraph, requirements: Sequence[Requirement], ledger: CapacityLedger
 ) -> tuple[dict[int, Embedding], CapacityLedger]:
-    """Priority by priority, the highest first."""
+    """Priority by priority, the highest first, and of one priority moment by moment."""
     found: dict[int, Embedding] = {}
     for priority in sorted({requirement.priority for requirement in requirements}, reverse=True):
         jobs = [job for job, item in enumerate(requirements) if item.priority <= priority]
-        part = [requirements[job] for job in jobs]
-        weight = [1.0 if item.priority == priority else _CONSIDERATE for item in part]
-        worth = [factor * demand_bps(item) for factor, item in zip(weight, part, strict=True)]
-        columns = [
-            column for column in pack(graph, ledger, part, worth).columns if part[column.job].priority == priority
-        ]
-        own = [job for job, item in enumerate(part) if item.priority == priority]
-        place = {job: index for index, job in enumerate(own)}
-        moved = [Column(place[c.job], c.use, c.arcs, c.embedding) for c in columns]
-        embeddings, ledger = _fill(graph, [part[job] for job in own], ledger, moved)
-        found |= {jobs[own[index]]: embedding for index, embedding in embeddings.items()}
+        own = [job for job in jobs if requirements[job].priority == priority]
+        groups = coinciding([requirements[job] for job in jobs])
+        for _, group in groups:
+            embeddings, ledger = _of_priority(graph, requirements, [jobs[place] for place in group], priority, ledger)
+            found |= embeddings
+        left = [job for job in own if job not in found] if len(groups) > 1 else []
+        embeddings, ledger = _fill(graph, [requirements[job] for job in left], ledger, ())
+        found |= {left[index]: embedding for index, embedding in embeddings.items()}
     return found, ledger
 
 
-def _totals(graph: LaneGraph, decisions: Sequence[Decision], free: CapacityLedger, packing: Packing) -> Totals:
+def _of_priority(
+    graph: LaneGraph, requirements: Sequence[Requirement], jobs: Sequence[int], priority: int, ledger: CapacityLedger
+) -> tuple[dict[int, Embedding], CapacityLedger]:
+    """Embeddings of those of `jobs` that have `priority`, with routes that are considerate of the others."""
+    part = [requirements[job] for job in jobs]
+    weight = [1.0 if item.priority == priority else _CONSIDERATE for item in part]
+    worth = [factor * demand_bps(item) for factor, item in zip(weight, part, strict=True)]
+    seen = ledger.seen_by("", span(part))
+    columns = [column for column in pack(graph, seen, part, worth).columns if part[column.job].priority == priority]
+    own = [job for job, item in enumerate(part) if item.priority == priority]
+    place = {job: index for index, job in enumerate(own)}
+    moved = [Column(place[c.job], c.use, c.arcs, c.embedding) for c in columns]
+    embeddings, ledger = _fill(graph, [part[job] for job in own], ledger, moved)
+    return {jobs[own[index]]: embedding for index, embedding in embeddings.items()}, ledger
+
+
+def _totals(graph: LaneGraph, decisions: Sequence[Decision], free: CapacityLedger, packing: Packing | None) -> Totals:
     offered = sum(demand_bps(decision.requirement) for decision in decisions)
     admitted_bps = sum(demand_bps(decision.requirement) for decision in decisions if decision.admitted)
     if admitted_bps == offered:
         return Totals(offered, admitted_bps, offered)
+    wanted = possible(graph, decisions, free)
+    if packing is None:
+        certified, prices = bound_over_time(graph, wanted, free)
+        bound = min(certified, sum(demand_bps(requirement) for requirement in wanted))
+        return Totals(offered, admitted_bps, max(bound, admitted_bps), prices_at=prices)
     graph.follow(free)
-    bound = min(by_ends(graph, possible(graph, decisions, free), free), packing.certificate.bound_bps)
+    bound = min(by_ends(graph, wanted, free), packing.certificate.bound_bps)
     return Totals(offered, admitted_bps, max(bound, admitted_bps), packing.certificate.prices)

@@ -53,7 +53,7 @@ from carelane.controller.pipeline.compile._tree import program_tree
 from carelane.controller.pipeline.compile._unicast import program_way
 from carelane.controller.pipeline.program import Program, SliceIds
 from carelane.controller.pipeline.slice_plan import Decision
-from carelane.errors import ConflictError
+from carelane.errors import CollisionError
 from carelane.topology.model import Topology
 
 __all__ = [
@@ -146,8 +146,8 @@ def _endpoints(decision: Decision) -> set[str]:
 def _distinct(slices: Sequence[Slice]) -> None:
     for first, second in pairwise(slices):
         if first.ids.number == second.ids.number:
-            raise ConflictError(f"slices {first.name} and {second.name} share slice number {first.ids.number}")
+            raise CollisionError((first.name, second.name), f"share slice number {first.ids.number}")
     by_label = sorted(slices, key=lambda item: item.ids.first_label)
     for first, second in pairwise(by_label):
         if first.ids.first_label + first.ids.labels > second.ids.first_label:
-            raise ConflictError(f"slices {first.name} and {second.name} share path labels")
+            raise CollisionError((first.name, second.name), "share path labels")

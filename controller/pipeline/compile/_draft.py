@@ -16,7 +16,7 @@ from carelane.controller.pipeline.program import (
     Program,
     SwitchProgram,
 )
-from carelane.errors import ConflictError
+from carelane.errors import CollisionError
 from carelane.topology.model import Topology
 
 __all__ = ["Draft"]
@@ -43,7 +43,7 @@ class Draft:
         """Add a rule; the same rule twice is one rule, two rules with one match are a contradiction."""
         held = self._switches[node].flows.setdefault(rule.key, rule)
         if held != rule:
-            raise ConflictError(self._collision(node, held, rule))
+            raise self._collision(node, held, rule)
 
     def group(self, node: str, group: Group) -> None:
         self._switches[node].groups[group.id] = group
@@ -69,11 +69,11 @@ class Draft:
             for node in self._topology.nodes.values()
         }
 
-    def _collision(self, node: str, held: FlowRule, rule: FlowRule) -> str:
+    def _collision(self, node: str, held: FlowRule, rule: FlowRule) -> CollisionError:
         owners = [self._names.get(slice_number(item.cookie), "the pipeline") for item in (held, rule)]
         match = rule.match
-        return (
-            f"slices {owners[0]} and {owners[1]} cannot be told apart at {node}: both carry traffic from "
-            f"{match.ip_src} to {match.ip_dst} at port {match.in_port}; "
-            "merge the intents, or give one of the services an address of its own"
+        return CollisionError(
+            owners,
+            f"cannot be told apart at {node}: both carry traffic from {match.ip_src} to {match.ip_dst} at port "
+            f"{match.in_port}; merge the intents, or give one of the services an address of its own",
         )

@@ -26,7 +26,7 @@ from math import ceil
 
 from carelane.controller.pipeline.compile._resolved import Lane, Slice, Way
 from carelane.controller.pipeline.program import PortQos, Queue
-from carelane.errors import ConflictError
+from carelane.errors import CollisionError
 from carelane.policies.classes import STANDARD
 from carelane.topology.model import Topology
 
@@ -116,9 +116,10 @@ class PortPlan:
         queues = [claims[number].queue(rate_bps) for number in sorted(claims)]
         promised_bps = sum(claim.floor_bps for claim in claims.values())
         if promised_bps > rate_bps:
-            raise ConflictError(
-                f"port {port} of {node} carries {rate_bps} bit/s and {promised_bps} bit/s are promised on it to "
-                f"{', '.join(queue.slice for queue in queues)}; plan these slices again"
+            raise CollisionError(
+                [queue.slice for queue in queues],
+                f"are promised {promised_bps} bit/s on port {port} of {node}, which carries {rate_bps} bit/s; "
+                "plan these slices again",
             )
         best_effort = Queue(0, _stated_floor(0, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, "")
         return PortQos(port, rate_bps, (best_effort, *queues))

@@ -34,7 +34,7 @@ def embed(
     """
     if not isinstance(graph, LaneGraph) or not _plain(graph, requirement):
         return admit.embed(graph, requirement, ledger, effort, unlimited=unlimited)
-    ledger = ledger.without_slice(requirement.name)
+    ledger = ledger.seen_by(requirement.name, requirement.window)
     graph.follow(ledger)
     if not effort.spend():
         return None

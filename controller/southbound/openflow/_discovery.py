@@ -17,7 +17,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from carelane.controller.southbound.openflow._compat import ethernet, lldp, ofp, parser
 from carelane.controller.southbound.openflow._encode import DESC
@@ -33,15 +33,22 @@ _WHERE = struct.Struct("!QI")
 _TTL_S = 120
 _SIGNATURE_BYTES = 16
 _FLIGHTS = 10
+_PAUSE_S = 0.1
+_SPREAD = 0.8
+"""Of the interval, over which the announcements of a round are spread."""
 
 Port = tuple[int, int]
 """Datapath id and port number."""
 
 
 class Discovery:
-    """Sends with `emit` every `interval_s` in a thread of its own; a link not seen for `expiry_s` is forgotten."""
+    """Sends with `emit` every `interval_s` in a thread of its own; a link not seen for `expiry_s` is forgotten.
 
-    def __init__(self, emit: Callable[[], None], *, interval_s: float, expiry_s: float) -> None:
+    `emit` announces one port a step. The steps are spread over the interval: announcements that reach a switch together
+    wait for each other there, which would be taken for a long link.
+    """
+
+    def __init__(self, emit: Callable[[], Iterator[None]], *, interval_s: float, expiry_s: float) -> None:
         self._emit = emit
         self._interval_s = interval_s
         self._expiry_s = expiry_s
@@ -154,13 +161,18 @@ class Discovery:
         return hmac.new(self._key, where, hashlib.sha256).digest()[:_SIGNATURE_BYTES]
 
     def _run(self) -> None:
+        pause_s = 0.0
         while not self._stopping:
             self._wake.clear()
+            end = time.monotonic() + self._interval_s
+            steps = 0
             try:
-                self._emit()
+                for steps, _ in enumerate(self._emit(), 1):  # noqa: B007  used after the loop
+                    self._wake.wait(pause_s)  # not at all once somebody is in a hurry
             except Exception:  # noqa: BLE001  discovery must outlive any one bad round
                 _LOG.exception("a discovery round failed")
-            self._wake.wait(self._interval_s)
+            pause_s = min(_PAUSE_S, _SPREAD * self._interval_s / max(1, steps))
+            self._wake.wait(max(0.0, end - time.monotonic()))
 
 
 def _packet_out(port: int, data: bytes) -> bytes:

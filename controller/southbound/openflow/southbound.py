@@ -221,11 +221,13 @@ class OpenFlowSouthbound:
             raise NotFoundError(f"the topology has no switch {node!r}")
         return self._topology.nodes[node].dpid
 
-    def _send_lldp(self) -> None:
+    def _send_lldp(self) -> Iterator[None]:
         if not self._may_act():
             return
         for dpid, session, ports in self._switches.live_ports():
-            session.connection.send(b"".join(self._discovery.announcement(dpid, port) for port in ports))
+            for port in ports:
+                session.connection.send(self._discovery.announcement(dpid, port))
+                yield
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 from carelane.cli._output import emit_rows, emit_text
 
-__all__ = ["decision_notes", "offer_text", "path_rows", "percent", "print_plan", "reason_text", "show"]
+__all__ = ["decision_notes", "offer_text", "path_rows", "percent", "print_plan", "reason_text", "remedy_lines", "show"]
 
 Row = Mapping[str, Any]
 
@@ -80,6 +80,8 @@ def decision_notes(decision: Row) -> Iterator[str]:
         yield f"{name}: refused: {reason_text(reason)}"
     for offer in decision.get("offers", ()):
         yield f"{name}: would be accepted: {offer_text(offer)}"
+    for line in remedy_lines(decision):
+        yield f"{name}: would be admitted {line}"
     if not decision.get("proven", True):
         yield f"{name}: the search was cut short; a better answer may exist"
 
@@ -104,6 +106,17 @@ def reason_text(reason: Row) -> str:
     return f"{text} ({detail})" if detail else text
 
 
+def remedy_lines(decision: Row) -> Iterator[str]:
+    """What the operator could do about a refusal, each by itself."""
+    for remedy in decision.get("remedies", ()):
+        if remedy["kind"] == "remove-intent":
+            yield f"without {remedy['name'] or remedy.get('detail')}"
+        else:
+            what = "link" if remedy["kind"] == "upgrade-link" else "endpoint"
+            grown = f"{show(remedy['to_mbps'], 'Mbit/s')} instead of {show(remedy['from_mbps'], 'Mbit/s')}"
+            yield f"if {what} {remedy[what]} had {grown}"
+
+
 def offer_text(offer: Row) -> str:
     """All fields of an offer hold together."""
     units = {"delay_ms": ("delay", "ms"), "jitter_ms": ("jitter", "ms"), "bandwidth_mbps": ("bandwidth", "Mbit/s")}
@@ -116,6 +129,8 @@ def offer_text(offer: Row) -> str:
             parts.append(f"{name} {show(value, unit)}")
     if offer.get("round_trip"):
         parts.append("round trip")
+    if offer.get("schedule"):
+        parts.append(", ".join(f"{name} {value}" for name, value in offer["schedule"].items()))
     return ", ".join(parts)
 
 

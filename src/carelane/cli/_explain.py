@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from carelane.cli._decisions import offer_text, percent, show
+from carelane.cli._decisions import offer_text, percent, remedy_lines, show
 from carelane.cli._exit import Exit
 from carelane.cli._output import Format, emit, emit_text
 
@@ -35,6 +35,8 @@ def run_explain_filed(url: str | None, name: str, *, output: Format) -> Exit:
 
     detail = Client.at(url).get("v1", "intents", name)
     decision = detail["decision"]
+    if decision is not None and decision["decision"] == "refused":
+        detail["decision"] = decision = Client.at(url).get("v1", "plans", name)
     if decision is None:
         emit_text(f"{name} is {detail['summary']['phase']} and not decided yet")
         return Exit.DONE
@@ -117,3 +119,23 @@ def _refused(decision: Row) -> Iterator[str]:
         yield f"  - {offer_text(offer)}"
     if not offers:
         yield "Nothing near it would be accepted: the network itself has to change first."
+    yield from _remedied(decision)
+
+
+_SEARCHED = {
+    "whole": "No single wider link and no single slice let go would admit it.",
+    "part": "No single wider link or slice let go was found that would admit it; the search stopped early.",
+}
+
+
+def _remedied(decision: Row) -> Iterator[str]:
+    if decision.get("fits_now"):
+        yield "It would be admitted now, as the network has changed: file it again."
+        return
+    lines = list(remedy_lines(decision))
+    if lines:
+        yield "It would be admitted as it is (any one of these, all else staying as it is):"
+    elif decision.get("remedies_searched") in _SEARCHED:
+        yield _SEARCHED[decision["remedies_searched"]]
+    for line in lines:
+        yield f"  - {line}"

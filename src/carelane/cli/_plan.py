@@ -27,7 +27,12 @@ def run_plan(topology: Topology, intents: Sequence[Filed], *, optimize: bool, ou
 
 def decide(topology: Topology, intents: Sequence[Filed], *, optimize: bool) -> Mapping[str, Any]:
     """The contract's plan JSON. Raises InputError, placed in the file that the intent came from."""
-    return plan_json(topology, plan(topology, requirements_of(intents, topology), optimize=optimize))
+    result = plan(topology, requirements_of(intents, topology), optimize=optimize)
+    if not all(decision.admitted for decision in result.decisions):
+        from carelane.controller.pipeline.remedies import remedied
+
+        result = remedied(topology, result, together=optimize)
+    return plan_json(topology, result)
 
 
 def requirements_of(intents: Sequence[Filed], topology: Topology) -> list[Requirement]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -21,12 +20,12 @@ from carelane.api.camara.keeper import SessionKeeper
 from carelane.api.camara.sinks import SinkRules
 from carelane.api.hosts import is_loopback
 from carelane.api.rest import create_app
-from carelane.cli._exit import Exit, tell, warn
+from carelane.cli._exit import Exit, tell
 from carelane.cli._output import emit_text
+from carelane.cli._switches import openflow_port_taken, switches_of
 from carelane.controller.runner import Controller
 from carelane.controller.service import IntentService
 from carelane.controller.southbound.protocol import Southbound
-from carelane.controller.southbound.simulator import Simulator
 from carelane.errors import InputError, NotLeader
 from carelane.logs import configure_logs
 from carelane.policies.access import read_policy
@@ -34,9 +33,6 @@ from carelane.settings import Settings
 from carelane.tls import TlsFiles
 from carelane.topology import Topology
 from carelane.tracing import configure_traces
-
-if TYPE_CHECKING:
-    from carelane.controller.southbound.openflow import OpenFlowSouthbound
 
 __all__ = ["serve"]
 
@@ -51,19 +47,15 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
     """Serve until SIGTERM or SIGINT, then stop in order: REST, controller, switches' connections, store."""
     configure_logs(settings.log_level, settings.log_format)
     end_traces = configure_traces(settings.traces)
-    if simulate:
-        warn("SIMULATED SWITCHES: intents are planned, compiled and walked through flow tables in memory only;")
-        warn("no packet of any patient is carried or protected. Leave out --simulate to use real switches.")
     with _signals() as stop, ExitStack() as resources:
         resources.callback(end_traces)
         try:
             tls = TlsFiles.of(settings.tls_key, settings.tls_cert, settings.tls_ca)
             rest_tls = _rest_tls(settings, tls)
             door = resources.enter_context(_listen(settings.rest_host, settings.rest_port))
-            make = Simulator if simulate else _RealSwitches(settings, tls)
-            controller = resources.enter_context(
-                _controller(settings, topology, make, settings.advertise or _url(door, rest_tls))
-            )
+            make = switches_of(settings, tls, simulate=simulate)
+            address = settings.advertise or _url(door, rest_tls)
+            controller = resources.enter_context(_controller(settings, topology, make, address))
             authenticator = make_authenticator(settings, controller.service.store)
             made = _first_key(settings, authenticator.keys)
             if made is not None:
@@ -78,7 +70,7 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
             )
             resources.enter_context(_sessions(controller.service))
             grpc = resources.enter_context(_grpc(settings, controller.service, authenticator, rest_tls))
-            where = make.address if isinstance(make, _RealSwitches) else "SIMULATED switches"
+            where = make.address
             if controller.leadership.elected:
                 where = f"{where}, {controller.leadership.standing.role}"
             ready = f"carelane ready: REST {_url(door, rest_tls)}, {grpc}{where}, topology {topology.name}"
@@ -189,46 +181,11 @@ def _controller(
     try:
         controller.start()
     except OSError as error:
-        raise InputError(
-            f"cannot listen for switches on {settings.openflow_host} port {settings.openflow_port}: "
-            f"{error.strerror or error}",
-            field="--openflow-port",
-            remedy="stop what listens there, or choose another port",
-        ) from error
+        raise openflow_port_taken(settings, error) from error
     try:
         yield controller
     finally:
         controller.stop()
-
-
-class _RealSwitches:
-    """Makes the adapter for real switches, and knows afterwards where it listens."""
-
-    def __init__(self, settings: Settings, tls: TlsFiles | None) -> None:
-        self._settings, self._tls = settings, tls
-        self._made: OpenFlowSouthbound | None = None
-
-    def __call__(self, topology: Topology) -> Southbound:
-        """Kernel classes are read back where the database's socket shows that they are on this machine."""
-        from carelane.controller.southbound.openflow import OpenFlowSouthbound
-        from carelane.controller.southbound.tc import read_classes
-
-        ovsdb = self._settings.ovsdb
-        self._made = OpenFlowSouthbound(
-            topology,
-            host=self._settings.openflow_host,
-            port=self._settings.openflow_port,
-            ovsdb=ovsdb,
-            tc_reader=read_classes if ovsdb is not None and ovsdb.startswith("unix:") else None,
-            tls=self._tls,
-        )
-        return self._made
-
-    @property
-    def address(self) -> str:
-        assert self._made is not None, "the controller is not started"
-        kind = "tcp" if self._tls is None else "ssl"
-        return f"OpenFlow {kind}:{self._settings.openflow_host}:{self._made.port}"
 
 
 def _serve(

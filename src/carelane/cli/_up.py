@@ -1,4 +1,4 @@
-"""`carelane up`, the part before anything heavy is imported: settings, topology, and whether it may be done at all."""
+"""`carelane up` and `southbound` before anything heavy is imported: settings, topology, may it be done at all."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from carelane.settings import load_settings
 
 if TYPE_CHECKING:
     from carelane.settings import Settings
+    from carelane.topology import Topology
 
-__all__ = ["Overrides", "run_up"]
+__all__ = ["Overrides", "run_southbound", "run_up"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Overrides:
     openflow_host: str | None = None
     openflow_port: int | None = None
     ovsdb: str | None = None
+    southbound: str | None = None
     tls_key: str | None = None
     tls_cert: str | None = None
     tls_ca: str | None = None
@@ -42,13 +44,39 @@ class Overrides:
 def run_up(overrides: Overrides, *, simulate: bool, insecure_http: bool) -> Exit:
     """Serve until SIGTERM or SIGINT. Raises InputError."""
     settings = load_settings(asdict(overrides))
-    if settings.topology is None:
-        raise InputError("no topology", field="--topology", expected="a file or the name of a bundled topology")
     _refuse_open_door(settings, insecure_http)
-    topology = load_network(settings.topology, settings.default_capacity, settings.default_availability)
+    _refuse_two_southbounds(settings, simulate)
+    topology = _topology(settings)
     from carelane.cli._serve import serve
 
     return serve(settings, topology, simulate=simulate)
+
+
+def run_southbound(overrides: Overrides, *, simulate: bool) -> Exit:
+    """Hold the switches for a control plane in another process, until SIGTERM or SIGINT. Raises InputError."""
+    settings = load_settings(asdict(overrides))
+    if settings.southbound is None:
+        raise InputError("no socket", field="--listen", expected="such as unix:/run/carelane/southbound.sock")
+    topology = _topology(settings)
+    from carelane.cli._southbound import hold
+
+    own = settings.model_copy(update={"southbound": None})
+    return hold(own, topology, settings.southbound, simulate=simulate)
+
+
+def _topology(settings: Settings) -> Topology:
+    if settings.topology is None:
+        raise InputError("no topology", field="--topology", expected="a file or the name of a bundled topology")
+    return load_network(settings.topology, settings.default_capacity, settings.default_availability)
+
+
+def _refuse_two_southbounds(settings: Settings, simulate: bool) -> None:
+    if settings.southbound is not None and simulate:
+        raise InputError(
+            "the switches are held by another process",
+            field="--southbound",
+            remedy="give --simulate to `carelane southbound` instead, or leave one of them out",
+        )
 
 
 def _refuse_open_door(settings: Settings, insecure_http: bool) -> None:

@@ -90,6 +90,32 @@ def test_an_offer_is_accepted_in_one_call(door: Door) -> None:
     assert door.call("it@alpha", "POST", "/v1/intents/greedy/offers/0").status_code in (404, 409)
 
 
+def test_an_offer_of_another_time_is_accepted_with_the_times_it_names(door: Door, make_intent: Any) -> None:
+    def scheduled(name: str) -> dict[str, Any]:
+        made: dict[str, Any] = make_intent(name, "alpha", 900)
+        made["spec"]["schedule"] = {"start": "2090-01-01T08:00:00+08:00", "end": "2090-01-01T09:00:00+08:00"}
+        return made
+
+    names = ["early-1", "early-2", "early-3"]
+    rows = [door.call("it@alpha", "POST", "/v1/intents", json=scheduled(name)).json()["intents"][0] for name in names]
+    assert [row["admitted"] for row in rows] == [True, True, False]
+    offers = rows[2]["decision"]["offers"]
+    assert [offer["schedule"]["start"] for offer in offers if offer["relaxed"] != "schedule"] == [
+        "2090-01-01T08:00:00+08:00"
+    ]
+    index = next(place for place, offer in enumerate(offers) if offer["relaxed"] == "schedule")
+    answer = door.call("it@alpha", "POST", f"/v1/intents/early-3/offers/{index}")
+    assert answer.json()["admitted"] is True, answer.text
+    detail = door.call("it@alpha", "GET", "/v1/intents/early-3").json()
+    assert detail["manifest"]["spec"]["schedule"] == {
+        "start": "2090-01-01T09:00:00+08:00",
+        "end": "2090-01-01T10:00:00+08:00",
+    }
+    assert detail["manifest"]["spec"]["objectives"]["bandwidth"] == "900Mbps"
+    for name in names:
+        assert door.call("it@alpha", "DELETE", f"/v1/intents/{name}").status_code == 202
+
+
 def test_who_what_before_after_and_which_request(door: Door) -> None:
     door.file("it@bravo", "told", "bravo", headers={"x-request-id": "req-1"})
     patch = {"spec": {"objectives": {"bandwidth": "11Mbps"}}}

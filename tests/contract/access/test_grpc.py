@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from carelane.api.grpc.gen import carelane_pb2 as pb
+from carelane.api.grpc.gen import southbound_pb2
 from carelane.api.grpc.server import GrpcServer
 
 Door = Any
@@ -29,6 +32,8 @@ METHODS = {
     ("IntentService", "ListIntents"): PEOPLE,
     ("IntentService", "WithdrawIntent"): FILERS,
     ("IntentService", "WatchIntents"): PEOPLE,
+    ("IntentService", "WatchConditions"): PEOPLE,
+    ("TelemetryService", "WatchSites"): PEOPLE,
     ("ComplianceService", "GetCompliance"): PEOPLE,
     ("ComplianceService", "WatchCompliance"): PEOPLE,
 }
@@ -112,6 +117,8 @@ def test_an_intent_lives_and_another_hospital_sees_nothing(door: Door, channel: 
         ("WithdrawIntent", pb.WithdrawIntentRequest(name="grpc-1")),
         ("GetCompliance", pb.GetComplianceRequest(name="grpc-1")),
         ("WatchCompliance", pb.WatchComplianceRequest(names=["grpc-1"])),
+        ("WatchConditions", pb.WatchConditionsRequest(names=["grpc-1"])),
+        ("WatchSites", pb.WatchSitesRequest(names=["grpc-1"])),
     ):
         assert code(door, channel, "it@bravo", name, request) is grpc.StatusCode.NOT_FOUND
     assert code(door, channel, "it@bravo", "FileIntents", line("x", "alpha", 21)) is grpc.StatusCode.INVALID_ARGUMENT
@@ -164,6 +171,32 @@ def test_a_watch_resumes_and_keeps_tenants_apart(door: Door, channel: Any) -> No
     compliance.cancel()
 
 
+def test_conditions_and_sites_are_told_when_they_change(door: Door, channel: Any) -> None:
+    call(door, channel, "it@bravo", "FileIntents", line("grpc-4", "bravo", 26))
+    conditions = call(door, channel, "it@bravo", "WatchConditions", pb.WatchConditionsRequest(names=["grpc-4"]))
+    told = []
+    for answer in conditions:
+        told.append(answer)
+        if answer.phase == "Active" and {c.type: c.status for c in answer.conditions}.get("Installed") == "True":
+            break
+    conditions.cancel()
+    assert all(before != after for before, after in pairwise(told))
+    sites = call(door, channel, "it@bravo", "WatchSites", pb.WatchSitesRequest(names=["grpc-4"]))
+    answer = next(sites)
+    sites.cancel()
+    assert answer.name == "grpc-4"
+    sent = {site.site: site for site in answer.sites}
+    assert sent.keys() == {"bravo/or-26", "bravo/console-26"}
+    assert 0 < sent["bravo/or-26"].floor_mbps <= sent["bravo/or-26"].ceiling_mbps
+    everything = call(door, channel, "it@alpha", "WatchSites", pb.WatchSitesRequest())
+    threading.Timer(1.0, everything.cancel).start()
+    seen = set()
+    with contextlib.suppress(grpc.RpcError):  # that it was cancelled
+        for answer in everything:
+            seen.add(answer.name)
+    assert "grpc-4" not in seen, "another hospital's"
+
+
 def test_health_and_reflection(door: Door, channel: Any) -> None:
     for name in ("", "carelane.v1.IntentService", "carelane.v1.ComplianceService"):
         checking: Any = health_pb2_grpc.HealthStub(channel)
@@ -188,15 +221,18 @@ def test_a_server_that_stops_ends_its_watches(door: Door) -> None:
 
 def test_generated_code_is_that_of_the_definitions(tmp_path: Path) -> None:
     subprocess.run(["bash", str(ROOT / "scripts" / "protos.sh"), str(tmp_path)], check=True, timeout=60)
-    for name in ("carelane_pb2.py", "carelane_pb2.pyi"):
-        assert (tmp_path / name).read_text() == (ROOT / "api" / "grpc" / "gen" / name).read_text()
+    kept = ROOT / "api" / "grpc" / "gen"
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in kept.glob("*_pb2.py*")}
+    for path in tmp_path.iterdir():
+        assert path.read_text() == (kept / path.name).read_text()
 
 
-def test_names_are_as_buf_would_have_them() -> None:
+@pytest.mark.parametrize("module", [pb, southbound_pb2], ids=["carelane", "southbound"])
+def test_names_are_as_buf_would_have_them(module: Any) -> None:
     """The STANDARD category of buf's lint rules, as far as one file can break them."""
-    file = pb.DESCRIPTOR
+    file = module.DESCRIPTOR
     assert file.package == "carelane.v1"
-    assert file.name == "carelane/v1/carelane.proto"
+    assert re.fullmatch("carelane/v1/[a-z_]+.proto", file.name)
     for service in file.services_by_name.values():
         assert service.name.endswith("Service")
         for item in service.methods:

@@ -14,13 +14,23 @@ __all__: list[str] = []
 
 key_app = group("key", "API keys: who may talk to the server, as what. Needs an admin key.")
 
+RunTopology = Annotated[
+    str | None,
+    typer.Option("-t", "--topology", envvar="CARELANE_TOPOLOGY", metavar="TOPOLOGY", help="File or bundled name."),
+]
+OpenFlowHost = Annotated[str | None, typer.Option(help="Address switches connect to.")]
+OpenFlowPort = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free port.")]
+OvsdbRemote = Annotated[str | None, typer.Option(metavar="REMOTE", help="Such as tcp:127.0.0.1:6640.")]
+TlsKey = Annotated[str | None, typer.Option(metavar="FILE", help="Our key; OpenFlow is over TLS then.")]
+TlsCert = Annotated[str | None, typer.Option(metavar="FILE", help="Our certificate.")]
+TlsCa = Annotated[str | None, typer.Option(metavar="FILE", help="Authorities of switches.")]
+Simulate = Annotated[bool, typer.Option("--simulate", help="No switches: a flow-table simulator.")]
+LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
+
 
 @app.command()
 def up(
-    topology: Annotated[
-        str | None,
-        typer.Option("-t", "--topology", envvar="CARELANE_TOPOLOGY", metavar="TOPOLOGY", help="File or bundled name."),
-    ] = None,
+    topology: RunTopology = None,
     default_capacity: Capacity = None,
     default_availability: Availability = None,
     database: Annotated[str | None, typer.Option(metavar="URL", help="SQLAlchemy URL of the store.")] = None,
@@ -29,23 +39,26 @@ def up(
     grpc_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Serve gRPC too, at the same address; 0 takes a free port.")
     ] = None,
-    openflow_host: Annotated[str | None, typer.Option(help="Address switches connect to.")] = None,
-    openflow_port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
-    ovsdb: Annotated[str | None, typer.Option(metavar="REMOTE", help="Such as tcp:127.0.0.1:6640.")] = None,
-    tls_key: Annotated[str | None, typer.Option(metavar="FILE", help="Our key; OpenFlow is over TLS then.")] = None,
-    tls_cert: Annotated[str | None, typer.Option(metavar="FILE", help="Our certificate.")] = None,
-    tls_ca: Annotated[str | None, typer.Option(metavar="FILE", help="Authorities of switches.")] = None,
+    openflow_host: OpenFlowHost = None,
+    openflow_port: OpenFlowPort = None,
+    ovsdb: OvsdbRemote = None,
+    tls_key: TlsKey = None,
+    tls_cert: TlsCert = None,
+    tls_ca: TlsCa = None,
     rest_tls: Annotated[
         bool | None, typer.Option("--rest-tls", help="REST and gRPC over TLS, with the same certificate.")
     ] = None,
-    simulate: Annotated[bool, typer.Option("--simulate", help="No switches: a flow-table simulator.")] = False,
+    southbound: Annotated[
+        str | None, typer.Option(metavar="unix:PATH", help="Switches that `carelane southbound` holds.")
+    ] = None,
+    simulate: Simulate = False,
     allowed_host: Annotated[
         list[str] | None, typer.Option("--allowed-host", help="Further Host names to answer to. Repeatable.")
     ] = None,
     insecure_http: Annotated[
         bool, typer.Option("--insecure-http", help="Let REST listen beyond this machine, without encryption.")
     ] = False,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    log_level: LogLevel = None,
 ) -> None:
     """Run carelane: REST, planner, controller and store in one process. Options may be CARELANE_* variables."""
     from carelane.cli._up import Overrides, run_up
@@ -63,6 +76,7 @@ def up(
                 openflow_host=openflow_host,
                 openflow_port=openflow_port,
                 ovsdb=ovsdb,
+                southbound=southbound,
                 tls_key=tls_key,
                 tls_cert=tls_cert,
                 tls_ca=tls_ca,
@@ -72,6 +86,47 @@ def up(
             ),
             simulate=simulate,
             insecure_http=insecure_http,
+        )
+    )
+
+
+@app.command()
+def southbound(
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="unix:PATH", help="Socket for `carelane up --southbound`; CARELANE_SOUTHBOUND too."),
+    ] = None,
+    topology: RunTopology = None,
+    default_capacity: Capacity = None,
+    default_availability: Availability = None,
+    openflow_host: OpenFlowHost = None,
+    openflow_port: OpenFlowPort = None,
+    ovsdb: OvsdbRemote = None,
+    tls_key: TlsKey = None,
+    tls_cert: TlsCert = None,
+    tls_ca: TlsCa = None,
+    simulate: Simulate = False,
+    log_level: LogLevel = None,
+) -> None:
+    """Hold the switches in a process of their own: they stay connected while `carelane up` restarts."""
+    from carelane.cli._up import Overrides, run_southbound
+
+    raise typer.Exit(
+        run_southbound(
+            Overrides(
+                topology=topology,
+                default_capacity=default_capacity,
+                default_availability=default_availability,
+                openflow_host=openflow_host,
+                openflow_port=openflow_port,
+                ovsdb=ovsdb,
+                tls_key=tls_key,
+                tls_cert=tls_cert,
+                tls_ca=tls_ca,
+                southbound=listen,
+                log_level=log_level,
+            ),
+            simulate=simulate,
         )
     )
 

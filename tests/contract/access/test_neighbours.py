@@ -1,0 +1,87 @@
+"""What a refusal tells of other tenants' slices: enough to act on, and no name, except to those who may see all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+Door = Any
+SECRET = "bravo-secret-slice"
+
+
+@pytest.fixture
+def crowded(door: Door) -> Iterator[Door]:
+    """Bravo holds most of both links."""
+    for name in (SECRET, f"{SECRET}-2"):
+        assert door.file("it@bravo", name, "bravo", 700).json()["intents"][0]["admitted"] is True
+    yield door
+    for name in (SECRET, f"{SECRET}-2"):
+        door.call("it@bravo", "DELETE", f"/v1/intents/{name}")
+    assert {row.phase for row in door.controller.service.wait([SECRET, f"{SECRET}-2"], 20)} == {"Withdrawn"}
+
+
+def remedies(decision: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    assert decision["decision"] == "refused"
+    assert decision["remedies_searched"] == "whole"
+    return {row["kind"]: row for row in decision["remedies"]}
+
+
+def test_who_would_have_to_go_is_named_to_engineers_only(crowded: Door, make_intent: Any) -> None:
+    asked = make_intent("alphas", "alpha", 500)
+    answers = {who: crowded.call(who, "POST", "/v1/plans", json=asked) for who in ("it@alpha", "engineer")}
+    mine, theirs = (remedies(answers[who].json()["decisions"][0]) for who in ("it@alpha", "engineer"))
+    assert theirs["remove-intent"]["tenant"] == "bravo"
+    assert theirs["remove-intent"]["name"].startswith(SECRET)
+    assert mine["remove-intent"] == {
+        "kind": "remove-intent", "name": None, "tenant": None, "detail": "another tenant's slice"
+    }  # fmt: skip
+    assert mine["upgrade-link"] == theirs["upgrade-link"]
+    assert mine["upgrade-link"]["to_mbps"] == 1200.0
+    assert "bravo" not in answers["it@alpha"].text
+
+
+def test_a_filed_refusal_is_explained_with_the_remedies_of_now(crowded: Door, make_intent: Any) -> None:
+    asked = make_intent("alphas-filed", "alpha", 500)
+    [answer] = crowded.call("it@alpha", "POST", "/v1/intents", json=asked).json()["intents"]
+    assert answer["decision"]["remedies_searched"] == "not", "many may be filed at once: looked for when asked about"
+    found = crowded.call("it@alpha", "GET", "/v1/plans/alphas-filed")
+    assert remedies(found.json())["remove-intent"]["name"] is None
+    assert "bravo" not in found.text
+    assert remedies(crowded.call("engineer", "GET", "/v1/plans/alphas-filed").json())["remove-intent"]["name"]
+    crowded.call("it@bravo", "DELETE", f"/v1/intents/{SECRET}")
+    crowded.controller.service.wait([SECRET], 20)
+    freed = crowded.call("it@alpha", "GET", "/v1/plans/alphas-filed").json()
+    assert (freed["fits_now"], freed["remedies"]) == (True, [])
+    crowded.call("it@alpha", "DELETE", "/v1/intents/alphas-filed")
+
+
+def test_a_collision_with_another_tenants_slice_does_not_name_it(door: Door, make_intent: Any) -> None:
+    """Only an engineer can file for bravo what uses alpha's endpoints."""
+    hidden = make_intent("collider", "alpha")
+    hidden["metadata"] = {"name": SECRET, "tenant": "bravo"}
+    assert door.call("engineer", "POST", "/v1/intents", json=hidden).json()["intents"][0]["admitted"] is True
+    filed = door.call("it@alpha", "POST", "/v1/intents", json=make_intent("collider", "alpha"))
+    [reason] = filed.json()["intents"][0]["decision"]["reasons"]
+    assert reason["constraint"] == "policy"
+    assert reason["detail"].startswith("collider and another tenant's slice cannot be told apart at west")
+    paths = ("/v1/intents/collider", "/v1/plans/collider", "/v1/intents/collider/history", "/v1/audit")
+    answers = [filed.text, *(door.call("it@alpha", "GET", path).text for path in paths)]
+    assert not [text for text in answers if "secret" in text or "bravo" in text]
+    [told] = door.call("engineer", "GET", "/v1/intents/collider").json()["decision"]["reasons"]
+    assert told["others"] == [SECRET]
+    for name in ("collider", SECRET):
+        door.call("engineer", "DELETE", f"/v1/intents/{name}")
+    door.controller.service.wait([SECRET], 20)
+
+
+def test_a_collision_of_ones_own_names_both(door: Door, make_intent: Any) -> None:
+    first, second = make_intent("own", "alpha"), make_intent("own", "alpha")
+    second["metadata"]["name"] = "own-again"
+    door.call("it@alpha", "POST", "/v1/intents", json=first)
+    [answer] = door.call("it@alpha", "POST", "/v1/intents", json=second).json()["intents"]
+    assert "slices own and own-again cannot be told apart" in answer["decision"]["reasons"][0]["detail"]
+    assert "others" not in answer["decision"]["reasons"][0]
+    for name in ("own", "own-again"):
+        door.call("it@alpha", "DELETE", f"/v1/intents/{name}")

@@ -1,0 +1,110 @@
+"""Remedies of a refusal: the one link to widen, the one slice to let go, and what is said when there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from written_networks import ask, network
+
+from carelane.controller.pipeline import decision_json, plan
+from carelane.controller.pipeline.remedies import Budget, remedied, remedies_for
+from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.slice_plan import Decision
+from carelane.topology import Topology
+
+
+def last(topology: Topology, requirements: list[Requirement], **options: Any) -> Decision:
+    return remedied(topology, plan(topology, requirements), **options).decisions[-1]
+
+
+def rows(decision: Decision) -> list[tuple[Any, ...]]:
+    assert not decision.admitted
+    return [tuple(row.values()) for row in decision_json(decision)["remedies"]]
+
+
+LINE = """sm: s m 100Mbps 1ms
+          mt: m t 50Mbps 1ms"""
+
+
+def test_the_link_that_lacks_and_the_least_important_slice_that_is_large_enough() -> None:
+    topology = network(LINE)
+    held = [(30, 3, "surgery"), (12, 2, "round"), (4, 1, "small")]
+    asked = [replace(ask(topology, name, rate=rate), priority=priority) for rate, priority, name in held]
+    found = last(topology, [*asked, ask(topology, "late", rate=15)])
+    assert rows(found) == [("upgrade-link", "mt", 50.0, 61.0), ("remove-intent", "round", "t")]
+    assert found.remedies_searched == "whole"
+
+
+def test_of_equally_important_slices_the_smallest_goes() -> None:
+    topology = network(LINE)
+    asked = [ask(topology, "large", rate=30), ask(topology, "fit", rate=12), ask(topology, "tiny", rate=4)]
+    assert rows(last(topology, [*asked, ask(topology, "late", rate=15)]))[1] == ("remove-intent", "fit", "t")
+
+
+def test_no_single_link_where_two_lack_but_perhaps_one_slice_that_crosses_both() -> None:
+    topology = network("""sm: s m 50Mbps 1ms
+                          mt: m t 50Mbps 1ms""")
+    found = last(topology, [ask(topology, "both", rate=40), ask(topology, "late", rate=20)])
+    assert rows(found) == [("remove-intent", "both", "t")]
+    alone = last(topology, [ask(topology, "late", rate=60)])
+    assert (rows(alone), alone.remedies_searched) == ([], "whole")
+
+
+def test_of_two_ways_the_one_that_takes_least_comes_first() -> None:
+    topology = network("""st: s t 50Mbps 1ms
+                          sm: s m 1Gbps 5ms
+                          mt: m t 80Mbps 5ms""")
+    found = rows(last(topology, [ask(topology, rate=90)]))
+    assert found == [("upgrade-link", "mt", 80.0, 90.0), ("upgrade-link", "st", 50.0, 90.0)]
+
+
+def test_an_access_line_is_widened_where_it_is_what_lacks() -> None:
+    topology = network("st: s t 1Gbps 1ms", capacity=30_000_000)
+    assert rows(last(topology, [ask(topology, rate=40, direction="forward")])) == []  # both lines lack
+    ends = dict(topology.endpoints)
+    ends["t/1"] = replace(ends["t/1"], capacity_bps=10**9)
+    found = rows(last(replace(topology, endpoints=ends), [ask(replace(topology, endpoints=ends), rate=40)]))
+    assert found == [("upgrade-endpoint", "s/1", 30.0, 40.0)]
+
+
+def test_a_delay_that_a_wider_link_keeps_and_one_that_light_forbids() -> None:
+    topology = network("""sm: s m 2Mbps 1ms
+                          mt: m t 1Gbps 1ms""")
+    late = ask(topology, rate=1, delay_s=0.012)
+    assert last(topology, [late]).reasons[0].constraint in ("delay", "bandwidth")
+    (found,) = last(topology, [late]).remedies
+    assert (found.kind, found.name) == ("upgrade-link", "sm")
+    far = last(topology, [ask(topology, rate=1, delay_s=0.0015)])
+    assert (rows(far), far.remedies_searched) == ([], "whole")
+
+
+def test_unknown_figures_are_not_cured_by_capacity() -> None:
+    found = last(network("st: s t 1ms"), [ask(network("st: s t 1ms"))])
+    assert found.reasons[0].constraint == "unknown-data"
+    assert (rows(found), found.remedies_searched) == ([], "whole")
+
+
+def test_in_a_batch_the_remedies_hold_beside_everything_admitted() -> None:
+    topology = network(LINE)
+    asked = [ask(topology, "first", rate=15), ask(topology, "late", rate=40)]
+    result = remedied(topology, plan(topology, asked, optimize=True), together=True)
+    refused = {decision.name: rows(decision) for decision in result.decisions if not decision.admitted}
+    assert refused == {"first": [("upgrade-link", "mt", 50.0, 55.0), ("remove-intent", "late", "t")]}
+
+
+def test_a_search_that_stops_early_says_so() -> None:
+    topology = network(LINE)
+    asked = [ask(topology, "full", rate=50), ask(topology, "late", rate=20)]
+    ledger = plan(topology, asked).ledger
+    known = {"full": asked[0]}
+    counts = []
+    for plans in range(20):
+        budget = Budget(plans=plans)
+        found = remedies_for(topology, asked[1], ledger, known, budget)
+        counts.append((len(found), budget.short))
+        for remedy in found:  # what is there is proven all the same
+            assert remedy.kind == "remove-intent" or remedy.to_bps >= 70_000_000
+    assert counts[0] == (0, True)
+    assert counts[-1] == (2, False)
+    assert all(short for number, short in counts if number < 2)
