@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,9 +14,9 @@ from carelane.controller.reconcile.liveness import LinkHealth
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.reconcile.upkeep import Relocation, drain, relocate, undrain
 from carelane.controller.southbound.protocol import SwitchStatus
-from carelane.store import StoredDrain
+from carelane.store import StoredDrain, Writer
 
-__all__ = ["DrainResult", "Upkeep"]
+__all__ = ["AlsoDrained", "DrainResult", "Upkeep"]
 
 log = structlog.get_logger("carelane.upkeep")
 
@@ -29,6 +29,10 @@ class DrainResult:
     moved: tuple[str, ...]
     staying: tuple[str, ...]
     stuck: tuple[tuple[str, str], ...]
+
+
+AlsoDrained = Callable[[Writer, DrainResult, StoredDrain | None], None]
+"""Runs in the transaction of a drain or its end: what it did, and the drain of this target that was before."""
 
 
 class Upkeep:
@@ -56,21 +60,29 @@ class Upkeep:
         with self._reconciler.store.read() as read:
             return read.drains()
 
-    def drain(self, target: str, *, force: bool) -> DrainResult:
+    def drain(self, target: str, *, force: bool, also: AlsoDrained | None = None) -> DrainResult:
         """Raises NotFoundError, ConflictError (nothing moved)."""
         reconciler = self._reconciler
         with reconciler.store.write() as write:
+            before = _drain_of(write.drains(), target)
             found = drain(write, reconciler.topology, target, reconciler.broken, self._now(), force=force)
+            result = DrainResult(target, found.moved, found.staying, found.stuck)
+            if also is not None:
+                also(write, result, before)
         self._tell(found, target)
-        return DrainResult(target, found.moved, found.staying, found.stuck)
+        return result
 
-    def undrain(self, target: str) -> DrainResult:
+    def undrain(self, target: str, *, also: AlsoDrained | None = None) -> DrainResult:
         """Raises NotFoundError."""
         reconciler = self._reconciler
         with reconciler.store.write() as write:
+            before = _drain_of(write.drains(), target)
             names = undrain(write, reconciler.topology, target)
-        reconciler.queue.add(sorted(names))
-        return DrainResult(target, (), tuple(sorted(names)), ())
+            result = DrainResult(target, (), tuple(sorted(names)), ())
+            if also is not None:
+                also(write, result, before)
+        reconciler.queue.add(result.staying)
+        return result
 
     def observe(self, statuses: Mapping[str, SwitchStatus]) -> None:
         """Put living paths first, and plan anew what has been without its protection for some seconds."""
@@ -103,3 +115,7 @@ class Upkeep:
         if target:
             log.info("drained", target=target, moved=found.moved, staying=found.staying, stuck=found.stuck)
         self._reconciler.queue.add(names)
+
+
+def _drain_of(drains: Sequence[StoredDrain], target: str) -> StoredDrain | None:
+    return next((item for item in drains if item.name == target), None)

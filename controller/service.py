@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from carelane.controller._describe import detail_of, step_of, summary_of
-from carelane.controller._upkeep import DrainResult, Upkeep
+from carelane.controller._upkeep import AlsoDrained, DrainResult, Upkeep
 from carelane.controller._verification import Verification, verify_network
 from carelane.controller._whatif import what_if
 from carelane.controller.leadership import Leadership, Standing
@@ -268,16 +268,17 @@ class IntentService:
                     raise
         return tuple(item for item in changes if item)
 
-    def drain(self, target: str, *, force: bool = False) -> DrainResult:
+    def drain(self, target: str, *, force: bool = False, also: AlsoDrained | None = None) -> DrainResult:
         """Take a link or switch out of service; what uses it moves without loss. Wait for the names to be Active.
 
+        `also` runs in the same transaction.
         Raises NotFoundError, or ConflictError when slices would be left without a path (unless forced).
         """
-        return self.upkeep.drain(target, force=force)
+        return self.upkeep.drain(target, force=force, also=also)
 
-    def undrain(self, target: str) -> DrainResult:
+    def undrain(self, target: str, *, also: AlsoDrained | None = None) -> DrainResult:
         """Put it back into service. Raises NotFoundError when it is not drained."""
-        return self.upkeep.undrain(target)
+        return self.upkeep.undrain(target, also=also)
 
     def drains(self) -> tuple[StoredDrain, ...]:
         """What is out of service on purpose."""

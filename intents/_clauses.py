@@ -14,7 +14,7 @@ from carelane.units import DURATION_UNITS, RATE_UNITS, SIZE_UNITS
 
 __all__ = ["Clauses", "Part"]
 
-_METRICS = ("DELAY", "JITTER", "LOSS", "AVAILABILITY", "BANDWIDTH", "BURST", "PRIORITY")
+_METRICS = ("DELAY", "JITTER", "LOSS", "AVAILABILITY", "BANDWIDTH", "BURST", "PRIORITY", "SPEAKERS")
 _UNIT_OF: Mapping[str, str] = {
     "DELAY": "a time such as 20 ms",
     "JITTER": "a time such as 5 ms",
@@ -23,6 +23,7 @@ _UNIT_OF: Mapping[str, str] = {
     "BANDWIDTH": "a rate such as 40 Mbps",
     "BURST": "a size such as 64 KB",
     "PRIORITY": "a whole number from 0 to 9",
+    "SPEAKERS": "a whole number of sites",
 }
 _MEANT_BY: Mapping[str, str] = {"time": "DELAY", "rate": "BANDWIDTH", "percent": "AVAILABILITY"}
 _MEASURED_IN: Mapping[str, tuple[str, ...]] = {
@@ -33,6 +34,7 @@ _MEASURED_IN: Mapping[str, tuple[str, ...]] = {
     "BANDWIDTH": ("rate",),
     "BURST": ("size",),
     "PRIORITY": ("bare",),
+    "SPEAKERS": ("bare",),
 }
 
 
@@ -59,6 +61,7 @@ class Clauses:
     round_trip: bool | None = None
     protection: Literal["auto", "required", "none"] | None = None
     priority: int | None = None
+    speakers: int | None = None
 
     def objectives(self) -> StatedObjectives:
         return StatedObjectives(**self.stated)
@@ -117,9 +120,10 @@ class Clauses:
                 self._bandwidth(quantities.bandwidth_bps(text), amount, others)
             case "BURST":
                 self.burst_bytes = _first(self.burst_bytes, quantities.burst_bytes(text), amount, "burst")
+            case "SPEAKERS":
+                self.speakers = _first(self.speakers, quantities.check_speakers(_whole(amount)), amount, "speakers")
             case _:
-                whole = int(amount.text) if amount.text.isdecimal() else amount.text
-                self.priority = _first(self.priority, quantities.check_priority(whole), amount, "priority")
+                self.priority = _first(self.priority, quantities.check_priority(_whole(amount)), amount, "priority")
 
     def _once(self, name: str, value: object, part: Part) -> None:
         if name in self.stated:
@@ -175,6 +179,10 @@ class Clauses:
 
     def _only(self, part: Part, side: Literal["forward", "reverse"]) -> None:
         self.direction = _first(self.direction, side, part, "direction")
+
+
+def _whole(amount: Part) -> int | str:
+    return int(amount.text) if amount.text.isdecimal() else amount.text
 
 
 def _first(old: Any, new: Any, part: Part, what: str) -> Any:

@@ -9,6 +9,7 @@ import re
 from decimal import Decimal
 
 from carelane.errors import InputError
+from carelane.intents._shape import MAX_ENDPOINTS
 from carelane.units import parse_duration_s, parse_rate_bps, parse_ratio, parse_size_bytes
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "check_endpoint",
     "check_label",
     "check_priority",
+    "check_speakers",
     "delay_s",
     "jitter_s",
     "loss",
@@ -139,6 +141,16 @@ def check_priority(value: object) -> int:
         raise InputError(
             f"{str(value)[:40]!r} is not a priority",
             expected=f"a whole number from {MIN_PRIORITY} (least) to {MAX_PRIORITY} (surgery)",
+        )
+    return value
+
+
+def check_speakers(value: object) -> int:
+    """How many sites speak at once. Raises InputError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_ENDPOINTS:
+        raise InputError(
+            f"{str(value)[:40]!r} is no number of speakers",
+            expected=f"a whole number from 1 to {MAX_ENDPOINTS}: how many sites speak at once",
         )
     return value
 

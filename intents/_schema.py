@@ -83,6 +83,12 @@ Priority = Annotated[
     WithJsonSchema({"type": "integer", "minimum": quantities.MIN_PRIORITY, "maximum": quantities.MAX_PRIORITY}),
 ]
 
+Speakers = Annotated[
+    int,
+    BeforeValidator(quantities.check_speakers),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_ENDPOINTS}),
+]
+
 
 def _service_name(value: object) -> str:
     if not isinstance(value, str):
@@ -220,6 +226,7 @@ class Spec(_Model):
     protection: Literal["auto", "required", "none"] = "auto"
     priority: Priority | None = None
     schedule: ScheduleSpec | None = None
+    speakers: Speakers | None = None
 
 
 class Manifest(_Model):

@@ -18,6 +18,9 @@ def faults(intent: ServiceIntent) -> Iterator[tuple[Path_, InputError]]:
     yield from _endpoint_faults(intent)
     yield from _connectivity_faults(intent)
     yield from _bandwidth_faults(intent)
+    if intent.speakers is not None and len(intent.source) < 2 and intent.connectivity != "hub":
+        remedy = "name the sites in 'from' and the hub alone in 'to'"
+        yield ("speakers",), InputError("only the sites of a hub consultation take turns to speak", remedy=remedy)
 
 
 def _endpoint_faults(intent: ServiceIntent) -> Iterator[tuple[Path_, InputError]]:

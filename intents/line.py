@@ -50,9 +50,10 @@ _EXPECTED = {
     "$END": "the end of the line",
 }
 _KEYWORDS = (
-    "delay", "latency", "jitter", "loss", "availability", "bandwidth", "rate", "burst", "priority", "round trip",
-    "one way", "forward", "reverse", "up", "down", "only", "protected", "unprotected", "none", "时延", "延迟", "抖动",
-    "丢包率", "可用性", "可用率", "带宽", "速率", "突发", "优先级", "往返", "单程", "上行", "下行", "无保护", "不限",
+    "delay", "latency", "jitter", "loss", "availability", "bandwidth", "rate", "burst", "priority", "speakers",
+    "round trip", "one way", "forward", "reverse", "up", "down", "only", "protected", "unprotected", "none",
+    "时延", "延迟", "抖动", "丢包率", "可用性", "可用率", "带宽", "速率", "突发", "优先级", "发言", "往返",
+    "单程", "上行", "下行", "无保护", "不限",
 )  # fmt: skip
 
 
@@ -91,6 +92,7 @@ def parse_line(
         round_trip=clauses.round_trip or False,
         protection=clauses.protection or "auto",
         priority=clauses.priority,
+        speakers=clauses.speakers,
     )
     for path, fault in faults(intent):
         fault.field = f"column {line.columns[path]}" if path in line.columns else str(path[0])

@@ -103,6 +103,7 @@ def _intent(document: Document) -> ServiceIntent:
         protection=spec.protection,
         priority=spec.priority,
         schedule=Schedule(schedule.start, schedule.end, schedule.deadline, schedule.volume) if schedule else None,
+        speakers=spec.speakers,
     )
     for path, fault in faults(intent):
         raise document.error(fault.message, ("spec", *path), expected=fault.expected, remedy=fault.remedy)
@@ -134,6 +135,7 @@ def to_manifest(intent: ServiceIntent) -> dict[str, Any]:
         "protection": intent.protection if intent.protection != "auto" else None,
         "priority": intent.priority,
         "schedule": schedule_manifest(intent.schedule) if intent.schedule else None,
+        "speakers": intent.speakers,
     }
     spec.update({key: value for key, value in optional.items() if value is not None})
     metadata = {"name": intent.name, "tenant": intent.tenant}

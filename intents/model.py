@@ -56,6 +56,8 @@ class ServiceIntent:
     protection: Literal["auto", "required", "none"] = "auto"
     priority: int | None = None
     schedule: Schedule | None = None
+    speakers: int | None = None
+    """Of a hub consultation: how many sites speak at once, at most; None: all of them may."""
 
 
 @dataclass(frozen=True, slots=True)

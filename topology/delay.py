@@ -128,6 +128,9 @@ class Flow:
     `keys[i]` says whose token bucket loads `ports[i]`: flows with equal keys there are parts of one policed flow.
     Those that also have equal `pair` are alternatives (primary and backup) and never active together; others may
     have come by different ways and merge again. `rate_bps` is the policed rate, `burst_bytes` the bucket's depth.
+
+    The flows of one `group` together send no more than `together` of their buckets let through, whichever they are and
+    however they take turns; None: each as much as its own bucket lets through.
     """
 
     pair: object
@@ -135,6 +138,8 @@ class Flow:
     keys: tuple[object, ...]
     burst_bytes: int
     rate_bps: int
+    group: object = None
+    together: int | None = None
 
 
 class SharedQueues:
@@ -227,14 +232,30 @@ class _Evaluation:
             if first in self.open:
                 raise CyclicDependency
             self.open.add(first)
-            bursts: dict[object, int] = {}
-            for other, place in self.structure._crossing[first]:
-                key = self.structure._flows[other].keys[place]
-                burst = self._burst_bits(other, self.delay_before(other, place))
-                bursts[key] = max(bursts.get(key, 0), burst)
+            bursts = self._bursts_bits(first)
             self.open.discard(first)
-            self.shared_runs[first] = self._service(run, sum(bursts.values()))
+            self.shared_runs[first] = self._service(run, bursts)
         return self.shared_runs[first]
+
+    def _bursts_bits(self, port: PortKey) -> int:
+        """What may arrive at a shared port at once.
+
+        Of a group of which k are active together, at most k times the largest burst: what arrives there in an interval
+        entered the network in an interval longer by no more than the longest delay before, and in that the whole group
+        sends what k buckets let through. The k largest bursts would be too few: a member with a short way behind it may
+        follow at once upon one with a long way.
+        """
+        bursts: dict[object, dict[object, int]] = {}
+        together: dict[object, int | None] = {}
+        for other, place in self.structure._crossing[port]:
+            flow = self.structure._flows[other]
+            here, key = bursts.setdefault(flow.group, {}), flow.keys[place]
+            here[key] = max(here.get(key, 0), self._burst_bits(other, self.delay_before(other, place)))
+            together[flow.group] = flow.together
+        return sum(
+            min(sum(here.values()), (together[group] or len(here)) * max(here.values()))
+            for group, here in bursts.items()
+        )
 
     def _burst_bits(self, number: int, before: int) -> int:
         flow = self.structure._flows[number]

@@ -17,7 +17,16 @@ from carelane.intents.lifecycle import Phase
 from carelane.store import StoredIntent, Writer
 from carelane.topology import Topology
 
-__all__ = ["accepted_offer", "audit_filings", "audit_withdrawal", "etag", "merge_patch", "own", "patched"]
+__all__ = [
+    "accepted_offer",
+    "audit_change",
+    "audit_filings",
+    "audit_withdrawal",
+    "etag",
+    "merge_patch",
+    "own",
+    "patched",
+]
 
 MAX_DEPTH = 20
 
@@ -119,7 +128,7 @@ def audit_filings(
         earlier = before.get(result.name)
         if earlier is not None and earlier.tenant != after.tenant:
             earlier = None  # a name that was given up by another tenant comes without its past
-        _audit(
+        audit_change(
             write,
             who,
             after.tenant,
@@ -134,10 +143,10 @@ def audit_withdrawal(write: Writer, who: Caller, summary: IntentSummary, before:
     """One entry, unless the intent was on its way out already."""
     if before.deleted_at is None:
         after = {"generation": summary.generation, "phase": str(summary.phase)}
-        _audit(write, who, before.tenant, "intent.withdraw", before.name, _shown(before), after)
+        audit_change(write, who, before.tenant, "intent.withdraw", before.name, _shown(before), after)
 
 
-def _audit(
+def audit_change(
     write: Writer,
     who: Caller,
     tenant: str | None,
@@ -146,6 +155,7 @@ def _audit(
     before: Mapping[str, Any] | None,
     after: Mapping[str, Any] | None,
 ) -> None:
+    """One entry on what `who` did, in the transaction that does it. No secret may be in `before` or `after`."""
     write.record_audit(
         subject=who.principal.subject,
         role=who.principal.role,

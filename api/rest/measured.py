@@ -13,6 +13,7 @@ from carelane.api.present import plain
 from carelane.api.rest import models
 from carelane.api.rest.bodies import REQUEST, Body, bounded_body, decode_json
 from carelane.api.rest.caller import Caller, caller, changer
+from carelane.api.rest.change import audit_change
 from carelane.controller.service import IntentService
 from carelane.controller.telemetry.compliance import IntentCompliance
 from carelane.controller.telemetry.probes import ProbeReport
@@ -22,6 +23,7 @@ from carelane.errors import InputError
 __all__ = ["add_measured", "finite", "seen_site"]
 
 Reading = Annotated[Caller, caller(Role.VIEWER)]
+MAX_HEARD = 100_000
 _PROBE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -70,6 +72,8 @@ def add_measured(app: FastAPI, service: IntentService) -> None:
                 slices.setdefault(item.tap.slice, []).append(seen_site(item))
         return JSONResponse({"consultations": [{"name": name, "sites": sites} for name, sites in slices.items()]})
 
+    heard: set[tuple[str, ...]] = set()
+
     @app.post(
         "/v1/probes",
         tags=["measured"],
@@ -81,11 +85,23 @@ def add_measured(app: FastAPI, service: IntentService) -> None:
     def report_probe(
         who: Annotated[Caller, changer(Role.HOSPITAL_IT)], body: Annotated[Body, Depends(bounded_body)]
     ) -> JSONResponse:
-        """A probe of a tenant reports on that tenant's slices only."""
+        """A probe of a tenant reports on that tenant's slices only.
+
+        A report is a measurement and comes every few seconds. The audit tells once for each start of the server who
+        reports on which pair of a slice; every report would bury the changes in it.
+        """
         _, value = decode_json(body.data)
         report = _report(value)
-        service.describe(report.slice, tenant=who.tenant)
+        detail = service.describe(report.slice, tenant=who.tenant)
         service.report_probe(report)
+        reporter = (who.principal.subject, report.slice, report.source, report.target)
+        if reporter not in heard:
+            with service.store.write() as write:
+                after = {"source": report.source, "target": report.target}
+                audit_change(write, who, detail.summary.tenant, "probe.report", report.slice, None, after)
+            if len(heard) >= MAX_HEARD:
+                heard.clear()
+            heard.add(reporter)
         return JSONResponse({"status": "taken"}, 202)
 
 

@@ -10,13 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from carelane.api.auth import Role
 from carelane.api.present import plain, verification_json
-from carelane.api.rest.caller import Caller, caller
+from carelane.api.rest.caller import Caller, caller, changer
+from carelane.api.rest.change import audit_change
+from carelane.api.rest.once import Keep, once
+from carelane.controller._upkeep import DrainResult
 from carelane.controller.service import IntentService
+from carelane.store import StoredDrain, Writer
 from carelane.units import parse_rate_bps
 
 __all__ = ["add_upkeep"]
 
 Engineer = Annotated[Caller, caller(Role.ENGINEER)]
+Draining = Annotated[Caller, changer(Role.ENGINEER)]
 
 
 class WhatIf(BaseModel):
@@ -67,9 +72,18 @@ def add_upkeep(app: FastAPI, service: IntentService) -> None:
         summary="Take a link or switch out of service",
         response_model=dict[str, Any],
     )
-    def drain(_who: Engineer, target: str, force: bool = False) -> JSONResponse:
+    def drain(who: Draining, target: str, force: bool = False) -> JSONResponse:
         """Moves what uses it without loss; 409 when slices would be left without a path, unless `force=true`."""
-        return JSONResponse(plain(service.drain(target, force=force)))
+
+        def change(keep: Keep) -> JSONResponse:
+            def also(write: Writer, result: DrainResult, before: StoredDrain | None) -> None:
+                after = {"out_of_service": True, "force": force, **plain(result)}
+                audit_change(write, who, None, "drain.start", target, _standing(before), after)
+                keep(write, 200, plain(result))
+
+            return JSONResponse(plain(service.drain(target, force=force, also=also)))
+
+        return once(service.store, who, b"", change)
 
     @app.delete(
         "/v1/drains/{target:path}",
@@ -77,6 +91,21 @@ def add_upkeep(app: FastAPI, service: IntentService) -> None:
         summary="Put a link or switch back into service",
         response_model=dict[str, Any],
     )
-    def undrain(_who: Engineer, target: str) -> JSONResponse:
+    def undrain(who: Draining, target: str) -> JSONResponse:
         """404 when it is not drained."""
-        return JSONResponse(plain(service.undrain(target)))
+
+        def change(keep: Keep) -> JSONResponse:
+            def also(write: Writer, result: DrainResult, before: StoredDrain | None) -> None:
+                after = {"out_of_service": False, **plain(result)}
+                audit_change(write, who, None, "drain.end", target, _standing(before), after)
+                keep(write, 200, plain(result))
+
+            return JSONResponse(plain(service.undrain(target, also=also)))
+
+        return once(service.store, who, b"", change)
+
+
+def _standing(drain: StoredDrain | None) -> dict[str, Any]:
+    """What the audit shows of a link or switch before it is drained, or put back."""
+    since = {} if drain is None else {"since": drain.since.isoformat()}
+    return {"out_of_service": drain is not None, **since}

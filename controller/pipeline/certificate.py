@@ -79,5 +79,6 @@ def _best_factor(rent: float, worth: Sequence[tuple[float, float]]) -> float:
 
 def least_cost(graph: LaneGraph, requirement: Requirement, prices: Sequence[float]) -> float:
     """No embedding of `requirement` costs less under `prices`, but for the error of float sums."""
-    costs = (graph.cost(requirement, pair, prices) for pair in requirement.pairs)
-    return sum(costs) if requirement.connectivity == "hub" else max(costs)
+    costs = sorted((graph.cost(requirement, pair, prices) for pair in requirement.pairs), reverse=True)
+    # a port with the paths of c sites holds min(c, k) floors, which is no less than those of any k sites come to
+    return sum(costs[: requirement.together if requirement.connectivity == "hub" else 1])

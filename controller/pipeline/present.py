@@ -3,8 +3,9 @@
 Input: `Decision` or `PlanResult`. Output: plain dicts and lists, keys in a fixed order. Beyond the contract's keys:
 `from`, `reverse_mbps` and `round_trip_bound_ms` of a path; `detail` of a reason; `relaxed`, `jitter_ms`, `loss`,
 `reverse_mbps`, `round_trip`, `protection`, `reserved_mbps` (the largest floor it would take) and, where the intent has
-one, `schedule` (as a manifest states it) of an offer; `remedies` and `remedies_searched` of a refusal; `others` of a
-reason, for those who may see other tenants' names.
+one, `schedule` (as a manifest states it) of an offer; `speakers` and `shared` (ports that more sites use than may
+speak) of a consultation with a ceiling; `remedies` and `remedies_searched` of a refusal; `others` of a reason, for
+those who may see other tenants' names.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability, mbps, ms_up
 from carelane.controller.pipeline.schedules import as_text
 from carelane.controller.pipeline.slice_plan import Decision, Offer, PlannedPath, PlanResult, Reason, Remedy, Totals
+from carelane.controller.pipeline.speakers import shared_ports
 from carelane.intents.manifest import schedule_manifest
 from carelane.topology.ledger import PortKey
 from carelane.topology.model import Topology
@@ -61,6 +63,12 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "assumptions": list(decision.assumptions),
         "proven": decision.proven,
     }
+    if decision.requirement.speakers is not None:
+        row["speakers"] = decision.requirement.speakers
+        row["shared"] = [
+            {"node": port.node, "link": port.link, "sites": port.sites, "reserved_mbps": mbps(port.reserved_bps)}
+            for port in shared_ports(decision)
+        ]
     if not decision.admitted:
         row["remedies"] = [_remedy(remedy) for remedy in decision.remedies]
         row["remedies_searched"] = decision.remedies_searched

@@ -26,22 +26,24 @@ class OwnFloors:
 
     def __init__(self, shape: Slice) -> None:
         self._shape = shape
-        self._taken: dict[int, int] = {}
+        self._placed: tuple[dict[int, int], dict[int, int]] = ({}, {})
+        """How many leaves lead over an arc, for `down` and for `up`."""
 
     def add(self, arcs: Sequence[int]) -> None:
         """Note a path of another leaf. Floors that leaves share take no room from each other."""
-        for stream, turn in ((self._shape.down, 0), (self._shape.up, 1)):
+        for stream, turn, placed in ((self._shape.down, 0, self._placed[0]), (self._shape.up, 1, self._placed[1])):
             if stream.sharing == "each":
                 for arc in arcs:
-                    self._taken[arc ^ turn] = self._taken.get(arc ^ turn, 0) + stream.floor_bps
+                    placed[arc ^ turn] = placed.get(arc ^ turn, 0) + 1
 
     def left(self, room: Room) -> npt.NDArray[np.int64]:
-        """Room per arc for the next leaf."""
-        if not self._taken:
+        """Room per arc for the next leaf: one of those that are active together may be the one that is placed."""
+        if not any(self._placed):
             return room.arcs
         free = room.arcs.copy()
-        for arc, taken in self._taken.items():
-            free[arc] -= taken
+        for stream, placed in zip((self._shape.down, self._shape.up), self._placed, strict=True):
+            for arc, count in placed.items():
+                free[arc] -= min(count, stream.together - 1) * stream.floor_bps
         return free
 
 
@@ -83,7 +85,15 @@ class Queues:
         if not stream.floor_bps:
             return []
         return [
-            Flow(leaf, ports, (stream.flow_key(leaf),) * len(ports), stream.burst_bytes, stream.flow_bps)
+            Flow(
+                leaf,
+                ports,
+                (stream.flow_key(leaf),) * len(ports),
+                stream.burst_bytes,
+                stream.flow_bps,
+                stream.down,
+                stream.together,
+            )
             for (leaf, _, _), ports in zip(self.paths, ways, strict=True)
         ]
 
@@ -96,16 +106,19 @@ class Queues:
         return self._added([down_bps] * len(self.paths), [up_bps] * len(self.paths))
 
     def _added(self, down: Sequence[int], up: Sequence[int]) -> dict[PortKey, int]:
-        held: dict[PortKey, dict[object, int]] = {}
+        total: dict[PortKey, int] = {}
         for stream, ways, rates in ((self._shape.down, self._down, down), (self._shape.up, self._up, up)):
             if not stream.floor_bps:
                 continue
+            held: dict[PortKey, dict[object, int]] = {}
             for (leaf, _, _), ports, rate in zip(self.paths, ways, rates, strict=True):
                 key = stream.floor_key(leaf)
                 for port in ports:
                     floors = held.setdefault(port, {})
                     floors[key] = max(floors.get(key, 0), rate)
-        return {port: sum(held[port].values()) for port in sorted(held)}
+            for port, floors in held.items():
+                total[port] = total.get(port, 0) + stream.added_bps(floors.values())
+        return {port: total[port] for port in sorted(total)}
 
     def bounds(self, down_bps: int, up_bps: int) -> list[tuple[Bound, Bound]] | None:
         """Bounds (down, up) of every path at uniform rates; None when there are none (cyclic dependency)."""

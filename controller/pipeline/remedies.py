@@ -42,6 +42,7 @@ _PLANS = 96
 _ELEMENTS = 200_000
 """For all refusals of one file: nodes and links of the network, added up over the plans."""
 _WORTH = 8
+"""Plans without which a search is not worth beginning; for one refusal they are there, however large the network is."""
 _EFFORT = 20_000
 _CURABLE = {"bandwidth", "delay", "jitter", "availability", "disjointness"}
 _BOUNDLESS_BPS = 10**15
@@ -59,13 +60,17 @@ class Budget:
     plans: int = _PLANS
     short: bool = False
 
+    @classmethod
+    def of_file(cls, topology: Topology) -> Budget:
+        return cls(max(_ELEMENTS, _WORTH * _size(topology)))
+
     def fresh(self) -> Budget:
         """For the next refusal."""
         return Budget(self.elements)
 
     def fits(self, topology: Topology) -> bool:
         """Whether there is enough for a search to be worth beginning."""
-        return self.elements >= _WORTH * (len(topology.nodes) + len(topology.links))
+        return self.elements >= _WORTH * _size(topology)
 
     def spend(self, elements: int) -> bool:
         if self.plans <= 0 or self.elements < elements:
@@ -88,20 +93,22 @@ def remedied(
 
     `start` is the ledger that it was planned on, `held` what the slices in it asked for.
     """
-    known, budget = dict(held), Budget()
+    known, budget = dict(held), Budget.of_file(topology)
     ledger = result.ledger if together else start or CapacityLedger()
     if together:
         known |= {item.name: item.requirement for item in result.decisions if item.admitted}
     decisions = []
     for decision in result.decisions:
-        if decision.admitted:
+        if not decision.admitted and _CURABLE.isdisjoint(reason.constraint for reason in decision.reasons):
+            decision = replace(decision, remedies_searched="whole")  # no capacity cures what is unknown or forbidden
+        elif not budget.fits(topology):
+            pass  # nor need the ledger be followed any further
+        elif decision.admitted:
             known[decision.name] = decision.requirement
             if not together:
                 floors = result.ledger.slice_floors(decision.name).items()
                 ledger = ledger.with_slice(decision.name, floors, decision.requirement.window)
-        elif _CURABLE.isdisjoint(reason.constraint for reason in decision.reasons):
-            decision = replace(decision, remedies_searched="whole")  # no capacity cures what is unknown or forbidden
-        elif budget.fits(topology):
+        else:
             budget = budget.fresh()
             remedies = remedies_for(topology, decision.requirement, ledger, known, budget)
             decision = replace(decision, remedies=remedies, remedies_searched="part" if budget.short else "whole")
@@ -118,7 +125,7 @@ def remedies_for(
 ) -> tuple[Remedy, ...]:
     """What would admit `requirement`, for which there is no embedding beside `ledger`; `budget.short` says whether
     there may be more. Without any remedy and not short, no single one exists."""
-    search = _Search(topology, requirement, ledger.without_slice(requirement.name), budget or Budget())
+    search = _Search(topology, requirement, ledger.without_slice(requirement.name), budget or Budget.of_file(topology))
     return (*search.widened(), *search.let_go(held))
 
 
@@ -238,18 +245,22 @@ class _Search:
     ) -> Embedding | None:
         """The embedding with some lines wider and some slices gone; None also when there is no budget left for it."""
         topology, asked, ledger = self._topology, requirement or self._requirement, self._ledger
-        if not self._budget.spend(len(topology.nodes) + len(topology.links) + len(gone)):
+        if not self._budget.spend(_size(topology) + len(gone)):
             return None
         for name in gone:
             ledger = ledger.without_slice(name)
         graph = PathGraph.of(topology)
         if widened:
-            graph = PathGraph(_widened(topology, widened))
+            graph = graph.widened({name: rate for (kind, name), rate in widened.items() if kind == "link"})
             asked = replace(asked, pairs=tuple(_widened_pair(pair, widened) for pair in asked.pairs))
         effort = Effort(_EFFORT)
         found = embed(graph, asked, ledger, effort)
         self._budget.short |= found is None and effort.exhausted
         return found
+
+
+def _size(topology: Topology) -> int:
+    return len(topology.nodes) + len(topology.links)
 
 
 def _singles(group: Sequence[Item], enough: Callable[[Sequence[Item]], bool]) -> Iterator[Item]:
@@ -262,14 +273,6 @@ def _singles(group: Sequence[Item], enough: Callable[[Sequence[Item]], bool]) ->
     half = len(group) // 2
     yield from _singles(group[:half], enough)
     yield from _singles(group[half:], enough)
-
-
-def _widened(topology: Topology, widened: Mapping[Thing, int]) -> Topology:
-    links = {
-        name: replace(link, capacity_bps=widened.get(("link", name), link.capacity_bps))
-        for name, link in topology.links.items()
-    }
-    return replace(topology, links=MappingProxyType(links))
 
 
 def _widened_pair(pair: Pair, widened: Mapping[Thing, int]) -> Pair:

@@ -45,6 +45,7 @@ class Requirement:
     `pairs`: one for point to point; one per receiver for point to multipoint (same source); one per site for a
     hub (same destination, the hub). Rates are layer 2 and per pair; 0 means that the direction carries nothing.
     For point to multipoint `reverse_bps` is what all receivers share, each policed to an equal part of it.
+    Of a hub's sites at most `speakers` speak at once (None: all may).
     A larger `priority` matters more. `traffic_class` names a class of `carelane.policies.classes`.
     `schedule` None: capacity is held for all time.
     """
@@ -63,7 +64,13 @@ class Requirement:
     objectives: Objectives
     protection: Protection = "auto"
     assumptions: tuple[str, ...] = ()
+    speakers: int | None = None
     schedule: Schedule | None = None
+
+    @property
+    def together(self) -> int:
+        """How many pairs carry traffic at once, at most."""
+        return min(self.speakers or len(self.pairs), len(self.pairs))
 
     @property
     def window(self) -> Window | None:

@@ -51,6 +51,7 @@ def resolve(intent: ServiceIntent, topology: Topology) -> Requirement:
         defaults.assumptions.append(_held_during(intent.schedule))
     if len(pairs) > 1:
         defaults.assumptions.append("several sites: every objective holds for each of them; shown is the worst")
+    speakers = _speakers(intent, connectivity, len(pairs), defaults)
     return Requirement(
         name=intent.name,
         tenant=intent.tenant,
@@ -66,8 +67,25 @@ def resolve(intent: ServiceIntent, topology: Topology) -> Requirement:
         objectives=objectives,
         protection=intent.protection,
         assumptions=tuple(defaults.assumptions),
+        speakers=speakers,
         schedule=intent.schedule,
     )
+
+
+def _speakers(intent: ServiceIntent, connectivity: Connectivity, sites: int, defaults: _Defaults) -> int | None:
+    if intent.speakers is None:
+        return None
+    if connectivity != "hub":
+        raise InputError("only the sites of a hub consultation take turns to speak", field="spec.speakers")
+    if intent.speakers >= sites:
+        defaults.assumptions.append(f"speakers: all {sites} sites may speak at once")
+        return None
+    defaults.assumptions.append(
+        f"speakers: at most {intent.speakers} of the {sites} sites speak at once, in turns as they like, and the hub "
+        "sends to no more at once; where more of them share a queue, it holds that many floors. Should more speak, "
+        "they delay each other there, and nobody else"
+    )
+    return intent.speakers
 
 
 def _held_during(schedule: Schedule) -> str:

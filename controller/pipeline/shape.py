@@ -6,6 +6,7 @@ from the root to a leaf and shared trunks form a tree. `down` is root to leaf.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,22 +18,32 @@ __all__ = ["Sharing", "Slice", "Stream", "access_port", "delivery_port", "shape_
 
 Sharing = Literal["one", "pool", "each"]
 """How floors add up where the paths of several leaves use a port: `one` flow copied to all leaves (the floor once),
-a `pool` that all leaves share (the floor once), or `each` leaf its own (the floors add)."""
+a `pool` that all leaves share (the floor once), or `each` leaf its own (the floors add, of so many leaves as are
+active together)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One direction. `floor_bps` is asked per floor; `flow_bps` and `burst_bytes` are what one sender is policed to."""
+    """One direction. `floor_bps` is asked per floor; `flow_bps` and `burst_bytes` are what one sender is policed to.
+
+    At most `together` leaves are active at once: all of them together send no more than so many of their buckets let
+    through.
+    """
 
     floor_bps: int
     flow_bps: int
     burst_bytes: int
     sharing: Sharing
     down: bool
+    together: int = 1
 
     def floor_key(self, leaf: int) -> object:
         """Floors under one key at a port are not added."""
         return (self.down, leaf if self.sharing == "each" else -1)
+
+    def added_bps(self, floors_bps: Iterable[int]) -> int:
+        """What floors under different keys come to at one port."""
+        return sum(sorted(floors_bps, reverse=True)[: self.together])
 
     def flow_key(self, leaf: int) -> object:
         """Traffic under one key at a port is policed by one bucket."""
@@ -49,7 +60,7 @@ class Slice:
 
     def access_loads(self) -> list[tuple[Endpoint, int]]:
         """What each endpoint may send into the network, as policed there (bit/s)."""
-        sends = self.down.floor_bps * (len(self.leaves) if self.down.sharing == "each" else 1)
+        sends = self.down.floor_bps * (self.down.together if self.down.sharing == "each" else 1)
         return [(self.root, sends), *((leaf, self.up.flow_bps) for leaf in self.leaves)]
 
 
@@ -71,8 +82,8 @@ def shape_of(requirement: Requirement) -> Slice:
         return Slice(
             root=pairs[0].destination,
             leaves=tuple(pair.source for pair in pairs),
-            down=Stream(reverse_bps, reverse_bps, burst, "each", True),
-            up=Stream(forward_bps, forward_bps, burst, "each", False),
+            down=Stream(reverse_bps, reverse_bps, burst, "each", True, requirement.together),
+            up=Stream(forward_bps, forward_bps, burst, "each", False, requirement.together),
             rooted_at_source=False,
         )
     receivers = len(pairs)
@@ -80,7 +91,7 @@ def shape_of(requirement: Requirement) -> Slice:
     return Slice(
         root=pairs[0].source,
         leaves=tuple(pair.destination for pair in pairs),
-        down=Stream(forward_bps, forward_bps, burst, "one", True),
-        up=Stream(reverse_bps, part_bps, part_burst, "pool", False),
+        down=Stream(forward_bps, forward_bps, burst, "one", True, receivers),
+        up=Stream(reverse_bps, part_bps, part_burst, "pool", False, receivers),
         rooted_at_source=True,
     )

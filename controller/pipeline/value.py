@@ -8,6 +8,9 @@ __all__ = ["demand_bps"]
 
 
 def demand_bps(requirement: Requirement) -> int:
-    """What a requirement counts for: forward (reverse where that is all), once for all receivers, per site of a hub."""
+    """What a requirement counts for: forward (reverse where that is all), once for all receivers.
+
+    For a hub once for each site that may speak at once.
+    """
     rate = requirement.forward_bps or requirement.reverse_bps
-    return rate * len(requirement.pairs) if requirement.connectivity == "hub" else rate
+    return rate * requirement.together if requirement.connectivity == "hub" else rate

@@ -103,6 +103,34 @@ def test_a_refusal_names_what_would_cure_it_and_doing_that_does(
     plan(call, topology_file, line)
 
 
+def test_a_consultation_shares_what_so_many_speakers_need(call: Cli, topology_file: Path) -> None:
+    """Five townships behind one county, whose way to the city has room for two speakers."""
+    spec = {
+        "nodes": [{"id": name, "kind": "switch"} for name in ("city", "county", "a", "b", "c", "d", "e")],
+        "links": [{"id": "trunk", "a": "county", "b": "city", "capacity": "10Mbps", "delay": "1ms"}]
+        + [{"id": f"l-{n}", "a": n, "b": "county", "capacity": "100Mbps", "delay": "1ms"} for n in "abcde"],
+        "endpoints": [{"id": f"{n}/1", "node": n, "capacity": "100Mbps"} for n in ("city", "a", "b", "c", "d", "e")],
+    }
+    network = {"apiVersion": "carelane/v1", "kind": "Topology", "metadata": {"name": "county"}, "spec": spec}
+    topology_file.write_text(yaml.safe_dump(network), encoding="utf-8")
+    line = "remote consultation a/1, b/1, c/1, d/1, e/1 -> city/1: 150 ms, 5 Mbps, burst 10KB, jitter none, loss none"
+    assert plan(call, topology_file, line, expect=3)["decisions"][0]["reasons"][0]["at"] == "trunk"
+    document = plan(call, topology_file, f"{line}, 2 speakers")
+    [decision] = document["decisions"]
+    assert decision["speakers"] == 2
+    assert [(row["link"], row["node"], row["sites"], row["reserved_mbps"]) for row in decision["shared"]] == [
+        ("trunk", "city", 5, 10.0), ("trunk", "county", 5, 10.0)
+    ]  # fmt: skip
+    assert len(decision["paths"]) == 5
+    assert all(path["delay_bound_ms"] <= 150 for path in decision["paths"])
+    assert [text for text in decision["assumptions"] if "at most 2 of the 5 sites speak at once" in text]
+    assert document["totals"] == {"offered_mbps": 10.0, "admitted_mbps": 10.0, "upper_bound_mbps": 10.0, "gap": 0.0}
+    table = call("plan", "-t", str(topology_file), f"{line}, 2 speakers").out
+    assert "5 sites, of which 2 speak at once, share 10 Mbit/s on trunk from county" in table
+    [three] = plan(call, topology_file, f"{line}, 3 speakers", expect=3)["decisions"]
+    assert three["remedies"] == [{"kind": "upgrade-link", "link": "trunk", "from_mbps": 10.0, "to_mbps": 15.0}]
+
+
 def test_the_same_input_gives_the_same_bytes(cli: Cli, topology_file: Path, intent_file: Path) -> None:
     runs = {
         cli("plan", "-t", str(topology_file), "-f", str(intent_file), "-o", "json", env={"PYTHONHASHSEED": seed}).out

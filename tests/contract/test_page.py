@@ -164,6 +164,11 @@ def test_a_line_is_decided_as_it_is_typed_and_an_offer_is_filed(visit: Open, zho
     page.locator("#line").fill("remote surgery dinghai/or-1 -> lincheng/console-1: 0.01 ms, 99.999%")
     expect(page.locator("#verdict .badge")).to_have_text("refused")
     expect(page.locator("#verdict")).to_contain_text("delay: asked 0.01 ms")
+    expect(page.locator("#remedies")).to_have_count(0)
+    page.locator("#line").fill("remote consultation lincheng-s01/clinic -> lincheng/consult-1: 150 ms, 200 Mbps")
+    expect(page.locator("#remedies")).to_contain_text("lincheng-s01/clinic with 200 Mbit/s instead of 100 Mbit/s")
+    page.locator("#line").fill("remote surgery dinghai/or-1 -> lincheng/console-1: 0.01 ms, 99.999%")
+    expect(page.locator("#verdict")).to_contain_text("delay: asked 0.01 ms")
     assert seen.map("cy.edges('.primary').length") == 0
     seen.shot("refused")
     page.click("#offer-0")

@@ -95,6 +95,7 @@ def intents(draw: st.DrawFn, names: st.SearchStrategy[str] = any_names) -> Servi
         protection=draw(st.sampled_from(["auto", "required", "none"])),
         priority=draw(st.none() | st.integers(0, 9)),
         schedule=draw(st.none() | schedules()),
+        speakers=draw(st.none() | st.integers(1, 1000)) if cut > 1 else None,
     )
 
 
@@ -161,6 +162,8 @@ def spoken(intent: ServiceIntent, *, chinese: bool) -> str:
         clauses.append(en_zh("unprotected", "无保护") if unprotected else en_zh("protected", "有保护"))
     if intent.priority is not None:
         clauses.append(en_zh("priority ", "优先级") + str(intent.priority))
+    if intent.speakers is not None:
+        clauses.append(en_zh(f"{intent.speakers} speakers", f"{intent.speakers}方发言"))
     comma, arrow, colon = en_zh(", ", "、"), en_zh(" -> ", " → "), en_zh(": ", "：")
     head = f"{en_zh(service.name.replace('-', ' '), service.title_zh)} "
     ends = comma.join(intent.source) + arrow + comma.join(intent.to)
@@ -202,8 +205,8 @@ def quoted(name: str) -> str:
 SCRAPS = st.sampled_from(
     [*"：，、→％／\u3000 ,:;/->=>\"“”.%", "remote surgery", "远程手术", "a", "b/1", "->", "至", "to", "from", ": ",
      ", ", "20", "1e9", "-5", "ms", "毫秒", "Mbps", "兆", "%", "KB", "delay", "抖动", "loss", "丢包", "no ", "none",
-     "无", "round trip", "往返", "up", "下行", "only", "仅", "priority", "7", "burst", "protected", "无保护",
-     "\x00", "😀", "９９", "\n", "\ud800"]
+     "无", "round trip", "往返", "up", "下行", "only", "仅", "priority", "7", "speakers", "发言", "burst", "protected",
+     "无保护", "\x00", "😀", "９９", "\n", "\ud800"]
 )  # fmt: skip
 
 
@@ -226,7 +229,7 @@ FIELDS = [
     ("spec", "from"), ("spec", "to"), ("spec", "service"), ("spec", "objectives"), ("spec", "objectives", "delay"),
     ("spec", "objectives", "loss"), ("spec", "objectives", "availability"), ("spec", "objectives", "bandwidth"),
     ("spec", "objectives", "bandwidth", "forward"), ("spec", "burst"), ("spec", "priority"), ("spec", "roundTrip"),
-    ("spec", "direction"), ("spec", "connectivity"), ("spec", "protection"), ("spec", "schedule"),
+    ("spec", "direction"), ("spec", "speakers"), ("spec", "connectivity"), ("spec", "protection"), ("spec", "schedule"),
     ("spec", "schedule", "start"), ("spec", "schedule", "volume"), ("metadata",), ("metadata", "name"),
     ("metadata", "tenant"), ("spec",), ("kind",), ("apiVersion",), ("spec", "new"),
 ]  # fmt: skip

@@ -104,6 +104,8 @@ def _decide(
     requirement = Requirement(
         name, "t", "test", dice.choice(CLASSES), 1, kind, joined, *rates, 3000, 1500, Objectives()
     )
+    if kind == "hub":
+        requirement = replace(requirement, speakers=dice.choice((None, 1, 2)))
     paths = []
     for a, b in pairs:
         for k, hops in enumerate(_disjoint(topology, ends[a].node, ends[b].node, dice.randint(1, 3))):

@@ -64,6 +64,8 @@ def test_several_targets_and_a_hub() -> None:
     assert (cast.source, cast.to) == (("or-1",), ("a", "b", "c"))
     hub = parse_line("远程会诊 乡镇/甲、乡镇/乙，乡镇/丙 → 省/主会场")
     assert (hub.source, hub.to) == (("乡镇/甲", "乡镇/乙", "乡镇/丙"), ("省/主会场",))
+    for clause in ("2 speakers", "speakers 2", "speakers: 2", "2方发言", "2 个发言", "发言 2"):
+        assert parse_line(f"remote consultation a, b, c -> d: 5 Mbps, {clause}, 150 ms").speakers == 2
 
 
 FULL = ServiceIntent(
@@ -143,6 +145,9 @@ def test_switches_and_directions() -> None:
         ("burst 64KB, burst 1MB", "burst is stated twice"),
         ("priority 17", "from 0 .least. to 9"),
         ("priority 1.5", "is not a priority"),
+        ("0 speakers", "is no number of speakers"),
+        ("2 speakers, speakers 3", "stated twice"),
+        ("3 speakers", "only the sites of a hub consultation"),
         ("burst 1 B", "cannot be meant"),
         ("1.2.3 ms", "'1.2.3' does not fit here"),
         ("", r"column 23: the line ends too early; expected a figure"),

@@ -62,6 +62,7 @@ spec:
   to: hub
   direction: forward
   objectives: {bandwidth: {forward: 5Mbps}}
+  speakers: 2
 """
 
 
@@ -89,6 +90,7 @@ def test_the_fields_mean_what_they_say() -> None:
         priority=2,
         schedule=Schedule("2026-03-01T20:00:00+08:00", None, "2026-03-02T06:00:00+08:00", 100 * 10**9),
     )
+    assert rounds.speakers == 2
     assert (rounds.source, rounds.to, rounds.direction) == (("a", "b", "c"), ("hub",), "forward")
     assert (rounds.objectives.forward_bps, rounds.objectives.reverse_bps) == (5_000_000, None)
 
@@ -169,6 +171,8 @@ def test_what_was_not_stated_is_not_written() -> None:
         ("  objectives", "  direction: up\n  objectives", r"i\.yaml:8: spec\.direction: .*forward"),
         ("  objectives", "  burst: 1B\n  objectives", r"spec\.burst: .*between 64B"),
         ("  objectives", "  priority: 10\n  objectives", r"spec\.priority: .*whole number from 0"),
+        ("  objectives", "  speakers: 0\n  objectives", r"spec\.speakers: .*whole number from 1"),
+        ("  objectives", "  speakers: 2\n  objectives", r"spec\.speakers: only the sites of a hub"),
         ("  objectives", "  priority: true\n  objectives", r"spec\.priority: .*whole number from 0"),
         ("  objectives", "  roundTrip: 1\n  objectives", r"spec\.roundTrip"),
         ("  objectives", "  schedule: {}\n  objectives", r"spec\.schedule: says nothing"),
@@ -246,7 +250,7 @@ def test_the_json_schema_accepts_the_examples_and_catches_what_an_editor_can() -
     schema = json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
-    plain: list[Any] = [yaml.load(text, yaml.BaseLoader) for text in (SURGERY, HUB)]
+    plain: list[Any] = [yaml.load(SURGERY, yaml.BaseLoader), yaml.safe_load(HUB)]
     everything = yaml.safe_load(EVERYTHING)
     everything["spec"]["schedule"] = {"start": "2026-03-01T20:00:00Z"}
     for manifest in (*plain, everything, *map(to_manifest, load_intents(SURGERY + EVERYTHING + HUB))):

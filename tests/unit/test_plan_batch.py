@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from types import MappingProxyType
 
@@ -84,7 +85,8 @@ def checked_bound(topology: Topology, wanted: Sequence[Requirement], prices: Map
             costs.append(ends + nx.shortest_path_length(graph, a.node, b.node, weight="weight"))
         value = item.forward_bps or item.reverse_bps
         if item.connectivity == "hub":
-            total += max(0.0, value * len(item.pairs) - sum(costs))
+            most = item.speakers or len(item.pairs)
+            total += max(0.0, value * min(most, len(item.pairs)) - sum(sorted(costs, reverse=True)[:most]))
         else:
             total += max(0.0, value - max(costs))
     return total
@@ -192,6 +194,7 @@ def test_every_objective_holds_in_a_batch() -> None:
         wanted.append(ask(topology, f"i{k}", ends, dice.randint(3, 12), 2, **kinds[k % 4]))  # type: ignore[arg-type]
     wanted.append(ask(topology, "tree", "n00 n11 n22", 8, 4, connectivity="point-to-multipoint"))
     wanted.append(ask(topology, "hub", "n11 n00 n22", 5, 5, connectivity="hub"))
+    wanted.append(replace(ask(topology, "turns", "n11 n00 n22 n02", 5, 5, connectivity="hub"), speakers=2))
     result = plan(topology, wanted, optimize=True)
     fits(topology, result)
     assert result.totals.admitted_bps >= plan(topology, wanted).totals.admitted_bps

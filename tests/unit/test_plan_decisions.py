@@ -303,6 +303,40 @@ def test_a_consultation_adds_up_at_its_hub() -> None:
     assert too_much.offers[0].bandwidth_bps == 33_333_000
 
 
+def test_sites_that_take_turns_share_the_trunk_and_wait_for_so_many_bursts_only() -> None:
+    topology = network(TREE, ends="s x y z")
+
+    def turns(speakers: int | None, rate: float = 30) -> Requirement:
+        return replace(ask(topology, source="x/1 y/1 z/1", to="s/1", rate=rate, burst_bytes=30_000), speakers=speakers)
+
+    held, waits = {}, {}
+    for speakers in (1, 2, 3, None):
+        result = plan(topology, [turns(speakers)])
+        assert result.decisions[0].admitted
+        held[speakers] = {result.ledger.reserved_bps(port) for port in (("m", "trunk"), ("s", "trunk"), ("s", "s/1"))}
+        waits[speakers] = max(path.jitter_bound_s or 0 for path in result.decisions[0].paths)
+        assert result.ledger.reserved_bps(("x", "x")) == 30 * MBPS
+        assert result.ledger.reserved_bps(("", "s/1")) == min(speakers or 3, 3) * 30 * MBPS
+        assert result.totals.admitted_bps == min(speakers or 3, 3) * 30 * MBPS
+    assert held == {1: {30 * MBPS}, 2: {60 * MBPS}, 3: {90 * MBPS}, None: {90 * MBPS}}
+    assert waits[3] == waits[None]
+    # each burst is paid for at the rate of so many speakers, so it takes no longer the more of them there are
+    assert waits[1] == pytest.approx(waits[3], rel=0.05)
+    assert decide(topology, turns(2, 50)).admitted
+    refused = decide(topology, turns(2, 51))
+    assert (refused.reasons[0].constraint, refused.reasons[0].at) == ("bandwidth", "trunk")
+    assert refused.reasons[0].required == 102.0
+
+
+def test_beside_sites_that_take_turns_there_is_room_for_others() -> None:
+    topology = network(TREE, ends="s x y z")
+    consultation = replace(ask(topology, source="x/1 y/1 z/1", to="s/1", rate=20), speakers=1)
+    first, beside, more = plan(
+        topology, [consultation, ask(topology, "beside", "x/1", "s/1", 80), ask(topology, "more", "y/1", "s/1", 1)]
+    ).decisions
+    assert (first.admitted, beside.admitted, more.admitted) == (True, True, False)
+
+
 def test_a_tight_consultation_gets_a_common_rate_that_keeps_every_bound() -> None:
     topology = network(TREE, ends="s x y z")
     easy = decide(topology, ask(topology, source="x/1 y/1 z/1", to="s/1", rate=5))

@@ -146,6 +146,15 @@ def test_several_sources_make_a_hub_and_several_targets_a_multipoint() -> None:
     ends = list(town.endpoints)[:3]
     hub = resolve(ServiceIntent("x", "t", "remote-consultation", tuple(ends[:2]), (ends[2],)), town)
     many = resolve(ServiceIntent("x", "t", "remote-consultation", (ends[0],), tuple(ends[1:])), town)
+    assert (hub.speakers, hub.together) == (None, 2)
+    turns = ServiceIntent("x", "t", "remote-consultation", tuple(ends[:2]), (ends[2],), speakers=1)
+    assert resolve(turns, town).together == 1
+    assert any("at most 1 of the 2 sites speak at once" in text for text in resolve(turns, town).assumptions)
+    everybody = resolve(replace(turns, speakers=9), town)
+    assert (everybody.speakers, everybody.together) == (None, 2)
+    assert "speakers: all 2 sites may speak at once" in everybody.assumptions
+    with pytest.raises(InputError, match="only the sites of a hub"):
+        resolve(ServiceIntent("x", "t", "remote-consultation", (ends[2],), tuple(ends[:2]), speakers=1), town)
     assert (hub.connectivity, many.connectivity) == ("hub", "point-to-multipoint")
     assert {pair.destination.id for pair in hub.pairs} == {ends[2]}
     assert {pair.source.id for pair in many.pairs} == {ends[0]}

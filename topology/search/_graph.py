@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, log
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -95,6 +96,28 @@ class PathGraph:
         if kept is None:
             kept = vars(topology)["_path_graph"] = PathGraph(topology)
         return kept
+
+    def widened(self, capacities_bps: Mapping[str, int]) -> PathGraph:
+        """The graph of the same network with other capacities (bit/s by link); whatever else there is is shared."""
+        links = dict(self.topology.links)
+        links |= {name: replace(links[name], capacity_bps=rate_bps) for name, rate_bps in capacities_bps.items()}
+        made = PathGraph.__new__(PathGraph)
+        vars(made).update(vars(self))
+        for kept in ("capacities", "unstated"):
+            vars(made).pop(kept, None)
+        made.topology = replace(self.topology, links=MappingProxyType(links))
+        made.capacity, made.latency = list(self.capacity), list(self.latency)
+        for name, rate_bps in capacities_bps.items():
+            link = self.link_index[name]
+            made.capacity[2 * link : 2 * link + 2] = [rate_bps, rate_bps]
+            made.latency[link] = port_latency_ps(rate_bps)
+        made.least_latency = min(made.latency, default=0)
+        made.kept_room = made.kept_ideal = None
+        made._flat = {}
+        for engine, (flat, arcs) in self._flat.items():
+            latency = engine.integers([made.latency[int(arc) >> 1] for arc in flat.out])
+            made._flat[engine] = flat, arcs._replace(near_latency=latency)
+        return made
 
     @property
     def words(self) -> int:

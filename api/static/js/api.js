@@ -63,6 +63,7 @@ export const api = {
   catalogue: () => call("GET", "/v1/catalogue"),
   intents: () => call("GET", "/v1/intents", { query: { limit: 200 } }),
   intent: (id) => call("GET", `/v1/intents/${name(id)}`),
+  decision: (id) => call("GET", `/v1/plans/${name(id)}`),
   compliance: (id) => optional("GET", `/v1/intents/${name(id)}/compliance`),
   withdraw: (id) => call("DELETE", `/v1/intents/${name(id)}`),
   plan: (line, signal) => call("POST", "/v1/plans", { body: { line }, signal }),

@@ -4,6 +4,11 @@ import { h, table } from "./dom.js";
 import { mbps, ms, offerLine, percent, reasonText } from "./format.js";
 import { t } from "./i18n.js";
 
+function remedyLine(row) {
+  if (row.kind === "remove-intent") return t("without", { name: row.name ?? t("anothers") });
+  return t("widened", { name: row.link ?? row.endpoint, to: mbps(row.to_mbps), from: mbps(row.from_mbps) });
+}
+
 /** `onOffer(text, offer, index)` makes each offer a button. */
 export function showDecision(decision, onOffer) {
   const parts = [];
@@ -19,6 +24,11 @@ export function showDecision(decision, onOffer) {
       ])),
     );
   }
+  if (decision.shared?.length) {
+    parts.push(h("ul", { class: "plain", id: "shared" }, decision.shared.map((port) => h("li", {}, t("sharedPort", {
+      sites: port.sites, speakers: decision.speakers, rate: mbps(port.reserved_mbps), link: port.link, node: port.node,
+    })))));
+  }
   if (decision.reasons.length) {
     parts.push(h("h3", {}, t("reasons")), h("ol", {}, decision.reasons.map((reason) => h("li", {}, reasonText(reason)))));
   }
@@ -29,6 +39,10 @@ export function showDecision(decision, onOffer) {
       const when = Object.entries(offer.schedule ?? {}).map(([name, value]) => `, ${name} ${value}`).join("");
       return h("li", {}, h("span", { class: "row" }, h("span", { class: "wide" }, text + when), use));
     })));
+  }
+  if (decision.fits_now) parts.push(h("p", {}, t("fitsNow")));
+  if (decision.remedies?.length) {
+    parts.push(h("h3", {}, t("remedies")), h("ul", { class: "plain", id: "remedies" }, decision.remedies.map((row) => h("li", {}, remedyLine(row)))));
   }
   if (!decision.proven) parts.push(h("p", { class: "warn" }, t("cutShort")));
   if (decision.assumptions?.length) {

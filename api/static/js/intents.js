@@ -65,7 +65,10 @@ export class IntentsView {
       show(this.panel, link, h("p", { class: "bad" }, detail.problem.message));
       return;
     }
-    const { summary, running_decision: running, decision } = detail;
+    const { summary, running_decision: running } = detail;
+    let { decision } = detail;
+    if (decision?.decision === "refused") decision = await api.decision(name).catch(() => decision);
+    if (this.name !== name || this.panel !== panel) return;
     this.map.showPaths((running ?? decision)?.paths ?? []);
     const why = [summary.reason, summary.message].filter((text) => text && text !== summary.phase).join(": ");
     const opened = new Set([...this.panel.querySelectorAll("details[open]")].map((element) => element.dataset.part));

@@ -21,6 +21,7 @@ the kernel would not be what was asked for. This least floor is not counted agai
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -38,7 +39,8 @@ _BEST_EFFORT_BURST_BITS = 10 * 1500 * 8
 _Port = tuple[str, int]
 _Share = tuple[int, bool]
 """Floors and bursts under one key at a port count once, those under different keys add up: (pair, forward), with
-pair 0 for what all pairs of a point-to-multipoint slice share. The plan's ledger adds up in the same way."""
+pair 0 for what all pairs of a point-to-multipoint slice share. Of a hub's sites as many add up, in each direction, as
+speak at once: they share the queue, and its floor is theirs together. The plan's ledger adds up in the same way."""
 
 
 @dataclass
@@ -70,13 +72,26 @@ class _Claim:
 
     @property
     def floor_bps(self) -> int:
-        return sum(self.floors.values())
+        most = self.owner.requirement.together
+        return sum(sum(sorted(floors, reverse=True)[:most]) for floors in _by_direction(self.floors))
+
+    @property
+    def burst_bits(self) -> int:
+        """As the delay bound counts them: of sites that take turns, the largest burst for each that speaks."""
+        most = self.owner.requirement.together
+        return sum(min(sum(bursts), most * max(bursts)) for bursts in _by_direction(self.bursts))
 
     def queue(self, ceiling_bps: int) -> Queue:
         floor_bps = _stated_floor(self.floor_bps, ceiling_bps)
-        burst_bits = sum(self.bursts.values())
         priority = self.owner.traffic_class.htb_priority
-        return Queue(self.owner.ids.number, floor_bps, ceiling_bps, burst_bits, priority, self.owner.name)
+        return Queue(self.owner.ids.number, floor_bps, ceiling_bps, self.burst_bits, priority, self.owner.name)
+
+
+def _by_direction(shares: Mapping[_Share, int]) -> Iterator[list[int]]:
+    for forward in (True, False):
+        amounts = [amount for (_, way), amount in shares.items() if way is forward]
+        if amounts:
+            yield amounts
 
 
 class PortPlan:

@@ -87,8 +87,9 @@ def journeys(owner: Slice) -> Iterator[Journey]:
 
 
 def queue_needs(owner: Slice, rates: Mapping[Place, int]) -> Mapping[Place, QueueNeed]:
-    """By port. Floors of pairs add up, and count once where a multipoint slice shares them."""
-    floors: dict[Place, dict[object, int]] = {}
+    """By port. Floors of pairs add up, as many of each direction as are active at once; those that a multipoint slice
+    shares count once."""
+    floors: dict[Place, dict[tuple[int, bool], int]] = {}
     bursts: dict[Place, int] = {}
     for way in owner.ways:
         share = (0 if owner.multipoint else way.pair, way.forward)
@@ -103,10 +104,18 @@ def queue_needs(owner: Slice, rates: Mapping[Place, int]) -> Mapping[Place, Queu
                 bursts[place] = max(bursts.get(place, 0), way.bucket.burst_bits)
     priority = owner.traffic_class.htb_priority
     return {
-        place: QueueNeed(min(max(sum(held.values()), LEAST_FLOOR_BPS), rates[place]), bursts[place], priority)
+        place: QueueNeed(min(max(_reserved_bps(owner, held), LEAST_FLOOR_BPS), rates[place]), bursts[place], priority)
         for place, held in floors.items()
         if place in rates
     }
+
+
+def _reserved_bps(owner: Slice, held: Mapping[tuple[int, bool], int]) -> int:
+    total = 0
+    for forward in (True, False):
+        rates = sorted(rate for (_, way), rate in held.items() if way == forward)
+        total += sum(rates[-owner.requirement.together :])
+    return total
 
 
 def _journey(

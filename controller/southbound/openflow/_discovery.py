@@ -167,7 +167,8 @@ class Discovery:
             end = time.monotonic() + self._interval_s
             steps = 0
             try:
-                for steps, _ in enumerate(self._emit(), 1):  # noqa: B007  used after the loop
+                for _ in self._emit():
+                    steps += 1
                     self._wake.wait(pause_s)  # not at all once somebody is in a hurry
             except Exception:  # noqa: BLE001  discovery must outlive any one bad round
                 _LOG.exception("a discovery round failed")

@@ -7,7 +7,17 @@ from typing import Any
 
 from carelane.cli._output import emit_rows, emit_text
 
-__all__ = ["decision_notes", "offer_text", "path_rows", "percent", "print_plan", "reason_text", "remedy_lines", "show"]
+__all__ = [
+    "decision_notes",
+    "offer_text",
+    "path_rows",
+    "percent",
+    "print_plan",
+    "reason_text",
+    "remedy_lines",
+    "shared_lines",
+    "show",
+]
 
 Row = Mapping[str, Any]
 
@@ -74,8 +84,10 @@ def _reserved(path: Row) -> str:
 
 
 def decision_notes(decision: Row) -> Iterator[str]:
-    """Reasons and offers of a refusal, and whether the search was cut short."""
+    """Reservations that sites share; reasons, offers and remedies of a refusal; whether the search was cut short."""
     name = decision["name"]
+    for line in shared_lines(decision):
+        yield f"{name}: {line}"
     for reason in decision.get("reasons", ()):
         yield f"{name}: refused: {reason_text(reason)}"
     for offer in decision.get("offers", ()):
@@ -104,6 +116,15 @@ def reason_text(reason: Row) -> str:
     text += f", possible {show(reason.get('available'), unit)}"
     detail = reason.get("detail")
     return f"{text} ({detail})" if detail else text
+
+
+def shared_lines(decision: Row) -> Iterator[str]:
+    """Where sites of which only some speak at once share a reservation."""
+    for port in decision.get("shared", ()):
+        yield (
+            f"{port['sites']} sites, of which {decision['speakers']} speak at once, share "
+            f"{show(port['reserved_mbps'], 'Mbit/s')} on {port['link']} from {port['node']}"
+        )
 
 
 def remedy_lines(decision: Row) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from carelane.cli._decisions import offer_text, percent, remedy_lines, show
+from carelane.cli._decisions import offer_text, percent, remedy_lines, shared_lines, show
 from carelane.cli._exit import Exit
 from carelane.cli._output import Format, emit, emit_text
 
@@ -99,7 +99,9 @@ def _kept(decision: Row) -> Iterator[str]:
         light = show(path["propagation_ms"], "ms")
         yield f"    at worst {show(path['delay_bound_ms'], 'ms')} one way, {light} of it light in fibre"
         yield f"    varies by at most {show(path['jitter_bound_ms'], 'ms')}"
-    if len(decision["paths"]) > 1:
+    for line in shared_lines(decision):
+        yield f"  - {line}"
+    if any(path["role"] != "primary" for path in decision["paths"]):
         yield "Backup paths hold their capacity from the start: a switch moves to them without asking anybody."
 
 

@@ -42,6 +42,7 @@ from sqlalchemy import cast as sql_cast
 
 from carelane import __version__
 from carelane.errors import ConflictError, InputError
+from carelane.store._access_tables import AuditRow
 from carelane.store._engine import for_readers, for_writers, lock_writers, make_engine, sqlite_file, translated
 from carelane.store._migrate import revision_of, upgrade
 from carelane.store._tables import Base
@@ -89,10 +90,11 @@ def back_up(url: str, target: Path) -> BackupReport:
     return report
 
 
-def restore(url: str, source: Path, *, force: bool = False) -> BackupReport:
+def restore(url: str, source: Path, *, subject: str, force: bool = False) -> BackupReport:
     """Fill the database at `url` from a backup, all of it or nothing, and bring it to this version's tables.
 
-    A database that holds anything of carelane's is left alone unless `force`, which replaces it. Stop the server first.
+    A database that holds anything of carelane's is left alone unless `force`, which replaces it. The audit of what was
+    restored tells that `subject` restored it. Stop the server first.
     Raises InputError (not a whole backup), ConflictError (the database is not empty), PermanentError (a newer version's
     backup), StoreUnavailable.
     """
@@ -105,9 +107,24 @@ def restore(url: str, source: Path, *, force: bool = False) -> BackupReport:
             upgrade(connection, head["revision"])
             report = BackupReport(head["revision"], head["taken_at"], _fill(connection, lines, source))
             upgrade(connection)
+            _record(connection, subject, report, force=force)
     finally:
         engine.dispose()
     return report
+
+
+def _record(connection: Connection, subject: str, report: BackupReport, *, force: bool) -> None:
+    """Whoever can write the database's file may restore it, so the operator of the machine counts as admin."""
+    entry = {
+        "at": datetime.now(UTC),
+        "subject": subject,
+        "role": "admin",
+        "action": "store.restore",
+        "target": "store",
+        "after": {"taken_at": report.taken_at, "revision": report.revision, "rows": dict(report.rows), "force": force},
+        "request_id": "command line",
+    }
+    connection.execute(insert(AuditRow).values(entry))
 
 
 def revision(url: str) -> str | None:

@@ -106,6 +106,28 @@ def test_every_role_is_let_in_exactly_where_it_may(door: Door, channel: Any, ser
         assert code(door, channel, who, name, request) is not grpc.StatusCode.INTERNAL
 
 
+def test_a_plan_names_another_tenants_slice_to_engineers_only(door: Door, channel: Any) -> None:
+    """Bravo holds both links; alpha asks what would admit a third of one."""
+    for name in ("bravo-full-1", "bravo-full-2"):
+        assert door.file("it@bravo", name, "bravo", 800).json()["intents"][0]["admitted"] is True
+    source = line("grpc-late", "alpha", 28).source
+    source.line.line = source.line.line.replace("1 Mbps", "300 Mbps")
+    told = {
+        who: MessageToDict(call(door, channel, who, "PlanIntents", pb.PlanIntentsRequest(source=source)).plan)
+        for who in ("it@alpha", "engineer")
+    }
+    gone = {
+        who: [row for row in plan["decisions"][0]["remedies"] if row["kind"] == "remove-intent"]
+        for who, plan in told.items()
+    }
+    assert [row["name"] for row in gone["engineer"]] == ["bravo-full-1"]
+    assert [row["name"] for row in gone["it@alpha"]] == [None]
+    assert "bravo" not in str(told["it@alpha"])
+    for name in ("bravo-full-1", "bravo-full-2"):
+        door.call("it@bravo", "DELETE", f"/v1/intents/{name}")
+    door.controller.service.wait(["bravo-full-1", "bravo-full-2"], 20)
+
+
 def test_an_intent_lives_and_another_hospital_sees_nothing(door: Door, channel: Any) -> None:
     filed = call(door, channel, "it@alpha", "FileIntents", line("grpc-1", "alpha", 20))
     assert (filed.intents[0].outcome, filed.intents[0].admitted) == (pb.OUTCOME_CREATED, True)

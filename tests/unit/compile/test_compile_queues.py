@@ -52,6 +52,16 @@ def test_hub_floors_add_up_and_multipoint_floors_count_once(net):
     assert queue_of(program, "s2", 1, 1).min_rate_bps == 2 * MBIT
 
 
+def test_of_sites_that_take_turns_so_many_floors_and_bursts_count_as_speak(net):
+    routes = {("h5", "h1"): ["ea"], ("h3", "h1"): ["ba"]}
+    both = queue_of(net.compile(net.decide("hub", routes, connectivity="hub")), "s2", 1, 1)
+    decision = net.decide("hub", routes, connectivity="hub")
+    turns = replace(decision, requirement=replace(decision.requirement, speakers=1))
+    one = queue_of(net.compile(turns), "s2", 1, 1)
+    assert (one.min_rate_bps, both.min_rate_bps) == (10 * MBIT, 20 * MBIT)
+    assert one.burst_bits == both.burst_bits // 2
+
+
 def test_a_port_promised_twice_is_refused_and_not_programmed(net):
     one, two = net.decide("one", ROUTES, forward_bps=60 * MBIT), net.decide("two", {("h1b", "h3"): ["ab"]})
     net.compile(one, two)
