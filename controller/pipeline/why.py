@@ -7,7 +7,8 @@ from dataclasses import replace
 from math import inf
 
 from carelane.controller.pipeline.limits import Room
-from carelane.controller.pipeline.relax import Trial, asked_bps, loosen, nearest, slowest_way
+from carelane.controller.pipeline.nearest import nearest, slowest_way
+from carelane.controller.pipeline.relax import Trial, asked_bps, loosen
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.rounding import floor_availability, mbps, ms_up
 from carelane.controller.pipeline.slice_plan import Constraint, Reason

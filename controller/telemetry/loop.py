@@ -83,7 +83,9 @@ class TelemetryLoop:
         found: list[Finding] = []
         offences = self.containment.of(name)
         if offences:
-            found.append(Finding(CONFORMING, "False", "BeyondContract", "; ".join(item.message for item in offences)))
+            crowded = all(item.kind == "too-many-speakers" for item in offences)
+            reason = "TooManySpeakers" if crowded else "BeyondContract"
+            found.append(Finding(CONFORMING, "False", reason, "; ".join(item.message for item in offences)))
         elif self.compliance.knows(name):
             found.append(Finding(CONFORMING, "True", "WithinContract", "every source keeps to what it declared"))
         broken = self.compliance.breach(name)

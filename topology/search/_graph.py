@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from math import inf, log
 from types import MappingProxyType
@@ -83,8 +84,11 @@ class PathGraph:
         """Word and bit of each risk group with an availability of its own."""
         self.kept_room: tuple[object, npt.NDArray[np.int64]] | None = None
         """Room per arc beside a ledger, the last one asked for; for `carelane.controller.pipeline.limits`."""
-        self.kept_ideal: PathGraph | None = None
-        """The same network with all that is not stated at its best; for `carelane.controller.pipeline.missing`."""
+        self.kept_ideal: dict[frozenset[str], PathGraph] = {}
+        """The same network with all that is not stated at its best, by links made slow; for
+        `carelane.controller.pipeline.missing`."""
+        self.kept_availability: dict[Route, Fraction | None] = {}
+        """Of single paths, as far as asked; for `carelane.controller.pipeline.lane`."""
         self.kept_ways: dict[tuple[int, int], int] = {}
         """How many ways there are between two nodes at most; for `carelane.topology.search._ways`."""
         self._flat: dict[Engine, tuple[Flat, Arcs]] = {}
@@ -112,7 +116,7 @@ class PathGraph:
             made.capacity[2 * link : 2 * link + 2] = [rate_bps, rate_bps]
             made.latency[link] = port_latency_ps(rate_bps)
         made.least_latency = min(made.latency, default=0)
-        made.kept_room = made.kept_ideal = None
+        made.kept_room, made.kept_ideal = None, {}
         made._flat = {}
         for engine, (flat, arcs) in self._flat.items():
             latency = engine.integers([made.latency[int(arc) >> 1] for arc in flat.out])
