@@ -18,7 +18,7 @@ FILERS = frozenset({"it@alpha", "it@bravo", "engineer", "admin"})
 ENGINEERS = frozenset({"engineer", "admin"})
 AUDITORS = ENGINEERS | {"viewer@alpha", "it@alpha", "it@bravo"}
 ADMINS = frozenset({"admin"})
-OPEN = {"/healthz", "/readyz", "/metrics", "/docs", "/", "/static/{name:path}"}
+OPEN = {"/healthz", "/readyz", "/leaderz", "/metrics", "/docs", "/", "/static/{name:path}"}
 
 
 @dataclass(frozen=True)
