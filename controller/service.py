@@ -10,9 +10,10 @@ from typing import Any
 
 from carelane.controller._describe import detail_of, step_of, summary_of
 from carelane.controller._filings import AlsoFiled, Filings
-from carelane.controller._upkeep import AlsoDrained, DrainResult, Upkeep
+from carelane.controller._upkeep import AlsoDrained, AlsoMoved, DrainResult, Upkeep
 from carelane.controller._verification import Verification, verify_network
 from carelane.controller._whatif import what_if
+from carelane.controller.leadership import Leadership, Standing
 from carelane.controller.pipeline import decision_json, plan_json, resolve
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
@@ -40,7 +41,7 @@ from carelane.controller.views import (
     LinkMismatch,
     SwitchView,
 )
-from carelane.errors import NotFoundError, StoreUnavailable, SwitchUnreachable
+from carelane.errors import NotFoundError, NotLeader, StoreUnavailable, SwitchUnreachable
 from carelane.intents.lifecycle import SETTLED, Phase
 from carelane.intents.manifest import from_manifest
 from carelane.intents.model import ServiceIntent
@@ -77,6 +78,7 @@ class IntentService:
         telemetry: TelemetryLoop | None = None,
         upkeep: Upkeep | None = None,
         access: AccessControl | None = None,
+        leadership: Leadership | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.topology = topology
@@ -86,10 +88,22 @@ class IntentService:
         self._drift = drift
         self._faults = faults
         self._telemetry = telemetry
+        self._leadership = leadership
         self._now = now
         self.upkeep = upkeep or Upkeep(reconciler, now)
         self.access = access or AccessControl(topology, None, now)
         self.filings = Filings(topology, reconciler, self.access, now)
+
+    @property
+    def standing(self) -> Standing:
+        """Whether this controller acts, and who does if not."""
+        return Standing("single", None, None) if self._leadership is None else self._leadership.standing
+
+    def require_leader(self) -> None:
+        """Raises NotLeader where only the controller that acts can answer."""
+        standing = self.standing
+        if not standing.acts:
+            raise NotLeader(standing.leader)
 
     @property
     def metrics(self) -> ReconcileMetrics:
@@ -189,8 +203,9 @@ class IntentService:
     def diff(self, intents: Sequence[ServiceIntent] = ()) -> tuple[SwitchChanges, ...]:
         """What `apply` would send to each switch (without intents: what a repair would send). Sends nothing.
 
-        Raises InputError, and SwitchUnreachable when a switch that would change cannot be read.
+        Raises InputError, SwitchUnreachable when a switch that would change cannot be read, and NotLeader.
         """
+        self.require_leader()
         with self._store.read() as read:
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             holdings = Holdings.of(read.slices())
@@ -222,6 +237,13 @@ class IntentService:
         """Put it back into service. Raises NotFoundError when it is not drained."""
         return self.upkeep.undrain(target, also=also)
 
+    def reoptimise(self, *, dry_run: bool = False, also: AlsoMoved | None = None) -> tuple[str, ...]:
+        """Move slices, without loss, to where the network now carries them better: shorter, or with less reserved.
+
+        Names of those that move, or would. `also` runs in the same transaction, unless it is a dry run.
+        """
+        return self.upkeep.reoptimise(dry_run=dry_run, also=also)
+
     def drains(self) -> tuple[StoredDrain, ...]:
         """What is out of service on purpose."""
         return self.upkeep.drains()
@@ -229,8 +251,10 @@ class IntentService:
     def verify(self) -> Verification:
         """Read every switch and prove on what is found there that each slice gets what it was promised.
 
-        Slices that are being changed meanwhile may show as faults; `moving` names them.
+        Slices that are being changed meanwhile may show as faults; `moving` names them. Raises NotLeader: others do
+        not know the ceilings.
         """
+        self.require_leader()
         with self._store.read() as read:
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             holdings = Holdings.of(read.slices())
@@ -348,7 +372,9 @@ class IntentService:
 
     def link_mismatches(self) -> tuple[LinkMismatch, ...]:
         """Discovery against the declared topology. Links of a port that is down, or of a switch that is away, cannot
-        be seen and are no mismatch."""
+        be seen and are no mismatch. Only the controller that acts discovers any."""
+        if not self.standing.acts:
+            return ()
         declared = {
             DiscoveredLink(node, link.port_at(node), link.other(node), link.port_at(link.other(node)))
             for link in self.topology.links.values()
