@@ -50,7 +50,11 @@ def seen_by(tenant: str | None, document: Any) -> Any:
     if isinstance(document, Mapping):
         if document.get("kind") == "remove-intent" and document.get("tenant") != tenant:
             return {"kind": "remove-intent", "name": None, "tenant": None, "detail": "another tenant's slice"}
-        hidden = ("others",) if "constraint" in document else ()
+        if "preempts" in document and "preempts_of" in document:
+            own = [owner == tenant for owner in document["preempts_of"]]
+            names = [name if mine else None for name, mine in zip(document["preempts"], own, strict=True)]
+            document = {**document, "preempts": names}
+        hidden = ("others",) if "constraint" in document else ("preempts_of",) if "preempts" in document else ()
         return {name: seen_by(tenant, item) for name, item in document.items() if name not in hidden}
     if isinstance(document, (list, tuple)):
         return [seen_by(tenant, item) for item in document]

@@ -32,7 +32,7 @@ class CapacityLedger:
     `since_us`: nothing before that moment (microseconds since 1970, UTC) matters any more; None: all time does.
     """
 
-    __slots__ = ("_floors", "_profiles", "_reserved", "_scheduled", "_seen", "_slices", "since_us")
+    __slots__ = ("_floors", "_profiles", "_reserved", "_scheduled", "_seen", "_slices", "_steady", "since_us")
 
     def __init__(self, floors: Mapping[PortKey, Mapping[str, int]] | None = None, since_us: int | None = None) -> None:
         by_slice: dict[str, dict[PortKey, int]] = {}
@@ -45,8 +45,9 @@ class CapacityLedger:
         self._reserved: PersistentMap[PortKey, int] = PersistentMap(
             (port, sum(held.values())) for port, held in (floors or {}).items() if held
         )
+        self._steady = self._reserved  # of slices without a window: the very same map as long as no slice has one
         self._scheduled: PersistentMap[str, tuple[Part, ...]] = PersistentMap()
-        self._profiles: PersistentMap[PortKey, Profile] = PersistentMap()
+        self._profiles: Mapping[PortKey, Profile] = {}  # few, and walked whole: a copy costs less than a trie
         self._floors: Mapping[PortKey, Mapping[str, int]] | None = None
         self._seen: tuple[Window, CapacityLedger] | None = None
         self.since_us = since_us
@@ -94,7 +95,7 @@ class CapacityLedger:
 
     def moments(self) -> list[int]:
         """Every moment (microseconds) at which what is held somewhere changes, in order."""
-        return sorted({moment for _, profile in self._profiles.pairs() for moment in profile.moments})
+        return sorted({moment for profile in self._profiles.values() for moment in profile.moments})
 
     def seen_by(self, name: str, window: Window | None) -> CapacityLedger:
         """For planning slice `name`: without its own floors, and of the others what is held within `window`.
@@ -105,11 +106,11 @@ class CapacityLedger:
         if window is None or not base._profiles:
             return base
         if base._seen is None or base._seen[0] != window:
-            reserved = base._reserved
-            for port, profile in base._profiles.pairs():
-                total = reserved.get(port, 0) - profile.peak() + profile.peak(window)
-                reserved = reserved.set(port, total) if total else reserved.discard(port)
-            base._seen = window, base._with(reserved=reserved, scheduled=PersistentMap(), profiles=PersistentMap())
+            reserved = base._steady
+            for port, profile in base._profiles.items():
+                if peak := profile.peak(window):
+                    reserved = reserved.set(port, reserved.get(port, 0) + peak)
+            base._seen = window, base._with(reserved, reserved, scheduled=PersistentMap(), profiles={})
         return base._seen[1]
 
     def with_slice(
@@ -120,10 +121,7 @@ class CapacityLedger:
         held = tuple(dict(floors).items())
         if window is not None:
             return base._with_parts(name, [(port, window, rate_bps) for port, rate_bps in held])
-        reserved = base._reserved
-        for port, rate_bps in held:
-            reserved = reserved.set(port, reserved.get(port, 0) + rate_bps)
-        return base._with(slices=base._slices.set(name, held) if held else base._slices, reserved=reserved)
+        return base._moved(held, 1, base._slices.set(name, held) if held else base._slices)
 
     def with_also(
         self, name: str, floors: Iterable[tuple[PortKey, int]], window: Window | None = None
@@ -146,11 +144,13 @@ class CapacityLedger:
         held = base._slices.get(name)
         if held is None:
             return base
-        reserved = base._reserved
-        for port, rate_bps in held:
-            left = reserved.get(port, 0) - rate_bps
-            reserved = reserved.set(port, left) if left else reserved.discard(port)
-        return base._with(slices=base._slices.discard(name), reserved=reserved)
+        return base._moved(held, -1, base._slices.discard(name))
+
+    def _moved(self, floors: Floors, sign: int, slices: PersistentMap[str, Floors]) -> CapacityLedger:
+        """With floors that have no window added or taken away."""
+        reserved = _added(self._reserved, floors, sign)
+        steady = reserved if self._steady is self._reserved else _added(self._steady, floors, sign)
+        return self._with(reserved, steady, slices=slices)
 
     def _own(self, name: str, port: PortKey) -> Profile:
         own = NOTHING
@@ -172,39 +172,48 @@ class CapacityLedger:
     def _changed_by(
         self, parts: Iterable[Part], sign: int, scheduled: PersistentMap[str, tuple[Part, ...]]
     ) -> CapacityLedger:
-        reserved, profiles = self._reserved, self._profiles
+        reserved, profiles = self._reserved, dict(self._profiles)
         for port, window, rate_bps in parts:
             before = profiles.get(port, NOTHING)
             after = before.plus(window, sign * rate_bps)
-            profiles = profiles.discard(port) if after == NOTHING else profiles.set(port, after)
-            total = reserved.get(port, 0) + after.peak() - before.peak()
-            reserved = reserved.set(port, total) if total else reserved.discard(port)
-        return self._with(reserved=reserved, scheduled=scheduled, profiles=profiles)
+            profiles[port] = after
+            if after == NOTHING:
+                del profiles[port]
+            reserved = _added(reserved, [(port, after.peak() - before.peak())], 1)
+        steady = self._steady
+        return self._with(reserved if profiles else steady, steady, scheduled=scheduled, profiles=profiles)
 
     def _with(
         self,
-        *,
         reserved: PersistentMap[PortKey, int],
+        steady: PersistentMap[PortKey, int],
+        *,
         slices: PersistentMap[str, Floors] | None = None,
         scheduled: PersistentMap[str, tuple[Part, ...]] | None = None,
-        profiles: PersistentMap[PortKey, Profile] | None = None,
+        profiles: Mapping[PortKey, Profile] | None = None,
     ) -> CapacityLedger:
         made = CapacityLedger.__new__(CapacityLedger)
         made._slices = self._slices if slices is None else slices
         made._scheduled = self._scheduled if scheduled is None else scheduled
         made._profiles = self._profiles if profiles is None else profiles
-        made._reserved, made._floors, made._seen, made.since_us = reserved, None, None, self.since_us
+        made._reserved, made._steady = reserved, steady
+        made._floors, made._seen, made.since_us = None, None, self.since_us
         return made
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, CapacityLedger)
-            and self.floors == other.floors
-            and dict(self._profiles.pairs()) == dict(other._profiles.pairs())
-        )
+        return isinstance(other, CapacityLedger) and self.floors == other.floors and self._profiles == other._profiles
 
     def __hash__(self) -> int:
         return hash(frozenset(self.reserved()))
 
     def __repr__(self) -> str:
         return f"CapacityLedger({len(self.names)} slices at {len(self._reserved)} ports)"
+
+
+def _added(
+    reserved: PersistentMap[PortKey, int], floors: Iterable[tuple[PortKey, int]], sign: int
+) -> PersistentMap[PortKey, int]:
+    for port, rate_bps in floors:
+        total = reserved.get(port, 0) + sign * rate_bps
+        reserved = reserved.set(port, total) if total else reserved.discard(port)
+    return reserved

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
+from math import floor
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     import networkx as nx
 
 __all__ = ["Endpoint", "Hop", "Link", "Node", "Repair", "RiskGroup", "Topology"]
+
+_ALL = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A duplex link; both directions share the figures. `a_port` and `b_port` are OpenFlow port numbers."""
+    """A duplex link; both directions share the figures. `a_port` and `b_port` are OpenFlow port numbers.
+
+    `max_reservable` is the share of the capacity that the operator's policy lets be reserved.
+    """
 
     id: str
     a: str
@@ -53,6 +60,12 @@ class Link:
     length_m: float | None = None
     risk_groups: frozenset[str] = frozenset()
     repair: Repair | None = None
+    max_reservable: Fraction = _ALL
+
+    @property
+    def reservable_bps(self) -> int | None:
+        """What floors may sum to in each direction, rounded down; None where the capacity is not stated."""
+        return None if self.capacity_bps is None else floor(self.capacity_bps * self.max_reservable)
 
     def other(self, node: str) -> str:
         return self.b if node == self.a else self.a

@@ -10,6 +10,7 @@ The search runs on arrays, as plain Python or compiled by numba once a process h
 
 from __future__ import annotations
 
+from carelane.topology.search._engine import Engine, engine
 from carelane.topology.search._graph import UNKNOWN_PS, PathGraph, Route, hops_of
 from carelane.topology.search._kernels import PathLimits
 from carelane.topology.search._query import TOLERANCE, Cost, Effort, Metrics, Query
@@ -20,11 +21,13 @@ __all__ = [
     "UNKNOWN_PS",
     "Cost",
     "Effort",
+    "Engine",
     "Metrics",
     "PathGraph",
     "PathLimits",
     "Query",
     "Route",
     "best_route",
+    "engine",
     "hops_of",
 ]

@@ -60,13 +60,14 @@ class Problem(_Open):
 
 
 class Decision(_Open):
-    """A row of the plan JSON: what was decided, with paths, reasons, offers and assumptions."""
+    """A row of the plan JSON: what was decided, with paths, reasons, offers, remedies and assumptions."""
 
     name: str = Field(examples=["or1-surgery"])
     decision: Literal["admitted", "refused"]
     paths: list[dict[str, Any]]
     reasons: list[dict[str, Any]] = []
     offers: list[dict[str, Any]] = []
+    remedies: list[dict[str, Any]] = []
 
 
 class Plan(_Open):

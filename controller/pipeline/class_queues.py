@@ -3,7 +3,7 @@
 Input: a topology and admitted decisions. Output: for each path and direction the delay bound under strict priority
 between the classes' queues and order of arrival within them (`carelane.topology.calculus`), and which objectives break.
 Primary and backup paths are alternatives: where they meet they count once, elsewhere both are counted, which is never
-less than any state of protection brings.
+less than any state of protection brings. Of a consultation all sites are counted, however few may speak at once.
 
 A model of ports, not of linux-htb, whose classes have floors: a planner's answer to "what if the switches had eight
 queues a port", and to what one more slice would do to those already there.

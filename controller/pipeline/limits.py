@@ -5,7 +5,7 @@ The room of a port is its capacity less the floors that other slices hold there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf, log
@@ -20,7 +20,7 @@ from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Endpoint
 from carelane.topology.paths import TOLERANCE, Metrics, PathGraph, PathLimits
 
-__all__ = ["AMPLE_BPS", "Bound", "Limits", "Room"]
+__all__ = ["AMPLE_BPS", "Bound", "Limits", "Room", "metrics_along"]
 
 AMPLE_BPS = 10**18
 
@@ -128,11 +128,8 @@ class Limits:
 
     def bounds(self, metrics: Metrics, leaf: Endpoint) -> tuple[Bound, Bound] | None:
         """The least rates (down, up) that meet the objectives on a path with `metrics`, alone in its queues."""
-        ports = metrics.hops + 1
         down, up = self.shape.down, self.shape.up
-        sizes = (down.burst_bytes + ports * self.packet_bytes, up.burst_bytes + ports * self.packet_bytes)
-        fixed = (metrics.latency_ps + _latency_ps(leaf), metrics.latency_ps + self.root_latency)
-        high = (min(metrics.room, self.room.delivery(leaf)), min(metrics.return_room, self.root_room))
+        sizes, fixed, high = self._sides(metrics, leaf)
         rates = (
             self._one_way(down.floor_bps, sizes[0], fixed[0], metrics.propagation_ps, high[0]),
             self._one_way(up.floor_bps, sizes[1], fixed[1], metrics.propagation_ps, high[1]),
@@ -146,6 +143,33 @@ class Limits:
         if chosen is None:
             return None
         return _bound(chosen[0], sizes[0], fixed[0]), _bound(chosen[1], sizes[1], fixed[1])
+
+    def least_rates(self, metrics: Metrics, leaf: Endpoint) -> tuple[int, int] | None:
+        """What a path needs (down, up) that is no better than `metrics` in anything; None: no rate is enough."""
+        sizes, fixed, _ = self._sides(metrics, leaf)
+        asked = self.shape.down.floor_bps, self.shape.up.floor_bps
+        down, up = (self._one_way(asked[k], sizes[k], fixed[k], metrics.propagation_ps, AMPLE_BPS) for k in (0, 1))
+        return None if down is None or up is None else (down, up)
+
+    def quickest(self, metrics: Metrics, leaf: Endpoint) -> tuple[Bound, Bound]:
+        """The bounds (down, up) on the same path with all the room that it has; 0, 0 where nothing is carried."""
+        sizes, fixed, high = self._sides(metrics, leaf)
+        asked = self.shape.down.floor_bps, self.shape.up.floor_bps
+        down, up = (_bound(high[k] if asked[k] else 0, sizes[k], fixed[k]) for k in (0, 1))
+        return down, up
+
+    def room_for(self, metrics: Metrics, leaf: Endpoint) -> tuple[int, int]:
+        """What the path could reserve (down, up)."""
+        return self._sides(metrics, leaf)[2]
+
+    def _sides(self, metrics: Metrics, leaf: Endpoint) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+        """Per direction (down, up): bytes to be sent, latency whatever the rate (ps), and room (bit/s)."""
+        packets = (metrics.hops + 1) * self.packet_bytes
+        return (
+            (self.shape.down.burst_bytes + packets, self.shape.up.burst_bytes + packets),
+            (metrics.latency_ps + _latency_ps(leaf), metrics.latency_ps + self.root_latency),
+            (min(metrics.room, self.room.delivery(leaf)), min(metrics.return_room, self.root_room)),
+        )
 
     def _one_way(self, asked_bps: int, size: int, fixed_ps: int, propagation_ps: int, high_bps: int) -> int | None:
         """The least rate for one direction, 0 when it carries nothing, None when it cannot be."""
@@ -171,6 +195,20 @@ class Limits:
             return True
         totals = [propagation_ps + bound.queueing_ps for bound in used]
         return (sum(totals) if self.round_trip else max(totals)) <= self.delay_ps
+
+
+def metrics_along(graph: PathGraph, arcs: Sequence[int], room: Sequence[int] | npt.NDArray[np.int64]) -> Metrics:
+    """Metrics of the path made of `arcs`, wear left out; `room` per arc."""
+    links = [arc >> 1 for arc in arcs]
+    return Metrics(
+        sum(graph.propagation[link] for link in links),
+        len(links),
+        sum(graph.latency[link] for link in links),
+        0.0,
+        sum(graph.loss[link] for link in links),
+        min((int(room[arc]) for arc in arcs), default=AMPLE_BPS),
+        min((int(room[arc ^ 1]) for arc in arcs), default=AMPLE_BPS),
+    )
 
 
 def _latency_ps(endpoint: Endpoint) -> int:

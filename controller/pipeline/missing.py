@@ -36,13 +36,14 @@ def idealised(graph: PathGraph, requirement: Requirement, detour_s: float = 0.0)
     """
     pairs = tuple(Pair(_ideal(pair.source), _ideal(pair.destination)) for pair in requirement.pairs)
     asked = requirement if pairs == requirement.pairs else replace(requirement, pairs=pairs)
+    slowed: frozenset[str] = frozenset()
     if detour_s:
-        return _ideal_graph(
-            graph, {link.id for link in graph.topology.links.values() if _lacks(link, asked)}, detour_s
-        ), asked
-    if graph.kept_ideal is None:  # it does not depend on the requirement
-        graph.kept_ideal = _ideal_graph(graph) if _any_unstated(graph.topology) else graph
-    return graph.kept_ideal, asked
+        slowed = frozenset(link.id for link in graph.topology.links.values() if _lacks(link, asked))
+    kept = graph.kept_ideal.get(slowed)  # nothing else of the requirement makes a difference
+    if kept is None:
+        same = not slowed and not _any_unstated(graph.topology)
+        kept = graph.kept_ideal[slowed] = graph if same else _ideal_graph(graph, slowed, detour_s)
+    return kept, asked
 
 
 def _any_unstated(topology: Topology) -> bool:

@@ -21,15 +21,14 @@ from dataclasses import dataclass, replace
 from carelane.controller.pipeline.admit import Embedding
 from carelane.controller.pipeline.another_time import nearest_window
 from carelane.controller.pipeline.missing import all_stated, idealised, missing_figures
+from carelane.controller.pipeline.nearest import nearest, worst_delay_ps
 from carelane.controller.pipeline.relax import (
     Trial,
     asked_bps,
     drop,
     in_force,
     loosen,
-    nearest,
     with_bandwidth,
-    worst_delay_ps,
 )
 from carelane.controller.pipeline.requirement import Pair, Requirement
 from carelane.controller.pipeline.rounding import DELAY_STEP_PS, offered_delay_s

@@ -9,6 +9,8 @@ ledger after them, totals. Decisions taken here:
   nothing.
 - A single path is chosen by link prices that grow with load (`lane`), so that load spreads early; prices never refuse.
 - Delay and jitter of a path are the worse of its two directions. Availability is the worst site's.
+- Policy, where there is one: quotas are asked before anything is planned; what does not fit takes the place of what it
+  may (`preempt`). In a batch nothing that is held already is displaced: there, priorities decide.
 - The upper bound is certified by link prices, cut by what endpoints and their nodes can carry.
 
 Floors are kept per egress port (node, link id), per delivery port (node, endpoint id) and, for what an endpoint may
@@ -18,14 +20,19 @@ send, per access line ("", endpoint id).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 from carelane.controller.pipeline.decide import decide
 from carelane.controller.pipeline.lane import LaneGraph
+from carelane.controller.pipeline.preempt import decide_displacing, displaced, displacement
+from carelane.controller.pipeline.quotas import Usage
 from carelane.controller.pipeline.requirement import Requirement
-from carelane.controller.pipeline.slice_plan import PlanResult
+from carelane.controller.pipeline.slice_plan import Decision, PlanResult
 from carelane.controller.pipeline.totals import totals
 from carelane.errors import InputError
+from carelane.policies.admission import AdmissionPolicy
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Topology
 
@@ -38,9 +45,69 @@ def plan(
     ledger: CapacityLedger | None = None,
     *,
     optimize: bool = False,
+    policy: AdmissionPolicy | None = None,
+    held: Mapping[str, Requirement] = MappingProxyType({}),
 ) -> PlanResult:
-    """Decide `requirements` on `topology` beside what `ledger` holds. Raises InputError for a repeated name."""
+    """Decide `requirements` on `topology` beside what `ledger` holds. Raises InputError for a repeated name.
+
+    With a `policy`, `topology` is bounded by it already; `held` says what the slices in the ledger asked for.
+    """
     _check_names(requirements)
+    if policy is not None and (policy.quotas or policy.preemption):
+        return _plan_under(topology, requirements, ledger or CapacityLedger(), optimize, policy, held)
+    return _plan(topology, requirements, ledger, optimize)
+
+
+def _plan_under(
+    topology: Topology,
+    requirements: Sequence[Requirement],
+    start: CapacityLedger,
+    optimize: bool,
+    policy: AdmissionPolicy,
+    held: Mapping[str, Requirement],
+) -> PlanResult:
+    """The same under quotas and pre-emption."""
+    usage, graph, ledger = Usage(policy, held.values()), LaneGraph.for_run(topology, len(requirements)), start
+    if optimize and len(requirements) > 1:
+        from carelane.controller.pipeline.quota_batch import within_quotas
+
+        return within_quotas(graph, requirements, usage, start, lambda part, at: _plan(topology, part, at, True))
+    decided: dict[str, Decision] = {}
+    for requirement in requirements:
+        decision = usage.refusal(requirement)
+        if decision is None:
+            decision, ledger = decide_displacing(graph, requirement, ledger, usage.held, policy.preemption)
+        decided[requirement.name] = decision
+        for name in displacement(decision):
+            if name in decided:
+                decided[name] = displaced(usage.held[name], requirement)
+            usage.remove(name)
+        if decision.admitted:
+            usage.add(requirement)
+    decisions = tuple(decided.values())
+    may_go = _displaceable(held, requirements, policy)  # another planner might displace others of them
+    for name in may_go:
+        start = start.without_slice(name)
+    cap_bps = Usage(policy, [item for name, item in held.items() if name not in may_go]).cap_bps(requirements)
+    found = totals(graph, decisions, start, ledger)
+    bound_bps = max(found.admitted_bps, min(found.upper_bound_bps, cap_bps))
+    return PlanResult(decisions, ledger, replace(found, upper_bound_bps=bound_bps))
+
+
+def _displaceable(
+    held: Mapping[str, Requirement], requirements: Sequence[Requirement], policy: AdmissionPolicy
+) -> frozenset[str]:
+    """What is held that some of `requirements` might displace."""
+    rule = policy.preemption
+    if rule is None:
+        return frozenset()
+    top = max((item.priority for item in requirements if rule.permits(item.service)), default=-1)
+    return frozenset(name for name, item in held.items() if rule.gives_way(item.service, item.priority, top))
+
+
+def _plan(
+    topology: Topology, requirements: Sequence[Requirement], ledger: CapacityLedger | None, optimize: bool
+) -> PlanResult:
     graph = LaneGraph.for_run(topology, len(requirements))
     start = held = ledger or CapacityLedger()
     if optimize and len(requirements) > 1:

@@ -63,6 +63,9 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "assumptions": list(decision.assumptions),
         "proven": decision.proven,
     }
+    if decision.preempts:
+        row["preempts"] = [name for name, _ in decision.preempts]
+        row["preempts_of"] = [tenant for _, tenant in decision.preempts]
     if decision.requirement.speakers is not None:
         row["speakers"] = decision.requirement.speakers
         row["shared"] = [

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
+from math import ceil
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -199,7 +200,12 @@ class _Search:
         """The least capacity that admits it, `plan` being what was found without a limit there."""
         kind, name = thing
         now = self._topology.links[name].capacity_bps if kind == "link" else self._ends[name].capacity_bps
-        filled = [floor + self._seen.reserved_bps(port) for port, floor in plan.floors.items() if port[1] == name]
+        share = self._topology.links[name].max_reservable if kind == "link" else 1
+        filled = [
+            ceil((floor + self._seen.reserved_bps(port)) / share)
+            for port, floor in plan.floors.items()
+            if port[1] == name
+        ]
         low = (now or 0) // STEP_BPS
         high = max(-(-max(filled, default=0) // STEP_BPS), low + 1)
         while not self._fits(thing, high):  # a wider line is a faster one too, and without a limit it was faster still

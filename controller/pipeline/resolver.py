@@ -16,11 +16,12 @@ intent did not state and where it came from. Bad input raises InputError; nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from carelane.controller.pipeline.requirement import Connectivity, Objectives, Pair, Requirement
+from carelane.controller.pipeline.schedules import window_of
 from carelane.errors import InputError
 from carelane.intents import find_service
 from carelane.intents.model import CatalogueService, Off, Schedule, ServiceIntent
@@ -48,7 +49,7 @@ def resolve(intent: ServiceIntent, topology: Topology) -> Requirement:
             remedy="give both directions a bandwidth, or state a one-way delay",
         )
     if intent.schedule is not None:
-        defaults.assumptions.append(_held_during(intent.schedule))
+        defaults.assumptions += _held_during(intent.schedule, forward_bps or reverse_bps)
     if len(pairs) > 1:
         defaults.assumptions.append("several sites: every objective holds for each of them; shown is the worst")
     speakers = _speakers(intent, connectivity, len(pairs), defaults)
@@ -88,10 +89,19 @@ def _speakers(intent: ServiceIntent, connectivity: Connectivity, sites: int, def
     return intent.speakers
 
 
-def _held_during(schedule: Schedule) -> str:
+def _held_during(schedule: Schedule, rate_bps: int) -> Iterator[str]:
+    """When capacity is held, and whether a transfer's volume is more than the bandwidth can move in that time."""
     opens = f"from {schedule.start}" if schedule.start else "from now"
     closes = schedule.end or schedule.deadline
-    return f"schedule: capacity is held {opens} {f'until {closes}' if closes else 'on, without an end'}"
+    yield f"schedule: capacity is held {opens} {f'until {closes}' if closes else 'on, without an end'}"
+    held, due = window_of(schedule), window_of(replace(schedule, end=None))
+    ends = [window.closes_us for window in (held, due) if window is not None and window.closes_us is not None]
+    if schedule.volume_bytes is None or held is None or held.opens_us is None:
+        return
+    needed_bps = schedule.volume_bytes * 8 * 10**6 / (min(ends) - held.opens_us)
+    if needed_bps > rate_bps:
+        moved = f"{format_rate(rate_bps)} is reserved, and its volume takes {format_rate(needed_bps)} by its deadline"
+        yield f"schedule: {moved}: the rest is not promised"
 
 
 @dataclass

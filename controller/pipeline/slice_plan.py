@@ -113,7 +113,9 @@ class Offer:
 class Decision:
     """Admitted or refused, and everything needed to defend it. `requirement` is kept for compile.
 
-    `remedies_searched`: whether remedies are all there are ("whole"), may not be ("part") or were not asked for.
+    `preempts`: slices, with their tenants, that have to go because it is admitted, or would have to if its owner
+    consented. `remedies_searched`: whether remedies are all there are ("whole"), may not be ("part") or were not asked
+    for.
     """
 
     requirement: Requirement
@@ -126,6 +128,7 @@ class Decision:
     proven: bool = True
     remedies: tuple[Remedy, ...] = ()
     remedies_searched: Literal["whole", "part", "not"] = "not"
+    preempts: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from math import inf
 
 from carelane.controller.pipeline.limits import Room
-from carelane.controller.pipeline.relax import Trial, asked_bps, loosen, nearest, slowest_way
+from carelane.controller.pipeline.nearest import nearest, slowest_way
+from carelane.controller.pipeline.relax import Trial, asked_bps, loosen
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.rounding import floor_availability, mbps, ms_up
 from carelane.controller.pipeline.slice_plan import Constraint, Reason
@@ -71,10 +72,19 @@ def _bandwidth(trial: Trial, requirement: Requirement) -> Reason:
         return Reason("bandwidth", None, mbps(asked), None, "Mbps", "no way has enough left")
     (node, name), floor, left = worst
     side = f"at {node}" if node else "from the endpoint into the network"
-    detail = f"{format_rate(left)} left {side}"
+    detail = f"{format_rate(left)} left {side}{_by_policy(trial.graph, name)}"
     if floor > asked:
         detail += f"; its paths there need {format_rate(floor)} for {format_rate(asked)} within the bounds asked for"
     return Reason("bandwidth", name, mbps(floor), mbps(left), "Mbps", detail)
+
+
+def _by_policy(graph: PathGraph, name: str) -> str:
+    """Says so where a link has more than policy lets be reserved."""
+    link = graph.topology.links.get(name)
+    if link is None or link.max_reservable == 1 or link.capacity_bps is None:
+        return ""
+    share = f"{float(100 * link.max_reservable):.6g}%"
+    return f" of the {share} that policy lets be reserved of {format_rate(link.capacity_bps)}"
 
 
 def _availability(trial: Trial, requirement: Requirement, best: float | None, at: str | None) -> Reason:

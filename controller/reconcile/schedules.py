@@ -85,9 +85,11 @@ def _add(total: dict[PortKey, int], held: Held) -> None:
 
 
 def _capacity(topology: Topology, port: PortKey) -> int:
-    """Of a link's or an endpoint's port; none where it is no longer declared."""
-    part = topology.links.get(port[1]) or topology.endpoints.get(port[1])
-    return (part.capacity_bps or 0) if part is not None else 0
+    """Of a link's or an endpoint's port, what may be reserved; none where it is no longer declared."""
+    link, endpoint = topology.links.get(port[1]), topology.endpoints.get(port[1])
+    if link is not None:
+        return link.reservable_bps or 0
+    return (endpoint.capacity_bps or 0) if endpoint is not None else 0
 
 
 class Alarm:

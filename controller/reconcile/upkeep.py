@@ -20,6 +20,7 @@ from carelane.controller.reconcile.admission import Filing, replan
 from carelane.controller.reconcile.drains import drained_links, links_of
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.holdings import Holdings
+from carelane.controller.reconcile.schedules import outside, waiting
 from carelane.errors import ConflictError, NotFoundError
 from carelane.intents.lifecycle import Phase
 from carelane.store import Writer
@@ -72,9 +73,15 @@ def undrain(write: Writer, topology: Topology, target: str) -> frozenset[str]:
 def relocate(
     write: Writer, topology: Topology, without: frozenset[str], links: frozenset[str], now: datetime
 ) -> Relocation:
-    """Move the slices that use any of `links` to where they need nothing of `without`, most important first."""
+    """Move the slices that use any of `links` to where they need nothing of `without`, most important first.
+
+    One whose window is not open is moved like the others, but never stuck: nothing of it is lost yet.
+    """
     holdings = Holdings.of(write.slices())
-    concerned = [held for held in holdings.slices if not held.retiring and _touches(held.decision, links)]
+    idle = waiting(topology, holdings.slices, now)
+    over = {held.name for held in holdings.slices if held.name in idle and outside(held, now).over}
+    concerned = [held for held in holdings.slices if not held.retiring and held.name not in over]
+    concerned = [held for held in concerned if _touches(held.decision, links)]
     concerned = [held for held in concerned if write.intent(held.name).phase in _MOVABLE]
     concerned.sort(key=lambda held: (-held.decision.requirement.priority, held.id))
     moved, staying, stuck = [], [], []
@@ -84,7 +91,7 @@ def relocate(
             record(write, filing, now)
             write.note(held.name, "Moved", f"planned anew without {', '.join(sorted(without)[:5])}")
             moved.append(held.name)
-        elif _left(held.decision, without):
+        elif held.name in idle or _left(held.decision, without):
             write.note(held.name, "NotMoved", f"no place with its full promise without {', '.join(sorted(links)[:5])}")
             staying.append(held.name)
         else:

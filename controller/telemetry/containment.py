@@ -3,6 +3,9 @@
 Nothing has to be switched on to hold them: the meter at their own port and the address check behind it drop what is
 too much or forged from the first packet on. What this adds is that somebody is told who it is, and since when: the
 conditions of the slices concerned, the log, the metrics.
+
+More speakers than a consultation declared are not held, as no port sees them all: they wait for each other in the
+queues that they share, which hurts nobody else, and here they are named.
 """
 
 from __future__ import annotations
@@ -23,16 +26,20 @@ log = structlog.get_logger("carelane.telemetry")
 _BEYOND = 1.02
 _FORGED_PER_S = 20
 _QUIET_EPOCHS = 4
+_HALF_A_SPEAKER = 0.5
+"""Beyond the ceiling: less may be the bursts of an epoch in which one hands over to another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offence:
-    """`kind`: beyond-contract or forged-source. `rate` is bit/s offered, or forged frames a second.
+    """`kind`: beyond-contract, too-many-speakers or forged-source; `where` names who does it.
 
     `slices` are those it concerns: the one whose contract it is, or all that have a source at the port.
+
+    `rate` is bit/s offered, or forged frames a second.
     """
 
-    kind: Literal["beyond-contract", "forged-source"]
+    kind: Literal["beyond-contract", "too-many-speakers", "forged-source"]
     where: str
     slices: tuple[str, ...]
     rate: float
@@ -46,6 +53,11 @@ class Offence:
             return (
                 f"{self.where} sends {self.rate / 1e6:.3g} Mbit/s, its contract is {self.allowed / 1e6:.3g} Mbit/s; "
                 "what exceeds it is dropped at its own port"
+            )
+        if self.kind == "too-many-speakers":
+            return (
+                f"{self.where} speak at once: {self.rate / 1e6:.3g} Mbit/s within their rates, where the consultation "
+                f"has {self.allowed / 1e6:.3g} Mbit/s on what they share; they delay each other until fewer speak"
             )
         return f"{self.where} sends {self.rate:.0f} frames/s whose source is not its own; all are dropped at its port"
 
@@ -64,7 +76,8 @@ class Containment:
         edges: tuple[EdgePort, ...],
     ) -> frozenset[str]:
         """One epoch, `spoofed` in frames a second; gives the slices about which something changed."""
-        seen = _beyond(at_s, observations) | _forged(at_s, spoofed, edges, _at_ports(observations))
+        forged = _forged(at_s, spoofed, edges, _at_ports(observations))
+        seen = _beyond(at_s, observations) | _crowded(at_s, observations) | forged
         before = self.offences
         after: dict[str, Offence] = {}
         for key, offence in seen.items():
@@ -108,6 +121,25 @@ def _beyond(at_s: float, observations: tuple[Observation, ...]) -> dict[str, Off
         and seen.gain.dropped > 0
         and seen.gain.rate_bps > _BEYOND * seen.tap.source.declared_bps
     }
+
+
+def _crowded(at_s: float, observations: tuple[Observation, ...]) -> dict[str, Offence]:
+    """Consultations in which more is said at once than so many speakers may, each counted up to its own rate."""
+    sides: dict[tuple[str, bool], list[Observation]] = {}
+    for seen in observations:
+        if seen.tap.speakers is not None and seen.gain is not None:
+            sides.setdefault((seen.tap.slice, seen.tap.forward), []).append(seen)
+    found = {}
+    for (name, forward), side in sides.items():
+        rate_bps = max(seen.tap.source.declared_bps for seen in side)
+        said = [(min(seen.gain.carried_bps, rate_bps) if seen.gain else 0.0, seen.tap) for seen in side]
+        total, most = sum(bps for bps, _ in said), (side[0].tap.speakers or 0) * rate_bps
+        if total > most + _HALF_A_SPEAKER * rate_bps:
+            who = ", ".join(tap.site if forward else tap.to[0] for bps, tap in said if bps > _HALF_A_SPEAKER * rate_bps)
+            found[f"{name} {'speakers' if forward else 'listeners'}"] = Offence(
+                "too-many-speakers", who or "its sites", (name,), total, most, at_s
+            )
+    return found
 
 
 def _forged(

@@ -88,9 +88,8 @@ class TelemetryLoop:
         found: list[Finding] = []
         offences = self.containment.of(name)
         if offences:
-            found.append(
-                Finding(CONFORMING, "False", _offending(offences), "; ".join(item.message for item in offences))
-            )
+            said = "; ".join(item.message for item in offences)
+            found.append(Finding(CONFORMING, "False", _offending(offences), said))
         elif self.compliance.knows(name):
             found.append(Finding(CONFORMING, "True", "WithinContract", "every source keeps to what it declared"))
         doubts = self.compliance.doubts(name)
@@ -253,7 +252,11 @@ class TelemetryLoop:
 
 
 def _offending(offences: Iterable[Offence]) -> str:
-    return "ForgedSource" if any(item.kind == "forged-source" for item in offences) else "BeyondContract"
+    """The reason that stands for all of them: what somebody forged first, then what somebody broke."""
+    kinds = {item.kind for item in offences}
+    if "forged-source" in kinds:
+        return "ForgedSource"
+    return "TooManySpeakers" if kinds == {"too-many-speakers"} else "BeyondContract"
 
 
 def _starts(intents: Iterable[StoredIntent]) -> dict[str, datetime]:

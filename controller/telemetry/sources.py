@@ -50,6 +50,8 @@ class Tap:
     sent: tuple[FlowKey, ...]
     delivered: tuple[tuple[str, FlowKey], ...]
     line_bps: int | None
+    speakers: int | None = None
+    """How many of the slice's sites speak at once, at most; None: all may."""
 
     @property
     def key(self) -> str:
@@ -176,6 +178,7 @@ def _tap(
         sent,
         () if shared else delivered,
         topology.endpoints[origin.endpoint].capacity_bps,
+        requirement.speakers,
     )
 
 

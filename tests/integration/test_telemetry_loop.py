@@ -242,6 +242,38 @@ def test_a_controller_that_died_in_a_burst_comes_back_without_a_step(town: Town)
     assert town.allowed("island/or") == 5 * M
 
 
+def test_more_speakers_than_declared_are_named_and_hurt_nobody_else(town: Town) -> None:
+    two = INTENTS.split("---")[1].replace("  burst: 6KB", "  speakers: 2\n  burst: 6KB")
+    town.service.apply(load_intents(two))
+    town.settle()
+    hub = next(q for port in town.simulator.read("island").own.ports for q in port.queues if q.slice == "rounds")
+    assert hub.min_rate_bps == 4 * M, "two rates for four stations"
+
+    def conforming() -> tuple[str, str]:
+        found = next(item for item in town.service.describe("rounds").conditions if item.type == "Conforming")
+        return f"{found.status} {found.reason}", found.message
+
+    town.offered |= dict.fromkeys([(STATIONS[0], "city/hub"), (STATIONS[1], "city/hub")], 2 * M)
+    town.offered[("island/or", "city/console")] = 0.7 * M
+    town.epoch(5)
+    town.offered |= {(STATIONS[0], "city/hub"): 0.0, (STATIONS[2], "city/hub"): 2 * M}  # one hands over
+    town.epoch(3)
+    assert town.service.offences() == ()
+    carry(town, 2 * M)
+    town.epoch(3)
+    [offence] = town.service.offences()
+    assert (offence.kind, offence.slices, offence.allowed) == ("too-many-speakers", ("rounds",), 4 * M)
+    assert conforming()[0] == "False TooManySpeakers"
+    assert all(station in conforming()[1] for station in STATIONS)
+    surgery = next(seen for seen in town.service.sources() if seen.tap.slice == "surgery")
+    assert surgery.granted_bps == pytest.approx(surgery.demand.bps)
+    assert town.allowed("island/or") == 5 * M
+    carry(town, 0.5 * M)
+    town.epoch(6)
+    assert town.service.offences() == ()
+    assert conforming()[0] == "True WithinContract"
+
+
 def test_a_source_beyond_its_contract_is_held_and_named_and_released(town: Town) -> None:
     carry(town, 1 * M)
     town.epoch(3)

@@ -13,6 +13,7 @@ from carelane.controller.pipeline.requirement import Objectives, Pair, Protectio
 from carelane.topology import CapacityLedger
 from carelane.topology.model import Endpoint, Link, Node, Topology
 from carelane.topology.paths import Effort
+from carelane.topology.search import _engine
 
 MBPS = 10**6
 PROTECTIONS: list[Protection] = ["auto", "none", "required"]
@@ -82,7 +83,12 @@ def requirements(draw: st.DrawFn, topology: Topology, name: str) -> Requirement:
 @given(st.data(), networks())
 @settings(max_examples=250, deadline=None)
 def test_the_fast_lane_promises_what_the_search_promises(data: st.DataObject, topology: Topology) -> None:
-    lanes = {"python": LaneGraph(topology), "compiled": LaneGraph(topology, 10**9), "priced": LaneGraph(topology)}
+    plain = _engine.plain()
+    lanes = {
+        "python": LaneGraph(topology, run=plain),
+        "compiled": LaneGraph(topology, run=_engine.compiled()),
+        "priced": LaneGraph(topology, run=plain),
+    }
     ledger = CapacityLedger()
     for number in range(data.draw(st.integers(1, 6))):
         wanted = data.draw(requirements(topology, f"i{number}"))

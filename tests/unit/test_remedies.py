@@ -11,6 +11,7 @@ from carelane.controller.pipeline import decision_json, plan
 from carelane.controller.pipeline.remedies import Budget, remedied, remedies_for
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision
+from carelane.intents.model import Schedule
 from carelane.topology import Topology
 
 
@@ -83,6 +84,18 @@ def test_unknown_figures_are_not_cured_by_capacity() -> None:
     found = last(network("st: s t 1ms"), [ask(network("st: s t 1ms"))])
     assert found.reasons[0].constraint == "unknown-data"
     assert (rows(found), found.remedies_searched) == ([], "whole")
+
+
+def test_a_slice_of_another_time_is_not_asked_to_go() -> None:
+    topology = network(LINE)
+
+    def during(name: str, start: int, end: int, priority: int, rate: float = 40) -> Requirement:
+        times = Schedule(f"2030-01-01T{start:02}:00:00Z", f"2030-01-01T{end:02}:00:00Z")
+        return replace(ask(topology, name, rate=rate), schedule=times, priority=priority)
+
+    asked = [during("night", 20, 23, 1), during("day", 8, 12, 5), during("late", 9, 10, 3, rate=30)]
+    found = last(topology, asked)
+    assert rows(found) == [("upgrade-link", "mt", 50.0, 70.0), ("remove-intent", "day", "t")]
 
 
 def test_in_a_batch_the_remedies_hold_beside_everything_admitted() -> None:

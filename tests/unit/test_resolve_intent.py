@@ -87,9 +87,9 @@ def test_a_burst_shorter_than_a_packet_bounds_the_packets() -> None:
         ),
         (Schedule(deadline="1970-01-01t00:00:00.000001z", volume_bytes=9), Window(None, 1), "until 1970-01-01t00:00"),
         (
-            Schedule("1970-01-01T00:00:00Z", "1970-01-01T00:00:02Z", "1970-01-01T00:00:01Z", 9),
+            Schedule("1970-01-01T00:00:00Z", "1970-01-01T00:00:02Z", "1970-01-01T00:00:01Z", 2 * 10**6),
             Window(0, 2_000_000),
-            "until 1970-01-01T00:00:02Z",
+            "5.2 Mbit/s is reserved, and its volume takes 16 Mbit/s by its deadline",
         ),
         (None, None, ""),
     ],

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from carelane.topology.search import _kernels
@@ -22,13 +22,20 @@ PATIENCE = 400_000
 
 
 class Engine:
-    """The kernels as attributes, and how to make the arrays they work on."""
+    """The kernels of the path search as attributes, those of other modules, and the arrays they work on."""
 
     remainders: Callable[..., int]
     downhill: Callable[..., int]
     fewest_hops: Callable[..., int]
     next_candidate: Callable[..., int]
     disjoint_ways: Callable[..., int]
+
+    def __init__(self) -> None:
+        vars(self).update(self.functions(_kernels))
+
+    def functions(self, module: ModuleType) -> dict[str, Callable[..., Any]]:
+        """The functions that `module` lists in KERNELS, as this engine runs them."""
+        raise NotImplementedError
 
     def flags(self, values: Any) -> Any:
         """A working copy of truth values."""
@@ -62,9 +69,8 @@ class Engine:
 class Plain(Engine):
     """Python's own lists and integers."""
 
-    def __init__(self) -> None:
-        for name in _kernels.KERNELS:
-            setattr(self, name, getattr(_kernels, name))
+    def functions(self, module: ModuleType) -> dict[str, Callable[..., Any]]:
+        return {name: getattr(module, name) for name in module.KERNELS}
 
     def flags(self, values: Any) -> Any:
         return _listed(values)
@@ -95,15 +101,17 @@ class Compiled(Engine):
         import numba
         import numpy
 
-        self._numpy = numpy
-        namespace = dict(vars(_kernels))  # in which the kernels call each other compiled
-        for name in (*_kernels.HELPERS, *_kernels.KERNELS):
-            body = getattr(_kernels, name)
+        self._numpy, self._njit = numpy, numba.njit
+        super().__init__()
+
+    def functions(self, module: ModuleType) -> dict[str, Callable[..., Any]]:
+        namespace = dict(vars(module))  # in which the kernels call each other compiled
+        for name in (*module.HELPERS, *module.KERNELS):
+            body = getattr(module, name)
             copy = FunctionType(body.__code__, namespace, name, body.__defaults__)
             copy.__qualname__ = name
-            namespace[name] = _jit(numba.njit, copy)
-        for name in _kernels.KERNELS:
-            setattr(self, name, namespace[name])
+            namespace[name] = _jit(self._njit, copy)
+        return {name: namespace[name] for name in module.KERNELS}
 
     def flags(self, values: Any) -> Any:
         return self._numpy.array(values, dtype=self._numpy.bool_)

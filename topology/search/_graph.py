@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from math import inf, log
 from types import MappingProxyType
@@ -61,7 +62,7 @@ class PathGraph:
             if a != b:
                 self.leaving[a].append((b, 2 * index))
                 self.leaving[b].append((a, 2 * index + 1))
-        self.capacity = [link.capacity_bps for link in links for _ in range(2)]
+        self.capacity = [link.reservable_bps for link in links for _ in range(2)]
         self.arc_of = {(self.node_ids[tail], self.link_ids[arc >> 1]): arc for arc, tail in enumerate(self.tail)}
         """The arc that leaves by an egress port, (node, link id) as in the ledger."""
         self.propagation = [UNKNOWN_PS if link.delay_s is None else cost_ps(link.delay_s) for link in links]
@@ -83,8 +84,11 @@ class PathGraph:
         """Word and bit of each risk group with an availability of its own."""
         self.kept_room: tuple[object, npt.NDArray[np.int64]] | None = None
         """Room per arc beside a ledger, the last one asked for; for `carelane.controller.pipeline.limits`."""
-        self.kept_ideal: PathGraph | None = None
-        """The same network with all that is not stated at its best; for `carelane.controller.pipeline.missing`."""
+        self.kept_ideal: dict[frozenset[str], PathGraph] = {}
+        """The same network with all that is not stated at its best, by links made slow; for
+        `carelane.controller.pipeline.missing`."""
+        self.kept_availability: dict[Route, Fraction | None] = {}
+        """Of single paths, as far as asked; for `carelane.controller.pipeline.lane`."""
         self.kept_ways: dict[tuple[int, int], int] = {}
         """How many ways there are between two nodes at most; for `carelane.topology.search._ways`."""
         self._flat: dict[Engine, tuple[Flat, Arcs]] = {}
@@ -109,10 +113,10 @@ class PathGraph:
         made.capacity, made.latency = list(self.capacity), list(self.latency)
         for name, rate_bps in capacities_bps.items():
             link = self.link_index[name]
-            made.capacity[2 * link : 2 * link + 2] = [rate_bps, rate_bps]
+            made.capacity[2 * link : 2 * link + 2] = [links[name].reservable_bps] * 2
             made.latency[link] = port_latency_ps(rate_bps)
         made.least_latency = min(made.latency, default=0)
-        made.kept_room = made.kept_ideal = None
+        made.kept_room, made.kept_ideal = None, {}
         made._flat = {}
         for engine, (flat, arcs) in self._flat.items():
             latency = engine.integers([made.latency[int(arc) >> 1] for arc in flat.out])

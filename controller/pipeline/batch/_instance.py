@@ -61,13 +61,13 @@ class Batch:
         self._seen: list[set[Use]] = [set() for _ in self.requirements]
         width = min(WIDTH, len(self.graph.node_ids) + 2)
         self.width = width
-        array = self.graph.array
+        run, count = self.graph.run, len(self.requirements)
         self.state = State(
-            array([-1] * len(self.requirements)),
-            array([0] * len(self.requirements)),
-            array([0] * (len(self.requirements) * width)),
+            run.filled(count, -1),
+            run.filled(count, 0),
+            run.filled(count * width, 0),
             self.graph.room.copy(),
-            array([0.0] * len(self.graph.room)),
+            run.reals([0.0] * len(self.graph.room)),
         )
 
     def add_path(self, job: int, arcs: Sequence[int]) -> bool:
@@ -93,7 +93,7 @@ class Batch:
 
     def jobs(self) -> Jobs:
         """As the kernel takes them. Candidates keep their numbers as long as no column is added before them."""
-        array, ends = self.graph.array, self.graph.endpoint_node
+        run, ends = self.graph.run, self.graph.endpoint_node
         candidates, entries, arcs, rates = [0], [0], [0], [0]
         for free, columns in zip(self.free, self.columns, strict=True):
             for column in () if free else columns:
@@ -102,16 +102,18 @@ class Batch:
                 entries.append(len(arcs) - 1)
             candidates.append(len(entries) - 1)
         return Jobs(
-            array([ends[requirement.pairs[0].source.id] for requirement in self.requirements]),
-            array([ends[requirement.pairs[0].destination.id] for requirement in self.requirements]),
-            array([requirement.forward_bps for requirement in self.requirements]),
-            array([requirement.reverse_bps for requirement in self.requirements]),
+            run.integers([ends[requirement.pairs[0].source.id] for requirement in self.requirements]),
+            run.integers([ends[requirement.pairs[0].destination.id] for requirement in self.requirements]),
+            run.integers([requirement.forward_bps for requirement in self.requirements]),
+            run.integers([requirement.reverse_bps for requirement in self.requirements]),
             # without a column there is nothing to be taken, and nothing is worth that
-            array([float(w) if f or c else 0.0 for w, f, c in zip(self.worth, self.free, self.columns, strict=True)]),
-            array(candidates),
-            array(entries),
-            array(arcs[1:] or [0]),
-            array(rates[1:] or [0]),
+            run.reals(
+                [float(w) if f or c else 0.0 for w, f, c in zip(self.worth, self.free, self.columns, strict=True)]
+            ),
+            run.integers(candidates),
+            run.integers(entries),
+            run.integers(arcs[1:] or [0]),
+            run.integers(rates[1:] or [0]),
         )
 
     def chosen(self) -> dict[int, Column]:

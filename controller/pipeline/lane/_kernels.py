@@ -1,16 +1,15 @@
-"""The cheapest path on flat arrays. Plain Python that numba compiles where there is much to search; equal answers.
+"""The cheapest path on flat arrays, in the part of Python that numba compiles: see `carelane.topology.search._engine`.
 
 Arc 2l leads from a to b of link l, arc 2l + 1 back, so `arc ^ 1` is the return. Lists and arrays both serve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from math import exp
 from typing import Any, NamedTuple
 
-__all__ = ["Flat", "Jobs", "Kernel", "Scratch", "State", "cheapest", "compiled", "improve"]
+__all__ = ["HELPERS", "KERNELS", "Flat", "Jobs", "Scratch", "State", "cheapest", "improve"]
 
 Numbers = Any
 """A list or a NumPy array of numbers: numba takes only the latter, and neither has a type that covers both."""
@@ -36,9 +35,6 @@ class Scratch(NamedTuple):
     heap_hops: Numbers
     heap_node: Numbers
     path: Numbers
-
-
-Kernel = Callable[[Flat, Scratch, Numbers, Numbers, Numbers, float, float, int, int, int, int], int]
 
 
 def cheapest(
@@ -247,11 +243,6 @@ def improve(
     return changes
 
 
-@cache
-def compiled() -> tuple[Any, Any]:
-    """`cheapest` and `improve` compiled by numba: the first call ever takes seconds, later ones load from its cache."""
-    import numba
-    from numba.extending import register_jitable
-
-    register_jitable(cheapest)
-    return numba.njit(cache=True)(cheapest), numba.njit(cache=True)(improve)
+HELPERS = ()
+KERNELS = ("cheapest", "improve")
+"""In an order in which each only calls those before it."""

@@ -12,39 +12,42 @@ spreads before anything is full.
 from __future__ import annotations
 
 import threading
+from functools import cache
 from itertools import chain
 from math import exp, inf
 from typing import Any
 
-import numpy as np
-
-from carelane.controller.pipeline.lane._kernels import Flat, Kernel, Numbers, Scratch, cheapest, compiled, improve
+from carelane.controller.pipeline.lane import _kernels
+from carelane.controller.pipeline.lane._kernels import Flat, Numbers, Scratch
 from carelane.controller.pipeline.limits import AMPLE_BPS
 from carelane.controller.pipeline.requirement import Pair, Requirement
 from carelane.controller.pipeline.shape import access_port, delivery_port
 from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Endpoint, Topology
-from carelane.topology.paths import UNKNOWN_PS, PathGraph
+from carelane.topology.paths import UNKNOWN_PS, Engine, PathGraph, engine
 
 __all__ = ["STEEPNESS", "LaneGraph"]
 
 STEEPNESS = 12.0
-_COMPILE_FROM = 50_000
-"""Nodes times searches from which compiling pays."""
-
 
 _kept = threading.local()
 """The last graph of each thread: one intent after the other is mostly planned on one snapshot."""
 
 
-def _worth_compiling(topology: Topology, searches: int) -> bool:
-    return searches * len(topology.nodes) >= _COMPILE_FROM
+@cache
+def _functions(run: Engine) -> dict[str, Any]:
+    return run.functions(_kernels)
+
+
+def _engine(topology: Topology, searches: int) -> Engine:
+    """The one for so many searches, which look at every link twice at most."""
+    return engine(2 * searches * len(topology.links))
 
 
 class LaneGraph(PathGraph):
     """A path graph for one planning run, in one thread: `follow` moves its room and prices to a ledger."""
 
-    def __init__(self, topology: Topology, searches: int = 1) -> None:
+    def __init__(self, topology: Topology, searches: int = 1, run: Engine | None = None) -> None:
         vars(self).update(vars(PathGraph.of(topology)))  # all that does not change is shared
         self.endpoint_node = {name: len(self.node_ids) + k for k, name in enumerate(sorted(topology.endpoints))}
         ends = [topology.endpoints[name] for name in sorted(topology.endpoints)]
@@ -61,13 +64,8 @@ class LaneGraph(PathGraph):
         unknown = float(sum(known) + 1)
         self.scale = max(sum(known) / len(known), 1.0) if known else 1.0
         base = [unknown if delay >= UNKNOWN_PS else float(delay) for delay in self.propagation for _ in range(2)]
-        self._array: Any = list
-        self.kernel: Kernel = cheapest
-        self.improve: Any = improve
-        self.compiled = _worth_compiling(topology, searches)
-        if self.compiled:
-            self._array = np.array
-            self.kernel, self.improve = compiled()
+        self.run = run or _engine(topology, searches)
+        self.kernel, self.improve = (_functions(self.run)[name] for name in _kernels.KERNELS)
         self._lay_out(ends, [*base, *[0.0] * (2 * len(ends))])
         self._ledger = CapacityLedger()
         self.last_cost = inf
@@ -77,8 +75,9 @@ class LaneGraph(PathGraph):
     def for_run(cls, topology: Topology, searches: int) -> LaneGraph:
         """A graph that no other run of this thread is using; the last one's, where the snapshot is the same."""
         last: LaneGraph | None = getattr(_kept, "graph", None)
-        if last is None or last.topology is not topology or last.compiled < _worth_compiling(topology, searches):
-            last = _kept.graph = cls(topology, searches)
+        run = _engine(topology, searches)
+        if last is None or last.topology is not topology or last.run is not run:
+            last = _kept.graph = cls(topology, run=run)
         return last
 
     def _lay_out(self, ends: list[Endpoint], base: list[float]) -> None:
@@ -91,34 +90,36 @@ class LaneGraph(PathGraph):
         for arcs in leaving:
             first.append(first[-1] + len(arcs))
         nodes, arcs_count = len(leaving), len(base)
-        array = self._array
+        run, capacities = self.run, self.lane_capacity
         self.lane_flat = Flat(
-            array(first),
-            array([arc for arcs in leaving for _, arc in arcs]),
-            array([head for arcs in leaving for head, _ in arcs]),
+            run.indices(first),
+            run.indices([arc for arcs in leaving for _, arc in arcs]),
+            run.indices([head for arcs in leaving for head, _ in arcs]),
         )
         self.scratch = Scratch(
-            stamp=array([0]),
-            seen=array([0] * nodes),
-            settled=array([0] * nodes),
-            cost=array([0.0] * nodes),
-            hops=array([0] * nodes),
-            heap_cost=array([0.0] * (arcs_count + 1)),
-            heap_hops=array([0] * (arcs_count + 1)),
-            heap_node=array([0] * (arcs_count + 1)),
-            path=array([0] * nodes),
+            stamp=run.filled(1, 0),
+            seen=run.filled(nodes, 0),
+            settled=run.filled(nodes, 0),
+            cost=run.blank(nodes, real=True),
+            hops=run.blank(nodes),
+            heap_cost=run.blank(arcs_count + 1, real=True),
+            heap_hops=run.blank(arcs_count + 1),
+            heap_node=run.blank(arcs_count + 1),
+            path=run.blank(nodes),
         )
-        self.base = array(base)
-        self.nothing = array([0.0] * arcs_count)
-        self.price: Numbers = array([0.0] * arcs_count)
-        self.room: Numbers = array([-1 if capacity is None else capacity for capacity in self.lane_capacity])
-        self.ample: Numbers = array([-1 if capacity is None else AMPLE_BPS for capacity in self.lane_capacity])
-        self.timed = array(
-            [delay < UNKNOWN_PS for delay in self.propagation for _ in range(2)] + [True] * 2 * len(ends)
-        )
+        self.base = run.reals(base)
+        self.nothing = run.reals([0.0] * arcs_count)
+        self.price: Numbers = run.reals([0.0] * arcs_count)
+        self.room: Numbers = run.integers([-1 if capacity is None else capacity for capacity in capacities])
+        self.ample: Numbers = run.integers([-1 if capacity is None else AMPLE_BPS for capacity in capacities])
+        self.timed = [delay < UNKNOWN_PS for delay in self.propagation for _ in range(2)] + [True] * 2 * len(ends)
         """Whether an arc may serve a promise on time: its link states a delay."""
-        self.timed_room: Numbers = array([room if fit else -1 for room, fit in zip(self.room, self.timed, strict=True)])
-        self.timed_ample: Numbers = array([a if fit else -1 for a, fit in zip(self.ample, self.timed, strict=True)])
+        self.timed_room: Numbers = run.integers(
+            [r if fit else -1 for r, fit in zip(self.room, self.timed, strict=True)]
+        )
+        self.timed_ample: Numbers = run.integers(
+            [a if fit else -1 for a, fit in zip(self.ample, self.timed, strict=True)]
+        )
         self.lane_arc = {port: arc for arc, port in enumerate(self.port_of)}
 
     def follow(self, ledger: CapacityLedger) -> None:
@@ -138,9 +139,14 @@ class LaneGraph(PathGraph):
                 self.price[arc] = self.scale * (exp(STEEPNESS * min(reserved / capacity, 1.0)) - 1.0)
         self._ledger = ledger
 
-    def search(self, requirement: Requirement, *, priced: bool, unlimited: bool) -> list[int] | None:
-        """Arcs of the cheapest path for a requirement's only pair, with room and the figures it needs, or None."""
-        pair, down, up = requirement.pairs[0], requirement.forward_bps, requirement.reverse_bps
+    def search(
+        self, requirement: Requirement, *, priced: bool, unlimited: bool, rates: tuple[int, int] | None = None
+    ) -> list[int] | None:
+        """Arcs of the cheapest path for a requirement's only pair, with room and the figures it needs, or None.
+
+        Room is needed for `rates` (forward, reverse), those asked for where none are given.
+        """
+        pair, (down, up) = requirement.pairs[0], rates or (requirement.forward_bps, requirement.reverse_bps)
         plain, timed = (self.ample, self.timed_ample) if unlimited else (self.room, self.timed_room)
         share = down / (down + up) if priced else 0.0
         length = self.kernel(
@@ -165,9 +171,9 @@ class LaneGraph(PathGraph):
             for room, capacity in zip(self.room, self.lane_capacity, strict=True)
         ]
 
-    def array(self, values: list[Any]) -> Numbers:
+    def array(self, values: list[float]) -> Numbers:
         """Numbers as the searches take them."""
-        return self._array(values)
+        return self.run.reals(values)
 
     def cheapest(self, requirement: Requirement, prices: Numbers) -> list[int] | None:
         """The cheapest path for a requirement's first pair under `prices` per bit/s; `last_cost` is what it costs."""

@@ -97,11 +97,12 @@ def _upgraded(base: Baseline, upgrades: Mapping[str, int]) -> Topology:
         if link is None:
             raise InputError(f"{name!r} is no link of {base.topology.name}", field="upgrade", expected="LINK=RATE")
         reserved = max(base.ledger.reserved_bps((node, name)) for node in (link.a, link.b))
-        if capacity_bps < reserved:
+        links[name] = replace(link, capacity_bps=capacity_bps)
+        room_bps = links[name].reservable_bps or 0
+        if room_bps < reserved:
             raise InputError(
-                f"link {name} holds {reserved} bit/s of floors, more than {capacity_bps} bit/s",
+                f"link {name} holds {reserved} bit/s of floors, more than {room_bps} bit/s",
                 field="upgrade",
                 remedy="ask what draining it would do, or withdraw some of its slices first",
             )
-        links[name] = replace(link, capacity_bps=capacity_bps)
     return replace(base.topology, links=MappingProxyType(links))

@@ -86,6 +86,9 @@ def _reserved(path: Row) -> str:
 def decision_notes(decision: Row) -> Iterator[str]:
     """Reservations that sites share; reasons, offers and remedies of a refusal; whether the search was cut short."""
     name = decision["name"]
+    if decision.get("preempts"):
+        victims = ", ".join(str(victim or "another tenant's slice") for victim in decision["preempts"])
+        yield f"{name}: {'takes' if decision['decision'] == 'admitted' else 'could take'} the place of: {victims}"
     for line in shared_lines(decision):
         yield f"{name}: {line}"
     for reason in decision.get("reasons", ()):

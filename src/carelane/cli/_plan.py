@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from carelane.cli._decisions import print_plan
 from carelane.cli._exit import Exit
@@ -14,21 +14,38 @@ from carelane.controller.pipeline.requirement import Requirement
 from carelane.errors import InputError
 from carelane.topology import Topology
 
+if TYPE_CHECKING:
+    from carelane.policies.admission import AdmissionPolicy
+
 __all__ = ["decide", "requirements_of", "resolved", "run_plan"]
 
 
-def run_plan(topology: Topology, intents: Sequence[Filed], *, optimize: bool, output: Format) -> Exit:
+def run_plan(
+    topology: Topology, intents: Sequence[Filed], *, optimize: bool, policy_file: str | None, output: Format
+) -> Exit:
     """Decide, print, and say by exit code whether all are admitted. Raises InputError."""
-    document = decide(topology, intents, optimize=optimize)
+    policy = None
+    if policy_file is not None:
+        from carelane.policies.admission import bounded, read_policy
+
+        policy = read_policy(policy_file, topology)
+        topology = bounded(topology, policy)
+    document = decide(topology, intents, optimize=optimize, policy=policy)
     emit(document, output, lambda: print_plan(document))
     admitted = all(decision["decision"] == "admitted" for decision in document["decisions"])
     return Exit.DONE if admitted else Exit.REFUSED
 
 
-def decide(topology: Topology, intents: Sequence[Filed], *, optimize: bool) -> Mapping[str, Any]:
-    """The contract's plan JSON. Raises InputError, placed in the file that the intent came from."""
-    result = plan(topology, requirements_of(intents, topology), optimize=optimize)
-    if not all(decision.admitted for decision in result.decisions):
+def decide(
+    topology: Topology, intents: Sequence[Filed], *, optimize: bool, policy: AdmissionPolicy | None = None
+) -> Mapping[str, Any]:
+    """The contract's plan JSON. Raises InputError, placed in the file that the intent came from.
+
+    Remedies are proven where each refusal stood in the file. Where slices were displaced meanwhile there are none.
+    """
+    result = plan(topology, requirements_of(intents, topology), optimize=optimize, policy=policy)
+    displacing = any(decision.preempts for decision in result.decisions)
+    if not displacing and not all(decision.admitted for decision in result.decisions):
         from carelane.controller.pipeline.remedies import remedied
 
         result = remedied(topology, result, together=optimize)

@@ -33,6 +33,9 @@ def plan(
     default_capacity: Capacity = None,
     default_availability: Availability = None,
     optimize: Annotated[bool, typer.Option("--optimize", help="Decide all intents as one batch.")] = False,
+    policy: Annotated[
+        str | None, typer.Option("--policy", metavar="FILE", help="Quotas, pre-emption, how full links may be.")
+    ] = None,
     output: Output = "table",
 ) -> None:
     """Decide intents against a topology; no server, no switches.
@@ -45,7 +48,7 @@ def plan(
     intents = read_intents(line, file or [], source or [], to or [], name, network.endpoints, topology)
     from carelane.cli._plan import run_plan
 
-    raise typer.Exit(run_plan(network, intents, optimize=optimize, output=output))
+    raise typer.Exit(run_plan(network, intents, optimize=optimize, policy_file=policy, output=output))
 
 
 @app.command()

@@ -1,0 +1,67 @@
+"""The admission policy as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from types import MappingProxyType
+
+from carelane.topology.model import Topology
+
+__all__ = ["EVERYBODY", "AdmissionPolicy", "Preemption", "Quota", "bounded"]
+
+EVERYBODY = "*"
+"""The quota of each tenant that has none of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What one tenant may hold at most; None: no limit. `bandwidth_bps` bounds the sum over its slices."""
+
+    bandwidth_bps: int | None = None
+    slices: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preemption:
+    """Services `by` (empty: any) may take the place of services `of` (empty: any) whose priority is lower by at least
+    `minimum_gap`, which is never less than 1: what is as important never has to go."""
+
+    by: frozenset[str] = frozenset()
+    of: frozenset[str] = frozenset()
+    minimum_gap: int = 1
+
+    def permits(self, service: str) -> bool:
+        """Whether `service` may take anybody's place."""
+        return not self.by or service in self.by
+
+    def gives_way(self, service: str, priority: int, to_priority: int) -> bool:
+        """Whether a slice of `service` has to go for one of `to_priority`."""
+        return (not self.of or service in self.of) and to_priority - priority >= max(1, self.minimum_gap)
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionPolicy:
+    """`links` are shares of single links, instead of `max_reservable`."""
+
+    name: str
+    max_reservable: Fraction = Fraction(1)
+    links: Mapping[str, Fraction] = field(default_factory=lambda: MappingProxyType({}))
+    quotas: Mapping[str, Quota] = field(default_factory=lambda: MappingProxyType({}))
+    preemption: Preemption | None = None
+
+    def quota(self, tenant: str) -> Quota:
+        """A tenant's own quota, else everybody's, else one without limits."""
+        return self.quotas.get(tenant) or self.quotas.get(EVERYBODY) or Quota()
+
+
+def bounded(topology: Topology, policy: AdmissionPolicy | None) -> Topology:
+    """The network of which no more is reserved than `policy` lets."""
+    if policy is None or (policy.max_reservable == 1 and not policy.links):
+        return topology
+    links = {
+        name: replace(link, max_reservable=policy.links.get(name, policy.max_reservable))
+        for name, link in topology.links.items()
+    }
+    return replace(topology, links=MappingProxyType(links))
