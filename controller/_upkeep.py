@@ -12,11 +12,11 @@ import structlog
 from carelane.controller.reconcile.drains import drained_links
 from carelane.controller.reconcile.liveness import LinkHealth
 from carelane.controller.reconcile.reconciler import Reconciler
-from carelane.controller.reconcile.upkeep import Relocation, drain, relocate, undrain
+from carelane.controller.reconcile.upkeep import Relocation, drain, relocate, reoptimise, undrain
 from carelane.controller.southbound.protocol import SwitchStatus
 from carelane.store import StoredDrain, Writer
 
-__all__ = ["AlsoDrained", "DrainResult", "Upkeep"]
+__all__ = ["AlsoDrained", "AlsoMoved", "DrainResult", "Upkeep"]
 
 log = structlog.get_logger("carelane.upkeep")
 
@@ -33,6 +33,13 @@ class DrainResult:
 
 AlsoDrained = Callable[[Writer, DrainResult, StoredDrain | None], None]
 """Runs in the transaction of a drain or its end: what it did, and the drain of this target that was before."""
+
+AlsoMoved = Callable[[Writer, tuple[str, ...]], None]
+"""Runs in the transaction of a re-optimisation: names of the slices that move."""
+
+
+class _OnlyAskedError(Exception):
+    """Undoes the transaction of a dry run."""
 
 
 class Upkeep:
@@ -83,6 +90,22 @@ class Upkeep:
                 also(write, result, before)
         reconciler.queue.add(result.staying)
         return result
+
+    def reoptimise(self, *, dry_run: bool, also: AlsoMoved | None = None) -> tuple[str, ...]:
+        """Names of the slices that move (or would) to where the network now carries them better."""
+        reconciler, moved = self._reconciler, tuple[str, ...]()
+        try:
+            with reconciler.store.write() as write:
+                moved = reoptimise(write, reconciler.topology, reconciler.avoid(write), self._now())
+                if dry_run:
+                    raise _OnlyAskedError
+                if also is not None:
+                    also(write, moved)
+        except _OnlyAskedError:
+            return moved
+        log.info("reoptimised", moved=moved)
+        reconciler.queue.add(moved)
+        return moved
 
     def observe(self, statuses: Mapping[str, SwitchStatus]) -> None:
         """Put living paths first, and plan anew what has been without its protection for some seconds."""

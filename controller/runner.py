@@ -13,13 +13,14 @@ from typing import Self
 import structlog
 
 from carelane.controller._upkeep import Upkeep
+from carelane.controller.leadership import DEFAULT_TTL_S, Leadership, Standing
 from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.drift import DriftCheck
 from carelane.controller.reconcile.queue import Backoff, WorkQueue
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.service import IntentService
 from carelane.controller.southbound.counters import CounterSource
-from carelane.controller.southbound.protocol import Southbound, SwitchStatus
+from carelane.controller.southbound.protocol import Ranked, Southbound, SwitchStatus
 from carelane.controller.southbound.startable import Startable
 from carelane.controller.telemetry.loop import TelemetryLoop
 from carelane.controller.telemetry.sharing import Mode
@@ -36,7 +37,11 @@ log = structlog.get_logger("carelane.controller")
 _WATCH_INTERVAL_S = 0.5
 _STOP_TIMEOUT_S = 30.0
 _PILE_UP_S = 1.0
-"""How long at most a pass is put off while filings come in."""
+_PILE_UP_FACTOR = 4.0
+"""While filings come in, a pass is put off: so long, or so many times what the last one took of a processor.
+
+That bounds the share of the loop in a rush; what is filed meanwhile is installed a little later, all of it in one pass.
+"""
 
 _CONNECT_GRACE_S = 5.0
 """How long a fresh controller waits for its switches to connect before it calls any of them unreachable."""
@@ -47,7 +52,8 @@ class Controller:
 
     `make_southbound` gives the switches: the simulator, or the OpenFlow adapter, which is started and stopped here.
     `telemetry_interval_s` is an epoch of the closed loop, `sharing` what it does with what it measures.
-    `hold_off_s` and `repair_after_s`: see `Upkeep`.
+    `hold_off_s` and `repair_after_s`: see `Upkeep`. On PostgreSQL several may run, of which one acts (`Leadership`);
+    `address` is where clients find this one, `lease_s` how long it leads without a sign of life.
     """
 
     def __init__(
@@ -64,6 +70,8 @@ class Controller:
         repair_after_s: float = 5.0,
         weights: SharePolicy | None = None,
         access: AccessPolicy | None = None,
+        address: str = "",
+        lease_s: float = DEFAULT_TTL_S,
     ) -> None:
         self.topology = topology
         self._access = access
@@ -76,6 +84,10 @@ class Controller:
         self._hold_off_s, self._repair_after_s = hold_off_s, repair_after_s
         self._weights = weights or SharePolicy()
         self._loop: TelemetryLoop | None = None
+        self.leadership = Leadership(database_url, address, ttl_s=lease_s)
+        self._acting = threading.Event()
+        self._seated: Standing | None = None
+        self._ranked: Ranked | None = None
         self._adopted = threading.Event()
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
@@ -97,14 +109,22 @@ class Controller:
 
     def start(self) -> None:
         """Open the store, connect the switches, reconcile everything stored. Raises CarelaneError."""
-        store = Store(self._url)
+        store: Store | None = None
         try:
+            self.leadership.start()
+            store = Store(self._url, fence=self.leadership if self.leadership.elected else None)
             southbound = self._make_southbound(self.topology)
+            if isinstance(southbound, Ranked) and self.leadership.elected:
+                southbound.on_doubt(self.leadership.doubt)
+                southbound.follow(None)
+                self._ranked = southbound
             if isinstance(southbound, Startable):
                 southbound.start()
                 self._startable = southbound
         except BaseException:
-            store.close()
+            self.leadership.stop()
+            if store is not None:
+                store.close()
             raise
         self._store, self._southbound = store, southbound
         try:
@@ -118,7 +138,12 @@ class Controller:
         self._drift = DriftCheck(self._reconciler)
         if isinstance(southbound, CounterSource):
             self._loop = TelemetryLoop(
-                self._reconciler, southbound, self._telemetry_interval_s, self._sharing, self._weights
+                self._reconciler,
+                southbound,
+                self._telemetry_interval_s,
+                self._sharing,
+                self._weights,
+                acts=self._adopted.is_set,
             )
         upkeep = Upkeep(
             self._reconciler,
@@ -134,11 +159,15 @@ class Controller:
             telemetry=self._loop,
             access=AccessControl(self.topology, self._access),
             upkeep=upkeep,
+            leadership=self.leadership,
         )
-        self._reconciler.enqueue_all()
-        loops = [("reconcile", self._reconcile), ("watch", self._watch), ("drift", self._check)]
         if self._loop is not None:
-            loops.append(("telemetry", self._measure))
+            self._loop.busy = lambda: self.service.filings.busy
+        self._seat(self.leadership.standing)
+        loops = [("term", self._preside), ("reconcile", self._reconcile), ("watch", self._watch)]
+        loops.append(("drift", self._check))
+        if self._loop is not None:
+            loops.append(("telemetry", self._loop.run))
         for name, loop in loops:
             thread = threading.Thread(target=loop, name=f"carelane-{name}", daemon=True)
             thread.start()
@@ -148,6 +177,7 @@ class Controller:
     def stop(self) -> None:
         """Finish the pass that is under way, let go of switches and store. May be called twice."""
         self._stopping.set()
+        self._acting.set()
         self._adopted.set()
         self._check_now.set()
         if self._loop is not None:
@@ -159,6 +189,7 @@ class Controller:
         self._threads.clear()
         if self._reconciler is not None:
             self._reconciler.close()
+        self.leadership.stop()
         if self._startable is not None:
             self._startable.stop()
         if self._store is not None:
@@ -177,13 +208,58 @@ class Controller:
             return ["the controller is stopping"]
         return [f"thread {thread.name} has ended" for thread in self._threads if not thread.is_alive()]
 
+    def _preside(self) -> None:
+        """Begin to act when elected, and stop when not leading any more."""
+        while not self._stopping.is_set():
+            if self._seated is None:
+                self._stopping.wait(_WATCH_INTERVAL_S)
+                self._seat(self.leadership.standing)
+            elif (now := self.leadership.await_change(self._seated, _WATCH_INTERVAL_S)) != self._seated:
+                self._seat(now)
+
+    def _seat(self, standing: Standing) -> None:
+        """Take our place; if that cannot be done now, nothing is acted on until it can."""
+        self._seated = None
+        self._stand_by()
+        try:
+            if standing.acts:
+                self._begin(standing)
+            elif self._ranked is not None:
+                self._ranked.follow(standing.epoch)
+            self._seated = standing
+        except CarelaneError as error:
+            log.warning("place not taken", role=standing.role, error=str(error), kind=type(error).__name__)
+        except Exception:
+            log.exception("taking a place broke")
+
+    def _begin(self, standing: Standing) -> None:
+        """The switches obey us before anything is compared or sent."""
+        assert self._reconciler is not None
+        if standing.epoch is not None and self._ranked is not None:
+            self._ranked.lead(standing.epoch, lambda: self.leadership.standing == standing)
+        self._reconciler.enqueue_all()
+        self._acting.set()
+
+    def _stand_by(self) -> None:
+        assert self._reconciler is not None
+        self._acting.clear()
+        self._adopted.clear()
+        self._reconciler.queue.clear()
+
     def _reconcile(self) -> None:
         assert self._reconciler is not None
-        self._await_switches()
-        self._adopt()
+        took_s = 0.0
         while not self._stopping.is_set():
-            self.service.await_calm(_PILE_UP_S)
+            if not self._acting.wait(_WATCH_INTERVAL_S):
+                continue
+            if not self._adopted.is_set():
+                self._await_switches()
+                self._adopt()
+                continue
+            self.service.filings.await_calm(max(_PILE_UP_S, _PILE_UP_FACTOR * took_s))
+            begun = time.thread_time()
             self._reconciler.work(timeout_s=1.0)
+            took_s = time.thread_time() - begun
 
     def _adopt(self) -> None:
         """Before anything is compared: the ceilings of a controller that died in a burst are nobody's drift."""
@@ -193,13 +269,8 @@ class Controller:
         except CarelaneError as error:
             log.warning("ceilings not adopted", error=str(error), kind=type(error).__name__)
         finally:
-            self._adopted.set()
-
-    def _measure(self) -> None:
-        assert self._loop is not None
-        self._adopted.wait()
-        if not self._stopping.is_set():
-            self._loop.run()
+            if self._acting.is_set():
+                self._adopted.set()
 
     def _await_switches(self) -> None:
         """After a restart every slice would be called degraded, only because switches need a moment to call back."""
@@ -216,6 +287,10 @@ class Controller:
         assert self._southbound is not None
         seen: Mapping[str, SwitchStatus] = {}
         while not self._stopping.wait(_WATCH_INTERVAL_S if seen else 0.0):
+            if not self._acting.is_set():
+                seen = {}
+                self._stopping.wait(_WATCH_INTERVAL_S / 5)
+                continue
             try:
                 statuses = dict(self._southbound.statuses())
                 changed = {node for node, status in statuses.items() if seen.get(node) != status}
@@ -241,14 +316,17 @@ class Controller:
     def _check(self) -> None:
         """Check switches that came back at once, and all of them at every interval."""
         assert self._drift is not None
-        self._adopted.wait()
         while not self._stopping.is_set():
+            if not self._adopted.wait(_WATCH_INTERVAL_S):
+                continue
             asked = self._check_now.wait(self._drift_interval_s)
             self._check_now.clear()
             with self._lock:
                 nodes, self._to_check = self._to_check, set()
             if self._stopping.is_set():
                 return
+            if not self._adopted.is_set():
+                continue
             try:
                 self.service.enforce_access()
                 self._drift.run(nodes if asked and nodes else None)

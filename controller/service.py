@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from carelane.controller._describe import detail_of, step_of, summary_of
-from carelane.controller._upkeep import AlsoDrained, DrainResult, Upkeep
+from carelane.controller._filings import AlsoFiled, Filings
+from carelane.controller._upkeep import AlsoDrained, AlsoMoved, DrainResult, Upkeep
 from carelane.controller._verification import Verification, verify_network
 from carelane.controller._whatif import what_if
+from carelane.controller.leadership import Leadership, Standing
 from carelane.controller.pipeline import decision_json, plan_json, resolve
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
@@ -21,7 +21,7 @@ from carelane.controller.reconcile.access import AccessControl, close, refused_f
 from carelane.controller.reconcile.admission import dry_run, propose
 from carelane.controller.reconcile.desired import desired_program
 from carelane.controller.reconcile.drift import DriftCheck
-from carelane.controller.reconcile.filing import record, withdraw
+from carelane.controller.reconcile.filing import withdraw
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.metrics import ReconcileMetrics
 from carelane.controller.reconcile.reconciler import Reconciler
@@ -41,7 +41,7 @@ from carelane.controller.views import (
     LinkMismatch,
     SwitchView,
 )
-from carelane.errors import NotFoundError, StoreUnavailable, SwitchUnreachable
+from carelane.errors import NotFoundError, NotLeader, StoreUnavailable, SwitchUnreachable
 from carelane.intents.lifecycle import SETTLED, Phase
 from carelane.intents.manifest import from_manifest
 from carelane.intents.model import ServiceIntent
@@ -52,8 +52,6 @@ from carelane.tracing import traced
 __all__ = ["AlsoFiled", "AlsoWithdrawn", "IntentService", "owned"]
 
 _POLL_S = 0.05
-AlsoFiled = Callable[[Writer, tuple[ApplyResult, ...], Mapping[str, StoredIntent]], None]
-"""Runs with a filing: the transaction, what came of it, and the intents of these names as they were before."""
 AlsoWithdrawn = Callable[[Writer, IntentSummary, StoredIntent], None]
 
 
@@ -80,6 +78,7 @@ class IntentService:
         telemetry: TelemetryLoop | None = None,
         upkeep: Upkeep | None = None,
         access: AccessControl | None = None,
+        leadership: Leadership | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.topology = topology
@@ -89,11 +88,22 @@ class IntentService:
         self._drift = drift
         self._faults = faults
         self._telemetry = telemetry
+        self._leadership = leadership
         self._now = now
         self.upkeep = upkeep or Upkeep(reconciler, now)
         self.access = access or AccessControl(topology, None, now)
-        self._underway = 0
-        self._calm = threading.Condition()
+        self.filings = Filings(topology, reconciler, self.access, now)
+
+    @property
+    def standing(self) -> Standing:
+        """Whether this controller acts, and who does if not."""
+        return Standing("single", None, None) if self._leadership is None else self._leadership.standing
+
+    def require_leader(self) -> None:
+        """Raises NotLeader where only the controller that acts can answer."""
+        standing = self.standing
+        if not standing.acts:
+            raise NotLeader(standing.leader)
 
     @property
     def metrics(self) -> ReconcileMetrics:
@@ -143,12 +153,7 @@ class IntentService:
         what it writes is there exactly when the filing is. Raises InputError (nothing of the file is taken),
         ConflictError (a name of another tenant), StoreUnavailable.
         """
-        with self._transaction() as write:
-            results, before = self._file(write, intents)
-            if also is not None:
-                also(write, results, before)
-        self._reconciler.queue.add([result.name for result in results])
-        return results
+        return self.filings.apply(intents, also)
 
     @traced("intents.apply")
     def change(
@@ -158,41 +163,7 @@ class IntentService:
 
         `make` may raise, which changes nothing. Raises NotFoundError, and what `apply` raises.
         """
-        with self._transaction() as write:
-            results, before = self._file(write, [make(write.intent(name))])
-            if also is not None:
-                also(write, results, before)
-        self._reconciler.queue.add([name])
-        return results[0]
-
-    def await_calm(self, timeout_s: float) -> None:
-        """Return once no filing is under way, or after `timeout_s`.
-
-        A pass of the loop costs nearly the same for one name as for many and shares a processor with the planner, so
-        that under load it is better to let filings pile up for a moment.
-        """
-        with self._calm:
-            self._calm.wait_for(lambda: self._underway == 0, timeout_s)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Writer]:
-        """The store's, counted as under way from the moment somebody waits for it."""
-        with self._calm:
-            self._underway += 1
-        try:
-            with self._store.write() as write:
-                yield write
-        finally:
-            with self._calm:
-                self._underway -= 1
-                self._calm.notify_all()
-
-    def _file(
-        self, write: Writer, intents: Sequence[ServiceIntent]
-    ) -> tuple[tuple[ApplyResult, ...], Mapping[str, StoredIntent]]:
-        before = {intent.name: found for intent in intents if (found := write.find(intent.name)) is not None}
-        filings = propose(self.topology, write, intents, self.access, now=self._now())
-        return tuple(record(write, filing, self._now()) for filing in filings), before
+        return self.filings.change(name, make, also)
 
     @traced("intents.plan")
     def plan(self, intents: Sequence[ServiceIntent], *, optimize: bool = False) -> Mapping[str, Any]:
@@ -232,8 +203,9 @@ class IntentService:
     def diff(self, intents: Sequence[ServiceIntent] = ()) -> tuple[SwitchChanges, ...]:
         """What `apply` would send to each switch (without intents: what a repair would send). Sends nothing.
 
-        Raises InputError, and SwitchUnreachable when a switch that would change cannot be read.
+        Raises InputError, SwitchUnreachable when a switch that would change cannot be read, and NotLeader.
         """
+        self.require_leader()
         with self._store.read() as read:
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             holdings = Holdings.of(read.slices())
@@ -265,6 +237,13 @@ class IntentService:
         """Put it back into service. Raises NotFoundError when it is not drained."""
         return self.upkeep.undrain(target, also=also)
 
+    def reoptimise(self, *, dry_run: bool = False, also: AlsoMoved | None = None) -> tuple[str, ...]:
+        """Move slices, without loss, to where the network now carries them better: shorter, or with less reserved.
+
+        Names of those that move, or would. `also` runs in the same transaction, unless it is a dry run.
+        """
+        return self.upkeep.reoptimise(dry_run=dry_run, also=also)
+
     def drains(self) -> tuple[StoredDrain, ...]:
         """What is out of service on purpose."""
         return self.upkeep.drains()
@@ -272,8 +251,10 @@ class IntentService:
     def verify(self) -> Verification:
         """Read every switch and prove on what is found there that each slice gets what it was promised.
 
-        Slices that are being changed meanwhile may show as faults; `moving` names them.
+        Slices that are being changed meanwhile may show as faults; `moving` names them. Raises NotLeader: others do
+        not know the ceilings.
         """
+        self.require_leader()
         with self._store.read() as read:
             failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
             holdings = Holdings.of(read.slices())
@@ -323,7 +304,7 @@ class IntentService:
             for item, why in closing:
                 close(write, item, why, self._now())
             if opening:
-                self._file(write, opening)
+                self.filings.file(write, opening)
         names = (*(item.name for item, _ in closing), *(item.name for item in opening))
         self._reconciler.queue.add(names)
         return names
@@ -391,7 +372,9 @@ class IntentService:
 
     def link_mismatches(self) -> tuple[LinkMismatch, ...]:
         """Discovery against the declared topology. Links of a port that is down, or of a switch that is away, cannot
-        be seen and are no mismatch."""
+        be seen and are no mismatch. Only the controller that acts discovers any."""
+        if not self.standing.acts:
+            return ()
         declared = {
             DiscoveredLink(node, link.port_at(node), link.other(node), link.port_at(link.other(node)))
             for link in self.topology.links.values()

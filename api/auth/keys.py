@@ -109,6 +109,32 @@ class KeyRing:
             return False
         return True
 
+    def recover(self, file: Path, *, subject: str, revoke_admins: bool) -> ApiKey:
+        """An admin key for whoever may write the store itself, written to `file` (mode 0600). Raises InputError.
+
+        `revoke_admins` makes every other admin key worthless, for when the lost one may be in wrong hands.
+        """
+
+        def keep(write: Writer, key: ApiKey, text: str) -> None:
+            others = [other for other in write.api_keys() if other.id != key.id and other.role == Role.ADMIN]
+            gone = [other for other in others if other.revoked_at is None] if revoke_admins else []
+            for action, target, before in (("key.create", key, None), *(("key.revoke", item, item) for item in gone)):
+                after = write.revoke_key(target.id) if before is not None else target
+                write.record_audit(
+                    subject=subject,
+                    role=Role.ADMIN,
+                    tenant=None,
+                    action=action,
+                    target=target.id,
+                    before=None if before is None else {"label": before.label, "revoked": False},
+                    after={"label": after.label, "role": after.role, "revoked": after.revoked_at is not None},
+                    request_id="command line",
+                )
+            _write_secret(file, text)
+
+        key, _ = self.create(label="recovered admin key", role=Role.ADMIN, also=keep)
+        return key
+
     def verify(self, text: str) -> Principal:
         """Whose key it is. Raises UnauthenticatedError, which does not say why."""
         match = _FORM.fullmatch(text)
@@ -181,5 +207,5 @@ def _write_secret(file: Path, text: str) -> None:
             handle.write(text + "\n")
     except OSError as error:
         raise InputError(
-            f"cannot write the first admin key: {error.strerror or error}", str(file), field="CARELANE_KEY_FILE"
+            f"cannot write the admin key: {error.strerror or error}", str(file), field="CARELANE_KEY_FILE"
         ) from error

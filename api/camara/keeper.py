@@ -59,6 +59,8 @@ class SessionKeeper:
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval_s):
+            if not self._service.standing.acts:
+                continue
             try:
                 self.step()
             except CarelaneError as error:

@@ -33,7 +33,7 @@ from carelane.tls import TlsFiles
 
 __all__ = ["OPEN", "create_app"]
 
-OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/", "/static/{name:path}"})
+OPEN = frozenset({"/healthz", "/readyz", "/leaderz", "/metrics", "/docs", "/", "/static/{name:path}"})
 """Paths that answer to everybody; `create_app` fails when any other route asks for no role."""
 
 
@@ -101,6 +101,11 @@ _PROBLEM: dict[str, Any] = {
 }
 
 
+def _place(service: IntentService) -> dict[str, Any]:
+    standing = service.standing
+    return {"role": standing.role, "leader": standing.leader, "epoch": standing.epoch}
+
+
 def _add_health(app: FastAPI, service: IntentService) -> None:
     own_threads = CapacityLimiter(2)  # so that a queue of long plans cannot make the server look dead
 
@@ -117,7 +122,12 @@ def _add_health(app: FastAPI, service: IntentService) -> None:
     async def readyz() -> JSONResponse:
         health = await run_sync(service.health, limiter=own_threads)
         if health.ready:
-            return JSONResponse({"status": "ready"})
+            return JSONResponse({"status": "ready", **_place(service)})
         return problems.problem(
             503, "; ".join(health.reasons), kind="not-ready", extensions={"reasons": list(health.reasons)}
         )
+
+    @app.get("/leaderz", tags=["operation"], summary="Whether this is the controller that takes changes")
+    async def leaderz() -> JSONResponse:
+        service.require_leader()
+        return JSONResponse({"status": "leader", **_place(service)})

@@ -33,6 +33,11 @@ class _ServiceCollector(Collector):
         health = self._service.health()
         yield GaugeMetricFamily("carelane_ready", "1 when the server can take intents.", value=float(health.ready))
         yield GaugeMetricFamily("carelane_live", "1 when the controller does its work.", value=float(health.live))
+        standing = self._service.standing
+        yield GaugeMetricFamily(
+            "carelane_leader", "1 when this controller acts; several may run on PostgreSQL.", value=float(standing.acts)
+        )
+        yield GaugeMetricFamily("carelane_leadership_epoch", "The newest epoch seen.", value=float(standing.epoch or 0))
         for collect in (self._intents, self._switches, self._links, self._access):
             try:
                 yield from collect()
@@ -122,6 +127,16 @@ def _method(scope: Scope) -> str:
     return method if method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} else "other"
 
 
+class _WhileActing(Collector):
+    """What the loop measures, while it does: a controller that follows measures nothing, which is no fault."""
+
+    def __init__(self, service: IntentService, inner: Collector) -> None:
+        self._service, self._inner = service, inner
+
+    def collect(self) -> Iterable[Metric]:
+        return self._inner.collect() if self._service.standing.acts else ()
+
+
 class _CertificateCollector(Collector):
     """When the certificates in use end, read from the files at scrape time."""
 
@@ -156,7 +171,7 @@ def create_registry(service: IntentService, tls: TlsFiles | None = None) -> Coll
     registry.register(_ServiceCollector(service))
     registry.register(service.metrics)
     if service.telemetry_metrics is not None:
-        registry.register(service.telemetry_metrics)
+        registry.register(_WhileActing(service, service.telemetry_metrics))
     if tls is not None:
         registry.register(_CertificateCollector(tls))
     return registry

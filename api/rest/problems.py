@@ -19,6 +19,7 @@ from carelane.errors import (
     ForbiddenError,
     InputError,
     NotFoundError,
+    NotLeader,
     PreconditionError,
     ProgramError,
     TooManyRequests,
@@ -89,6 +90,10 @@ async def _carelane_error(_request: Request, error: Exception) -> JSONResponse:
         return problem(409, str(error), kind="conflict")
     if isinstance(error, ProgramError):
         return problem(502, str(error), kind="switch-rejected")
+    if isinstance(error, NotLeader):
+        return problem(
+            503, str(error), kind="not-leader", headers={"Retry-After": "1"}, extensions={"leader": error.leader}
+        )
     if isinstance(error, TransientError):
         return problem(503, str(error), kind="unavailable", headers={"Retry-After": str(RETRY_AFTER_S)})
     return await _unexpected(_request, error)

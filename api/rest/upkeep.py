@@ -104,6 +104,29 @@ def add_upkeep(app: FastAPI, service: IntentService) -> None:
 
         return once(service.store, who, b"", change)
 
+    @app.post(
+        "/v1/reoptimise",
+        tags=["network"],
+        summary="Move slices to where the network now carries them better",
+        response_model=dict[str, Any],
+    )
+    def reoptimise(who: Draining, dry_run: bool = False) -> JSONResponse:
+        """Without loss. Names those that move, or with `dry_run=true` those that would (nothing is changed then)."""
+        if dry_run:
+            return JSONResponse({"moved": list(service.reoptimise(dry_run=True)), "dry_run": True})
+
+        def change(keep: Keep) -> JSONResponse:
+            def answer(moved: tuple[str, ...]) -> dict[str, Any]:
+                return {"moved": list(moved), "dry_run": False}
+
+            def also(write: Writer, moved: tuple[str, ...]) -> None:
+                audit_change(write, who, None, "network.reoptimise", "network", None, answer(moved))
+                keep(write, 200, answer(moved))
+
+            return JSONResponse(answer(service.reoptimise(also=also)))
+
+        return once(service.store, who, b"", change)
+
 
 def _standing(drain: StoredDrain | None) -> dict[str, Any]:
     """What the audit shows of a link or switch before it is drained, or put back."""

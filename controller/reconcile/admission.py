@@ -8,7 +8,7 @@ A changed intent that is refused leaves the slice that runs in place and says so
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -33,7 +33,7 @@ from carelane.topology.model import Topology
 from carelane.topology.windows import ALWAYS
 from carelane.tracing import traced
 
-__all__ = ["Filing", "Outcome", "dry_run", "propose", "replan"]
+__all__ = ["Desk", "Filing", "Outcome", "dry_run", "propose", "replan"]
 
 Outcome = Literal["created", "changed", "unchanged"]
 
@@ -57,16 +57,17 @@ def propose(
     reader: Reader,
     intents: Sequence[ServiceIntent],
     access: AccessControl | None = None,
+    desk_for: Callable[[Sequence[Requirement]], Desk] | None = None,
     *,
     now: datetime,
 ) -> tuple[Filing, ...]:
     """Decide every intent in file order against what is held. Stores nothing. Raises InputError, ConflictError.
 
-    What the access policy forbids, or is past already, is refused before anything is planned.
+    What the access policy forbids, or is past already, is refused before anything is planned. `desk_for` gives a desk
+    that knows already what is held, for these requirements.
     """
     requirements = _requirements(topology, intents)
-    without = drained_links(topology, reader.drains())
-    desk = _Desk(topology, Holdings.of(reader.slices()), without, now, access)
+    desk = desk_for(requirements) if desk_for else Desk.of(topology, reader, now, access)
     filings: list[Filing] = []
     for intent, requirement in zip(intents, requirements, strict=True):
         record = reader.find(intent.name)
@@ -119,7 +120,7 @@ def dry_run(
         start = ledger
         result = plan(there, requirements, ledger, optimize=optimize)
     else:
-        desk = _Desk(topology, holdings, without, now)
+        desk = Desk(topology, holdings, without, now)
         decisions = tuple(desk.decide(requirement)[0] for requirement in requirements)
         result = PlanResult(decisions, desk.ledger, desk.totals)
     held = {item.name: item.decision.requirement for item in holdings.slices}
@@ -129,14 +130,14 @@ def dry_run(
 def replan(topology: Topology, without: Collection[str], reader: Reader, held: Held, now: datetime) -> Filing:
     """Decide the slice in force again, word for word as promised, without some links. Stores nothing."""
     record = reader.intent(held.name)
-    desk = _Desk(topology, Holdings.of(reader.slices()), without, now)
+    desk = Desk(topology, Holdings.of(reader.slices()), without, now)
     decision, ids = desk.decide(held.decision.requirement)
     floors = desk.decided.slice_floors(held.name) if ids else {}
     intent = from_manifest(record.manifest)
     return Filing(intent, record.manifest, record, "unchanged", decision, ids, floors)
 
 
-class _Desk:
+class Desk:
     """Decides one requirement after the other and remembers what that leaves for the next."""
 
     def __init__(
@@ -158,10 +159,26 @@ class _Desk:
         self.ledger = holdings.ledger(now)
         self.decided = self.ledger
         self.totals = Totals(0, 0, 0)
+        self._decided_names: set[str] = set()
+        self._timed = any(_is_timed(held.decision.requirement) for held in holdings.slices)
+
+    @classmethod
+    def of(cls, topology: Topology, reader: Reader, now: datetime, access: AccessControl | None) -> Desk:
+        """One that knows all that is held, and what is drained."""
+        return cls(topology, Holdings.of(reader.slices()), drained_links(topology, reader.drains()), now, access)
+
+    def serves(self, requirements: Sequence[Requirement]) -> bool:
+        """Whether it can decide these later than it was made: windows close, and what it decided itself of a name is
+        not yet what is stored of it.
+        """
+        timed = self._timed or any(map(_is_timed, requirements))
+        return not timed and self._decided_names.isdisjoint(item.name for item in requirements)
 
     def decide(self, requirement: Requirement) -> tuple[Decision, SliceIds | None]:
         """Plan as if the name held nothing. Admitted: it holds the new, and the old until switches let go of it."""
         name = requirement.name
+        self._decided_names.add(name)
+        self._timed = self._timed or _is_timed(requirement)
         forbidden = _forbidden(requirement, self._now, self._access)
         if forbidden is not None:
             return forbidden, None
@@ -234,6 +251,10 @@ def _requirements(topology: Topology, intents: Sequence[ServiceIntent]) -> list[
 
 def _is_past(requirement: Requirement, now: datetime) -> bool:
     return requirement.window is not None and requirement.window.is_over(us_of(now))
+
+
+def _is_timed(requirement: Requirement) -> bool:
+    return requirement.window is not None or requirement.schedule is not None
 
 
 def _forbidden(requirement: Requirement, now: datetime, access: AccessControl | None) -> Decision | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from carelane.controller.pipeline.ceilings import NO_CEILINGS, Ceilings, with_ceilings
 from carelane.controller.pipeline.compile import compile_program
@@ -15,7 +15,7 @@ from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.errors import PermanentError, ProgramError
 from carelane.topology.model import Topology
 
-__all__ = ["Desired", "Prover", "desired_program"]
+__all__ = ["Compiler", "Desired", "Prover", "desired_program"]
 
 _SHOWN = 3
 
@@ -29,6 +29,27 @@ class Desired:
     program: Program
     unfit: dict[str, PermanentError] = field(default_factory=dict)
     compiled: Program = field(default_factory=dict)
+
+
+class Compiler:
+    """Keeps the last desired program: passes, epochs and shapings often ask for the same one again. Not thread-safe."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._prover = Prover(topology)
+        self._asked: object = None
+        self._last = Desired({})
+
+    def desired(
+        self, holdings: Holdings, failed: Collection[str], ceilings: Ceilings, avoid: frozenset[str]
+    ) -> Desired:
+        """`desired_program`, proven. Raises ProgramError as it does."""
+        asked = (holdings.slices, frozenset(failed), avoid)
+        if asked != self._asked:
+            self._asked = None
+            self._last = desired_program(self._topology, holdings, failed, avoid=avoid, prover=self._prover)
+            self._asked = asked
+        return replace(self._last, program=with_ceilings(self._last.compiled, ceilings))
 
 
 class Prover:

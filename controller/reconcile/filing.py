@@ -23,7 +23,7 @@ def record(write: Writer, filing: Filing, now: datetime) -> ApplyResult:
     name = filing.intent.name
     generation = _generation(write, filing)
     before = write.intent(name).status.standing
-    running = _running_generation(write, name)
+    running = _running_generation(write, name) if filing.record is not None else None
     finding = _finding(filing.decision, generation, running=running)
     if filing.ids is not None:
         ids = filing.ids

@@ -114,6 +114,15 @@ class WorkQueue:
         with self._changed:
             return len(self._ready.keys() | self._working | self._due.keys())
 
+    def clear(self) -> None:
+        """Forget every name that is not worked on just now."""
+        with self._changed:
+            self._ready.clear()
+            self._again.clear()
+            self._due.clear()
+            self._failures.clear()
+            self._origins.clear()
+
     def close(self) -> None:
         """Let every `take` return; nothing is handed out after it."""
         with self._changed:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from carelane.controller.pipeline.ceilings import NO_CEILINGS, Ceilings, with_ceilings
-from carelane.controller.reconcile.desired import Desired, Prover, desired_program
+from carelane.controller.reconcile.desired import Compiler, Desired
 from carelane.controller.reconcile.drains import drained_links
 from carelane.controller.reconcile.holdings import Holdings, nodes_of
 from carelane.controller.reconcile.metrics import ReconcileMetrics
@@ -85,7 +85,7 @@ class Reconciler:
         self.broken: frozenset[str] = frozenset()
         self.waiting: frozenset[str] = frozenset()
         self._alarm = Alarm()
-        self._prover = Prover(topology)
+        self._compiler = Compiler(topology)
         self.observe: Callable[[str], tuple[Finding, ...]] = lambda _: ()
         self._now = now
 
@@ -197,8 +197,7 @@ class Reconciler:
         now = self._now()
         closed = waiting(self.topology, holdings.slices, now)
         self._alarm.set(next_turn(holdings.slices, now))
-        out = failed | closed
-        desired = desired_program(self.topology, holdings, out, self.ceilings, avoid=avoid, prover=self._prover)
+        desired = self._compiler.desired(holdings, failed | closed, self.ceilings, avoid)
         self.waiting = closed
         return View(holdings, intents, desired, Owners.of(holdings), closed, now)
 

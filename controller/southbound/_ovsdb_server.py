@@ -38,6 +38,7 @@ from ovsdbapp.exceptions import TimeoutException  # noqa: E402
 __all__ = ["SCHEMA", "Server", "use_certificates"]
 
 _RESYNC_S = 1.0
+_EPOCH = "carelane:epoch"
 _OPTIONAL_STRING = {"type": {"key": "string", "min": 0, "max": 1}}
 _OPTIONAL_INTEGER = {"type": {"key": "integer", "min": 0, "max": 1}}
 _STRINGS = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
@@ -51,7 +52,13 @@ SCHEMA: dict[str, Any] = {
     "name": "Open_vSwitch",
     "version": "8.0.0",
     "tables": {
-        "Open_vSwitch": {"columns": {"next_cfg": {"type": "integer"}, "cur_cfg": {"type": "integer"}}},
+        "Open_vSwitch": {
+            "columns": {
+                "next_cfg": {"type": "integer"},
+                "cur_cfg": {"type": "integer"},
+                "external_ids": _STRINGS,
+            }
+        },
         "Bridge": {
             "columns": {
                 "name": {"type": "string"},
@@ -113,6 +120,7 @@ class Server:
     def __init__(self, remote: str, *, timeout_s: float) -> None:
         self.remote = remote
         self._timeout_s = timeout_s
+        self.epoch: int | None = None
         self._starting = threading.Lock()
         self._connection: Any = None
 
@@ -229,11 +237,23 @@ class _Edit(BaseCommand):  # type: ignore[misc]  # ovsdbapp is untyped
     def run_idl(self, txn: Any) -> None:
         tables = self.api.idl.tables
         (row,) = tables["Open_vSwitch"].rows.values()
+        if self.api.epoch is not None:
+            _fence(row, self.api.epoch)
         row.increment("next_cfg")
         self._edit(tables, txn)
 
     def post_commit(self, txn: Any) -> None:
         self.result = txn.get_increment_new_value()
+
+
+def _fence(row: Any, epoch: int) -> None:
+    """Let the transaction happen only if no newer leader was here: the server compares what we saw of it."""
+    row.verify("external_ids")
+    seen = row.external_ids.get(_EPOCH, "0")
+    if seen.isdecimal() and int(seen) > epoch:
+        raise SwitchUnreachable(f"OVSDB obeys a newer leader, of epoch {seen}")
+    if seen != str(epoch):
+        row.setkey("external_ids", _EPOCH, str(epoch))
 
 
 class _Probe(BaseCommand):  # type: ignore[misc]  # ovsdbapp is untyped

@@ -9,6 +9,7 @@ OVS derives HTB's quantum from the MTU (lib/netdev-linux.c), so that a queue is 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,7 @@ from carelane.tls import TlsFiles
 
 __all__ = ["Ovsdb", "PortsState"]
 
+_LOG = logging.getLogger(__name__)
 _HTB = "linux-htb"
 
 
@@ -131,6 +133,19 @@ class Ovsdb:
             for state, port in to_check:
                 mismatches += _kernel_mismatches(reader, state, port)
         return PortsState(tuple(own), tuple(watching), tuple(strangers), tuple(mismatches))
+
+    def claim(self, epoch: int) -> None:
+        """From now on changes carry this epoch, and a server that has seen a larger one refuses them.
+
+        Servers that answer learn it now, the others with the first change.
+        """
+        for server in self._servers.values():
+            server.epoch = epoch
+        for server in self._servers.values():
+            try:
+                server.change(lambda _tables, _txn: None)
+            except (SwitchUnreachable, ProgramError) as error:
+                _LOG.warning("OVSDB does not know the new leader yet: %s", error)
 
     def close(self) -> None:
         """Disconnect; the next call connects again."""

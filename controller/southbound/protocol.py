@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.program import FlowRule, SwitchProgram
 
-__all__ = ["DiscoveredLink", "Doorkeeper", "Receipt", "Southbound", "SwitchState", "SwitchStatus", "flow_key_text"]
+__all__ = [
+    "DiscoveredLink",
+    "Doorkeeper",
+    "Ranked",
+    "Receipt",
+    "Southbound",
+    "SwitchState",
+    "SwitchStatus",
+    "flow_key_text",
+]
 
 
 def flow_key_text(rule: FlowRule) -> str:
@@ -95,4 +104,21 @@ class Doorkeeper(Protocol):
 
     def refusals(self) -> Mapping[str, int]:
         """Connections that were refused so far, by reason."""
+        ...
+
+
+@runtime_checkable
+class Ranked(Protocol):
+    """A southbound whose switches several controllers may be connected to. Before either call it acts unasked."""
+
+    def lead(self, epoch: int, still: Callable[[], bool]) -> None:
+        """Be the one that changes switches; those that have seen a larger epoch refuse."""
+        ...
+
+    def follow(self, epoch: int | None) -> None:
+        """Read only from now on."""
+        ...
+
+    def on_doubt(self, doubt: Callable[[], None]) -> None:
+        """Where to say that a switch obeys a newer leader."""
         ...

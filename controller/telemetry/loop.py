@@ -49,6 +49,10 @@ PROBES = "ProbesCredible"
 
 _SPREAD = 0.6
 _REFRESH_S = 1.0
+_REWIRE_LATEST_S = 5.0
+"""Every rewiring compiles all slices. While filings come in, that is put off until so long after the last one."""
+
+_STAND_BY_S = 0.1
 _JOIN_FACTOR = 2.0
 """An I-frame is 1.5 to 2 times a P-frame (3GPP TR 38.838 section 5.1)."""
 _JOIN_BEFORE, _JOIN_AFTER = 2, 5
@@ -57,7 +61,8 @@ _EMPTY = Wiring((), Layout((), {}, {}), ())
 
 @dataclass
 class TelemetryLoop:
-    """`run` until `stop`; or `epoch` by epoch, as tests do. Reading its results is thread-safe."""
+    """`run` until `stop`, in epochs while it `acts`; or `epoch` by epoch, as tests do. Reading its results is
+    thread-safe."""
 
     reconciler: Reconciler
     southbound: CounterSource
@@ -65,6 +70,7 @@ class TelemetryLoop:
     mode: Mode = "fair"
     weights: SharePolicy = field(default_factory=SharePolicy)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    acts: Callable[[], bool] = lambda: True
     outcome: Outcome | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -78,6 +84,8 @@ class TelemetryLoop:
         self._shaping: Future[Mapping[str, SwitchCounters]] | None = None
         self._wiring = _EMPTY
         self._mark: object = None
+        self._rewired_at = -_REWIRE_LATEST_S
+        self.busy: Callable[[], bool] = lambda: False
         self._starts: Mapping[str, datetime] = {}
         self.reconciler.observe = self.findings
 
@@ -143,6 +151,10 @@ class TelemetryLoop:
     def run(self) -> None:
         """Epoch after epoch until `stop`."""
         while not self._stopping.is_set():
+            if not self.acts():
+                self._forget()
+                self._stopping.wait(_STAND_BY_S)
+                continue
             begun = time.monotonic()
             nodes = self._wiring.nodes
             if nodes:
@@ -159,6 +171,14 @@ class TelemetryLoop:
                 log.exception("epoch broke")
             self._stopping.wait(max(0.0, begun + self.interval_s - time.monotonic()))
         self._hand.shutdown(cancel_futures=True)
+
+    def _forget(self) -> None:
+        """Another controller acts: what was measured is of no use to whoever acts next, who adopts ceilings anyway."""
+        if self._mark is None:
+            return
+        self.outcome = self._mark = None
+        self._wiring = _EMPTY
+        self.sharing = Sharing(self.interval_s, self.mode)
 
     def stop(self) -> None:
         """End `run`, which first finishes what is being sent to switches."""
@@ -232,7 +252,9 @@ class TelemetryLoop:
         return {node: readings[node] for node in changed if node in readings}
 
     def _rewire(self) -> None:
-        """Look at the slices again when the store's have changed."""
+        """Look at the slices again when the store's have changed; a little later while more are being filed."""
+        if self.busy() and time.monotonic() - self._rewired_at < _REWIRE_LATEST_S:
+            return
         reconciler = self.reconciler
         with reconciler.store.read() as read:
             mark = (read.slices_mark(), reconciler.waiting)
@@ -248,7 +270,7 @@ class TelemetryLoop:
         slices = [(held.decision, held.ids) for held in in_force]
         self._wiring = wire(reconciler.topology, slices, compiled, self.weights)
         self.compliance.watch({held.name: held.decision for held in in_force}, self._wiring.taps)
-        self._mark = mark
+        self._mark, self._rewired_at = mark, time.monotonic()
 
 
 def _offending(offences: Iterable[Offence]) -> str:

@@ -13,6 +13,7 @@ CarelaneError
 └── TransientError          the same call may succeed later; the reconciler retries with backoff
     ├── SwitchUnreachable   no connection to a switch, or it did not confirm in time
     ├── StoreUnavailable    the database did not answer
+    ├── NotLeader           another controller leads, or none does yet
     ├── TooManyRequests     one caller asks for more than its share
     └── ServerUnavailable   the carelane server did not answer the command line
 
@@ -31,6 +32,7 @@ __all__ = [
     "ForbiddenError",
     "InputError",
     "NotFoundError",
+    "NotLeader",
     "PermanentError",
     "PreconditionError",
     "ProgramError",
@@ -120,6 +122,15 @@ class SwitchUnreachable(TransientError):
 
 class StoreUnavailable(TransientError):
     """The database did not answer."""
+
+
+class NotLeader(TransientError):
+    """This controller follows; `leader` is the address of the one that leads, as far as that is known."""
+
+    def __init__(self, leader: str | None = None) -> None:
+        where = f"{leader} leads: ask there" if leader else "no controller leads at the moment: ask again in a second"
+        super().__init__(f"this controller only reads; {where}")
+        self.leader = leader
 
 
 class TooManyRequests(TransientError):

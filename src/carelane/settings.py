@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     tls_cert: str | None = Field(default=None, description="PEM file: our certificate")
     tls_ca: str | None = Field(default=None, description="PEM file: authorities of switches and OVSDB servers")
     rest_tls: bool = Field(default=False, description="REST and gRPC over TLS with the same certificate")
+    advertise: str | None = Field(default=None, description="URL at which clients find this controller")
+    lease_s: float = Field(default=1.5, ge=0.5, le=60, description="how long one leads without a sign of life")
     drift_interval_s: float = Field(default=10.0, gt=0)
     access: str | None = Field(default=None, description="file of kind AccessPolicy")
     key_file: str | None = Field(default=None, description="where the first admin key is written and looked for")

@@ -208,7 +208,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
 def _ready(process: subprocess.Popen[str], log: Path) -> tuple[str, str]:
     """The URL, and the line that says that it is ready."""
     assert process.stdout is not None
-    watchdog = threading.Timer(60, process.kill)
+    watchdog = threading.Timer(180, process.kill)
     watchdog.start()
     try:
         for line in process.stdout:

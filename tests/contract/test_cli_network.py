@@ -1,4 +1,4 @@
-"""`carelane verify`, `drain` and `undrain` against a running server."""
+"""`carelane verify`, `drain`, `undrain` and `reoptimise` against a running server."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ def test_a_drained_link_is_left_and_the_last_path_cannot_be_taken(at: Cli) -> No
     back = at("undrain", "l1")
     assert back.code == 0
     assert "l1 is in service" in back.out
+    settled = at("reoptimise", "--dry-run")
+    assert (settled.code, settled.out.strip()) == (0, "0 slices would move")
     assert "proven" in at("verify").out
 
 

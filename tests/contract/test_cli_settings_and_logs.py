@@ -75,6 +75,20 @@ def test_every_library_logs_to_the_same_json_lines(logs: io.StringIO) -> None:
     assert failed["exception"][0]["exc_value"] == "手术"
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_tells_where_and_not_what_variables_held(logs: io.StringIO, form: str) -> None:
+    def check(key: str) -> None:
+        raise ValueError(f"a key of {len(key)} characters does not fit")
+
+    configure_logs("info", form, logs)  # type: ignore[arg-type]
+    try:
+        check("carelane_" + "secret")
+    except ValueError:
+        structlog.get_logger("carelane.test").exception("failed")
+    assert "a key of 15 characters" in logs.getvalue()
+    assert "carelane_secret" not in logs.getvalue()
+
+
 def test_debug_lets_the_libraries_speak(logs: io.StringIO) -> None:
     configure_logs("debug", "console", logs)
     logging.getLogger("os_ken.base").debug("hello from the library")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from carelane.controller.reconcile.access import AccessControl
+from carelane.controller.service import IntentService
 from carelane.policies.access.manifest import parse_policy
 
 POLICY = """\
@@ -30,7 +31,8 @@ def clock() -> list[datetime]:
 
 @pytest.fixture
 def guarded(rig: Any, clock: list[datetime]) -> Any:
-    rig.service.access = AccessControl(rig.topology, parse_policy(POLICY), lambda: clock[0])
+    access = AccessControl(rig.topology, parse_policy(POLICY), lambda: clock[0])
+    rig.service = IntentService(rig.topology, rig.reconciler, rig.drift, access=access)
     return rig
 
 

@@ -51,6 +51,35 @@ def test_a_drained_link_carries_nothing_and_new_labels_come_before_old_ones_go(
     assert way(rig, "west/c", "east/c") == ["west", "north", "east"]
 
 
+def test_what_a_drain_left_behind_is_put_in_order_when_asked_and_only_once(
+    make_rig: Any, switches: Any, make_manifest: Manifest
+) -> None:
+    rig = make_rig(southbound=switches)
+    rig.drift.run()
+    rig.apply(make_manifest("one", "west/a", "east/a"))
+    rig.settle()
+    rig.service.drain("ne")
+    rig.settle()
+    assert rig.service.reoptimise() == (), "a drained link attracts nothing"
+    rig.service.undrain("ne")
+    rig.settle()
+    before = rig.programs()
+    assert rig.service.reoptimise(dry_run=True) == ("one",)
+    rig.settle()
+    assert rig.programs() == before
+    lost = []
+    switches.after = lambda _: lost.append(rig.walk("west/a", "east/a").reached != ["east/a"])
+    assert rig.service.reoptimise() == ("one",)
+    rig.settle()
+    assert way(rig) == ["west", "north", "east"]
+    assert rig.phase("one") == "Active"
+    assert len(lost) > 5
+    assert not any(lost), "a packet sent between two operations did not arrive"
+    assert rig.service.verify().proven
+    assert rig.service.reoptimise() == ()
+    assert "re-optimised" in " ".join(event.message for event in rig.service.describe("one").history)
+
+
 def test_a_protected_slice_stays_on_its_other_path_until_the_switch_is_back(
     make_rig: Any, switches: Any, make_manifest: Manifest
 ) -> None:

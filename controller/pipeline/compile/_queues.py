@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import ceil
 
 from carelane.controller.pipeline.compile._resolved import Lane, Slice, Way
@@ -35,6 +36,9 @@ __all__ = ["LEAST_FLOOR_BPS", "PortPlan"]
 
 LEAST_FLOOR_BPS = 16_000
 _BEST_EFFORT_BURST_BITS = 10 * 1500 * 8
+
+_queue = lru_cache(maxsize=1 << 18)(Queue)
+"""The same object for the same queue: programs compiled one after the other are told apart by what changed."""
 
 _Port = tuple[str, int]
 _Share = tuple[int, bool]
@@ -84,7 +88,7 @@ class _Claim:
     def queue(self, ceiling_bps: int) -> Queue:
         floor_bps = _stated_floor(self.floor_bps, ceiling_bps)
         priority = self.owner.traffic_class.htb_priority
-        return Queue(self.owner.ids.number, floor_bps, ceiling_bps, self.burst_bits, priority, self.owner.name)
+        return _queue(self.owner.ids.number, floor_bps, ceiling_bps, self.burst_bits, priority, self.owner.name)
 
 
 def _by_direction(shares: Mapping[_Share, int]) -> Iterator[list[int]]:
@@ -136,7 +140,9 @@ class PortPlan:
                 f"are promised {promised_bps} bit/s on port {port} of {node}, which carries {rate_bps} bit/s; "
                 "plan these slices again",
             )
-        best_effort = Queue(0, _stated_floor(0, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, "")
+        best_effort = _queue(
+            0, _stated_floor(0, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, ""
+        )
         return PortQos(port, rate_bps, (best_effort, *queues))
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from carelane.controller.pipeline.compile import LEAST_FLOOR_BPS, Slice, ground_rules, ground_watches
 from carelane.controller.pipeline.identifiers import slice_number
-from carelane.controller.pipeline.program import FlowRule, PortBfd, PortQos, Queue
+from carelane.controller.pipeline.program import FlowRule, PortBfd
 from carelane.controller.pipeline.verify._expect import Place, Wiring, queue_needs
 from carelane.controller.pipeline.verify._tables import Item, Tables
 from carelane.controller.pipeline.verify.faults import Fault
@@ -57,7 +57,7 @@ class Audit:
             names = ", ".join(queue.slice for queue in qos.queues if queue.slice)
             detail = f"port {port} carries {rate_bps} bit/s and {sum(floors)} are promised on it to {names}"
             yield Fault("overbooked", "", node, detail)
-        spare = next((queue for queue in qos.queues if queue.id == 0), None)
+        spare = tables.queues(place).get(0)
         if spare is None or spare.min_rate_bps != min(LEAST_FLOOR_BPS, rate_bps):
             yield Fault("wrong-floor", "", node, f"port {port} has no best-effort queue with its least floor")
         elif spare.priority != STANDARD.htb_priority or spare.max_rate_bps != rate_bps:
@@ -66,7 +66,7 @@ class Audit:
     def queues(self, tables: Tables, owner: Slice) -> Iterator[Fault]:
         """The slice's queue at every port it needs one."""
         for place, need in queue_needs(owner, self._wiring.rates).items():
-            queue = _queue(tables.ports, place, owner.ids.number)
+            queue = tables.queues(place).get(owner.ids.number)
             if queue is None:
                 yield Fault("wrong-queue", owner.name, place[0], f"port {place[1]} has no queue {owner.ids.number}")
                 continue
@@ -89,11 +89,6 @@ def leftover(item: Item, name: str) -> Fault:
     """An entry that no packet of any slice comes upon, in any state: a leaked label, meter, group or queue."""
     text = f"{item.key:#x}" if item.kind == "group" and isinstance(item.key, int) else str(item.key)
     return Fault("leftover", name, item.node, f"{item.kind} {text} serves no packet of any slice")
-
-
-def _queue(ports: Mapping[Place, PortQos], place: Place, number: int) -> Queue | None:
-    qos = ports.get(place)
-    return next((queue for queue in qos.queues if queue.id == number), None) if qos is not None else None
 
 
 def _ground_detail(wanted: FlowRule | None, held: FlowRule | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from carelane.controller.pipeline.compile import ARP, LEAST_FLOOR_BPS, Lane, Slice, Way, ether_type
@@ -61,6 +62,11 @@ class Journey:
     meter: Meter | None
     lanes: tuple[Lane, ...]
     allowed: frozenset[Place]
+
+    @cached_property
+    def spans(self) -> tuple[frozenset[Place], ...]:
+        """The ports that each lane cannot do without."""
+        return tuple(places_of(lane) for lane in self.lanes)
 
 
 @dataclass(frozen=True, slots=True)

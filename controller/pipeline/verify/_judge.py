@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from carelane.controller.pipeline.verify._cube import describe
 from carelane.controller.pipeline.verify._expect import Journey
-from carelane.controller.pipeline.verify._states import State, places_of
+from carelane.controller.pipeline.verify._states import State
 from carelane.controller.pipeline.verify._tables import Tables
 from carelane.controller.pipeline.verify._walk import Ending, Walk
 from carelane.controller.pipeline.verify.faults import Fault, FaultKind, Visit
@@ -66,7 +66,7 @@ def is_promised(journey: Journey, state: State) -> bool:
     """Whether delivery is promised in a state."""
     if not state.failed:
         return True
-    return any(state.dead.isdisjoint(places_of(lane)) for lane in journey.lanes)
+    return any(state.dead.isdisjoint(span) for span in journey.spans)
 
 
 def judge_meter(journey: Journey, walk: Walk, tables: Tables) -> Iterator[Fault]:

@@ -49,7 +49,16 @@ class States:
         self._nodes = {node: State(f"node {node}", frozenset(places)) for node, places in at_node.items()}
         self._groups = {group: State(f"risk group {group}", frozenset(places)) for group, places in groups.items()}
         self._groups_of = {x.id: x.risk_groups for x in topology.links.values() if x.risk_groups}
+        # The journeys of one way follow each other and have its very lanes.
+        self._last_lanes: Sequence[Lane] = ()
+        self._last: tuple[State, ...] = ()
         self._groups_of_nodes = {x.id: x.risk_groups for x in topology.nodes.values() if x.risk_groups}
+
+    def of(self, lanes: Sequence[Lane]) -> tuple[State, ...]:
+        """All states to be tried on packets that these lanes may carry."""
+        if self._last_lanes is not lanes:
+            self._last_lanes, self._last = lanes, (*self.single(lanes), *self.beyond(lanes))
+        return self._last
 
     def single(self, lanes: Sequence[Lane]) -> Iterator[State]:
         """Every single risk that touches a lane; end switches, which no path can do without, are left out."""

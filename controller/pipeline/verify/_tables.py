@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal, NamedTuple, TypeVar
 
 from carelane.controller.pipeline.changes import Operation, Target
-from carelane.controller.pipeline.program import FlowRule, Group, Match, Meter, PortBfd, PortQos, Program
+from carelane.controller.pipeline.program import FlowRule, Group, Match, Meter, PortBfd, PortQos, Program, Queue
 from carelane.controller.pipeline.verify._cube import ALL, NONE, Cube, meets
 
-__all__ = ["Found", "Item", "Tables"]
+__all__ = ["Found", "Item", "Tables", "queues_by_number"]
 
 _Kind = Literal["flow", "group", "meter", "queue"]
 
@@ -45,6 +46,9 @@ _Value = TypeVar("_Value")
 _Place = tuple[str, int]
 _Cell = tuple[int | None, int | None]
 
+_NO_QUEUES: Mapping[int, Queue] = {}
+_priority = attrgetter("priority")
+
 
 class Tables:
     """Mutable; everything by node."""
@@ -57,8 +61,8 @@ class Tables:
         self.watches: dict[_Place, PortBfd] = {}
         self._cells: defaultdict[tuple[str, int], defaultdict[_Cell, list[FlowRule]]]
         self._cells = defaultdict(lambda: defaultdict(list))
-        self._queue_ids: dict[_Place, frozenset[int]] = {}
-        self._seen: dict[tuple[str, int], dict[tuple[int, Cube], Found]] = {}
+        self._queues: dict[_Place, Mapping[int, Queue]] = {}
+        self._seen: defaultdict[tuple[str, int], dict[_Cell, dict[Cube, Found]]] = defaultdict(dict)
 
     def load(self, program: Program) -> None:
         """Hold what the program says, in addition to what is held."""
@@ -79,21 +83,21 @@ class Tables:
                 _change(self.meters[node], meter.id, meter, gone=gone)
             case PortQos() as port:
                 _change(self.ports, (node, port.port), port, gone=gone)
-                self._queue_ids[(node, port.port)] = frozenset(() if gone else (queue.id for queue in port.queues))
+                self._queues[(node, port.port)] = {} if gone else queues_by_number(port)
             case PortBfd() as watch:
                 _change(self.watches, (node, watch.port), watch, gone=gone)
 
     def look_up(self, node: str, table: int, in_port: int, cube: Cube) -> Found:
         """Which rule the packets of `cube` meet at `in_port`."""
-        seen = self._seen.setdefault((node, table), {})
-        found = seen.get((in_port, cube))
+        seen = self._seen[(node, table)].setdefault((in_port, cube.label), {})
+        found = seen.get(cube)
         if found is None:
-            found = seen[(in_port, cube)] = self._search(node, table, in_port, cube)
+            found = seen[cube] = self._search(node, table, in_port, cube)
         return found
 
-    def queue_ids(self, place: _Place) -> frozenset[int]:
-        """The queues a port has."""
-        return self._queue_ids.get(place, frozenset())
+    def queues(self, place: _Place) -> Mapping[int, Queue]:
+        """The queues a port has, by number."""
+        return self._queues.get(place, _NO_QUEUES)
 
     def items(self) -> Iterator[Item]:
         """Everything there is that a slice could own."""
@@ -111,7 +115,7 @@ class Tables:
             return item.key in self.flows[item.node]
         if item.kind == "queue":
             port, number = item.queue
-            return number in self.queue_ids((item.node, port))
+            return number in self.queues((item.node, port))
         held = self.groups if item.kind == "group" else self.meters
         return item.key in held[item.node]
 
@@ -123,7 +127,12 @@ class Tables:
         if not gone:
             self.flows[node][rule.key] = rule
             cell.append(rule)
-        self._seen.pop((node, rule.table), None)
+        seen, (in_port, label) = self._seen[(node, rule.table)], _cell(rule.match)
+        if in_port is not None and label is not None:
+            seen.pop((in_port, label), None)
+        else:
+            for corner in [at for at in seen if in_port in (None, at[0]) and label in (None, at[1])]:
+                del seen[corner]
 
     def _search(self, node: str, table: int, in_port: int, cube: Cube) -> Found:
         captors: list[FlowRule] = []
@@ -149,9 +158,16 @@ class Tables:
         cells = self._cells.get((node, table))
         if cells is None:
             return ()
-        keys: set[_Cell] = {(in_port, cube.label), (in_port, None), (None, cube.label), (None, None)}
-        rules = [rule for key in keys if key in cells for rule in cells[key]]
-        return sorted(rules, key=lambda rule: -rule.priority)
+        rules = [*cells.get((in_port, None), ()), *cells.get((None, None), ())]
+        if cube.label is not None:
+            rules += (*cells.get((in_port, cube.label), ()), *cells.get((None, cube.label), ()))
+        if len(rules) > 1:
+            rules.sort(key=_priority, reverse=True)
+        return rules
+
+
+def queues_by_number(port: PortQos) -> Mapping[int, Queue]:
+    return {queue.id: queue for queue in port.queues}
 
 
 def queue_items(node: str, port: PortQos) -> Iterator[Item]:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
 from carelane.controller.pipeline.compile import Slice, resolve_slice
 from carelane.controller.pipeline.identifiers import group_label, slice_number
-from carelane.controller.pipeline.program import FlowRule, Group, Match, Meter, PortQos, Program, SliceIds
+from carelane.controller.pipeline.program import FlowRule, Group, Meter, PortQos, Program, SliceIds
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.controller.pipeline.verify._audit import Audit, leftover
 from carelane.controller.pipeline.verify._cube import NONE, Cube, meets
-from carelane.controller.pipeline.verify._expect import Place, Wiring, journeys
+from carelane.controller.pipeline.verify._expect import Journey, Place, Wiring, journeys
 from carelane.controller.pipeline.verify._judge import is_promised, judge, judge_meter
 from carelane.controller.pipeline.verify._states import NOTHING, States
-from carelane.controller.pipeline.verify._tables import Item, Tables
-from carelane.controller.pipeline.verify._walk import Walk, Walker
+from carelane.controller.pipeline.verify._tables import Item, Tables, queues_by_number
+from carelane.controller.pipeline.verify._walk import Walker
 from carelane.controller.pipeline.verify.faults import Fault
 from carelane.topology.model import Topology
 
@@ -34,7 +35,7 @@ class _Held:
     """A slice under watch: what it came upon, and what is wrong with it."""
 
     owner: Slice
-    matches: list[tuple[str, Match]] = field(default_factory=list)
+    journeys: tuple[Journey, ...]
     used: set[Item] = field(default_factory=set)
     looked: set[_Look] = field(default_factory=set)
     faults: tuple[Fault, ...] = ()
@@ -60,6 +61,12 @@ class Verifier:
 
         Raises what `compile_program` raises for a slice that does not fit the topology.
         """
+        with _no_collection():
+            return self._check(program, slices, avoid)
+
+    def _check(
+        self, program: Program, slices: Iterable[tuple[Decision, SliceIds]], avoid: Collection[str]
+    ) -> tuple[Fault, ...]:
         self._clear()
         self._tables.load(program)
         for decision, ids in slices:
@@ -120,18 +127,16 @@ class Verifier:
 
     def _expect(self, owner: Slice) -> None:
         """Take a slice under watch."""
-        held = self._held[owner.ids.number] = _Held(owner)
-        for journey in journeys(owner):
-            key = (journey.origin[0], journey.match)
-            held.matches.append(key)
-            self._owners[key] = owner.ids.number
+        held = self._held[owner.ids.number] = _Held(owner, tuple(journeys(owner)))
+        for journey in held.journeys:
+            self._owners[journey.origin[0], journey.match] = owner.ids.number
 
     def _forget(self, number: int) -> set[Item]:
         held = self._held.pop(number, None)
         if held is None:
             return set()
-        for key in held.matches:
-            self._owners.pop(key, None)
+        for journey in held.journeys:
+            self._owners.pop((journey.origin[0], journey.match), None)
         return self._lift(held)
 
     def _lift(self, held: _Held) -> set[Item]:
@@ -153,24 +158,8 @@ class Verifier:
         """Walk every journey in every state."""
         owner = held.owner
         found: dict[Fault, None] = dict.fromkeys(self._audit.queues(self._tables, owner))
-        for journey in journeys(owner):
-            walker = Walker(self._tables, self._wiring, self._owners, journey)
-            plain = walker.walk(NOTHING.dead)
-            found |= dict.fromkeys(judge(journey, NOTHING, plain))
-            found |= dict.fromkeys(judge_meter(journey, plain, self._tables))
-            self._note(held, plain)
-            if not journey.lanes or not journey.lanes[0].steps:
-                continue
-            sound = [] if found else [plain]
-            for state in chain(self._states.single(journey.lanes), self._states.beyond(journey.lanes)):
-                if any(walk.holds_for(state.dead) for walk in sound):
-                    continue  # the walk would be the same, and is known to be as promised in every state
-                walk = walker.walk(state.dead)
-                faults = tuple(judge(journey, state, walk))
-                found |= dict.fromkeys(faults)
-                self._note(held, walk)
-                if not faults and is_promised(journey, state):
-                    sound.append(walk)
+        for journey in held.journeys:
+            found |= dict.fromkeys(self._follow(held, journey, sound=not found))
         number = owner.ids.number
         for item in held.used:
             self._using[item].add(number)
@@ -180,9 +169,24 @@ class Verifier:
         if found:
             self._faulty.add(number)
 
-    def _note(self, held: _Held, walk: Walk) -> None:
-        held.used |= walk.used
-        held.looked |= walk.looked
+    def _follow(self, held: _Held, journey: Journey, *, sound: bool) -> Iterator[Fault]:
+        """Walk one journey in every state. Unless all was `sound` so far, no state is passed over as known."""
+        walker = Walker(self._tables, self._wiring, self._owners, journey)
+        plain = walker.walk(NOTHING.dead)
+        faults = [*judge(journey, NOTHING, plain), *judge_meter(journey, plain, self._tables)]
+        yield from faults
+        if journey.lanes and journey.lanes[0].steps:
+            known = [plain] if sound and not faults else []
+            for state in self._states.of(journey.lanes):
+                if any(walk.holds_for(state.dead) for walk in known):
+                    continue  # the walk would be the same, and is known to be as promised in every state
+                walk = walker.walk(state.dead)
+                faults = list(judge(journey, state, walk))
+                yield from faults
+                if not faults and is_promised(journey, state):
+                    known.append(walk)
+        held.used |= walker.used
+        held.looked |= walker.looked
 
     def _touched(
         self, node: str, operation: Operation, suspects: set[Item], places: set[Place], grounds: set[str]
@@ -227,10 +231,10 @@ class Verifier:
 
     def _queue_users(self, node: str, port: PortQos, gone: bool, suspects: set[Item]) -> set[int]:
         """Those whose queue at the port is another than before."""
-        before = self._tables.ports.get((node, port.port))
-        old = {queue.id: queue for queue in before.queues} if before is not None else {}
-        new = {} if gone else {queue.id: queue for queue in port.queues}
-        changed = [number for number in old.keys() | new.keys() if number and old.get(number) != new.get(number)]
+        old = self._tables.queues((node, port.port))
+        new = {} if gone else queues_by_number(port)
+        changed = [n for n, queue in new.items() if (former := old.get(n)) is not queue and former != queue and n]
+        changed += old.keys() - new.keys() - {0}
         items = [Item("queue", node, (port.port, number)) for number in changed]
         suspects.update(items)
         return set().union(*(self._using[item] for item in items))
@@ -266,6 +270,20 @@ def verify_program(
 ) -> tuple[Fault, ...]:
     """Check a whole program once."""
     return Verifier(topology).check(program, slices, avoid)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No search for cyclic garbage: a full check keeps most of the million objects it makes, and makes no cycles; to
+    look through them again and again takes as long as the check itself.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _has_label(ids: SliceIds, label: int) -> bool:

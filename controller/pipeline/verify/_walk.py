@@ -52,8 +52,7 @@ class Frame(NamedTuple):
         return Cube(MPLS, self.inner.eth_src, self.inner.eth_dst, label=self.label, tc=self.tc)
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """Where one copy ended, and why it did when it was not delivered."""
 
     outcome: Literal["delivered", "dropped", "looped", "controller"]
@@ -63,8 +62,7 @@ class Ending:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """Something wrong that was met on the way."""
 
     kind: FaultKind
@@ -74,23 +72,19 @@ class Finding:
     packet: str = ""
 
 
-@dataclass
+@dataclass(slots=True)
 class Walk:
-    """`used` is everything of slices it came upon; `looked` the tables it asked with what; `consulted` the ports
-    whose liveness mattered: with other ports dead, it would have gone the same way.
-    """
+    """`consulted` are the ports whose liveness mattered: with other ports dead, it would have gone the same way."""
 
     endings: list[Ending] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    used: set[Item] = field(default_factory=set)
-    looked: set[tuple[str, int, int, Cube]] = field(default_factory=set)
     consulted: set[Place] = field(default_factory=set)
     dead: frozenset[Place] = frozenset()
     meters: list[int] = field(default_factory=list)
 
     def holds_for(self, dead: frozenset[Place]) -> bool:
         """Whether it would have gone the same way with the ports of `dead` instead."""
-        return self.consulted & dead == self.dead
+        return dead & self.consulted == self.dead
 
 
 @dataclass(slots=True)
@@ -104,32 +98,59 @@ class _At:
     queue: int | None = None
 
 
+@dataclass(slots=True)
+class _Hop(Walk):
+    """What one switch does with a frame; `onward` are the copies that reach other switches."""
+
+    onward: list[_At] = field(default_factory=list)
+
+
 class Walker:
-    """Follows one journey while the ports of `dead` are."""
+    """Follows one journey while some ports are dead. Walks share what switches do: each hop is worked out once.
+
+    `used` is everything of slices that any of the walks came upon; `looked` the tables asked, with what.
+    """
 
     def __init__(self, tables: Tables, wiring: Wiring, owners: dict[tuple[str, object], int], journey: Journey) -> None:
+        self.used: set[Item] = set()
+        self.looked: set[tuple[str, int, int, Cube]] = set()
         self._tables = tables
         self._wiring = wiring
         self._owners = owners
         self._journey = journey
+        self._hops: dict[tuple[str, int, Frame], list[_Hop]] = {}
 
     def walk(self, dead: frozenset[Place]) -> Walk:
-        self._dead = dead
-        self._result = Walk()
-        self._waiting: list[_At] = []
-        node, port = self._journey.origin
-        self._waiting.append(
-            _At(node, port, Frame(self._journey.packets, None if self._journey.dscp is None else 0), ())
-        )
+        """All copies, to their ends, while the ports of `dead` are."""
+        walk = Walk()
+        start = Frame(self._journey.packets, None if self._journey.dscp is None else 0)
+        waiting = [_At(*self._journey.origin, start, ())]
         seen: set[tuple[str, int, Frame]] = set()
-        while self._waiting:
-            at = self._waiting.pop()
-            key = (at.node, at.in_port, at.frame)
+        while waiting:
+            at = waiting.pop()
+            key, visits = (at.node, at.in_port, at.frame), at.visits
             if key in seen:
-                self._end("looped", at, "it has been here before")
+                walk.endings.append(Ending("looped", key[:2], at.frame, visits, "it has been here before"))
                 continue
             seen.add(key)
-            self._switch(at)
+            hop = self._hop(key, dead)
+            walk.consulted |= hop.consulted
+            walk.meters += hop.meters
+            walk.endings += [ending._replace(visits=visits + ending.visits) for ending in hop.endings]
+            walk.findings += [finding._replace(visits=visits + finding.visits) for finding in hop.findings]
+            waiting += [_At(on.node, on.in_port, on.frame, visits + on.visits) for on in hop.onward]
+        walk.dead = dead & walk.consulted
+        return walk
+
+    def _hop(self, key: tuple[str, int, Frame], dead: frozenset[Place]) -> _Hop:
+        known = self._hops.setdefault(key, [])
+        for hop in known:
+            if hop.holds_for(dead):
+                return hop
+        self._dead = dead
+        self._result = _Hop()
+        known.append(self._result)
+        self._switch(_At(*key, ()))
         self._result.dead = dead & self._result.consulted
         return self._result
 
@@ -138,17 +159,17 @@ class Walker:
         while table is not None:
             cube = at.frame.visible
             found = self._tables.look_up(at.node, table, at.in_port, cube)
-            self._result.looked.add((at.node, table, at.in_port, cube))
+            self.looked.add((at.node, table, at.in_port, cube))
             self._question(found, table, at, cube)
             if found.rule is None:
                 self._end("dropped", at, f"table {table} has no rule for it")
                 return
             number = slice_number(found.rule.cookie)
             if number:
-                self._result.used.add(Item("flow", at.node, found.rule.key))
-            endings, waiting = len(self._result.endings), len(self._waiting)
+                self.used.add(Item("flow", at.node, found.rule.key))
+            endings, waiting = len(self._result.endings), len(self._result.onward)
             table = self._execute(found.rule.actions, at)
-            if table is None and endings == len(self._result.endings) and waiting == len(self._waiting):
+            if table is None and endings == len(self._result.endings) and waiting == len(self._result.onward):
                 self._end("dropped", at, "a rule drops it")
 
     def _question(self, found: Found, table: int, at: _At, cube: Cube) -> None:
@@ -191,7 +212,7 @@ class Walker:
                     self._group(number, at)
                 case ToMeter(meter=number):
                     self._result.meters.append(number)
-                    self._result.used.add(Item("meter", at.node, number))
+                    self.used.add(Item("meter", at.node, number))
                 case _:
                     self._rewrite(action, at)
         return None
@@ -201,7 +222,7 @@ class Walker:
         if group is None:
             self._find("missing-reference", at, f"group {number:#x} does not exist")
             return
-        self._result.used.add(Item("group", at.node, number))
+        self.used.add(Item("group", at.node, number))
         for bucket in self._chosen(group, at):
             self._execute(bucket.actions, _At(at.node, at.in_port, at.frame, at.visits, at.queue))
 
@@ -253,7 +274,7 @@ class Walker:
             if place in self._dead:
                 self._end("dropped", at, f"it is sent out of port {out_port}, which is dead")
             elif (peer := self._wiring.peers.get(place)) is not None:
-                self._waiting.append(_At(*peer, at.frame, visits))
+                self._result.onward.append(_At(*peer, at.frame, visits))
             elif place in self._wiring.hosts:
                 self._result.endings.append(Ending("delivered", place, at.frame, visits))
             else:
@@ -264,10 +285,10 @@ class Walker:
             return
         if at.queue != self._journey.number:
             self._find("wrong-queue", at, f"it leaves port {place[1]} through queue {at.queue or 0}")
-        elif at.queue not in self._tables.queue_ids(place):
+        elif at.queue not in self._tables.queues(place):
             self._find("wrong-queue", at, f"port {place[1]} has no queue {at.queue}")
         else:
-            self._result.used.add(Item("queue", at.node, (place[1], at.queue)))
+            self.used.add(Item("queue", at.node, (place[1], at.queue)))
 
     def _port(self, port: int, at: _At) -> int:
         return at.in_port if port == IN_PORT else port

@@ -14,7 +14,7 @@ from carelane.controller.southbound.openflow._connection import Connection
 from carelane.controller.southbound.openflow._encode import barrier
 from carelane.errors import ProgramError, SwitchUnreachable
 
-__all__ = ["Session", "SwitchError"]
+__all__ = ["IS_SLAVE", "STALE", "Rank", "Session", "SwitchError"]
 
 T = TypeVar("T")
 
@@ -24,6 +24,7 @@ WINDOW = 3
 """Chunks under way at once: the switch works on one while the next are encoded."""
 _ERROR = struct.Struct("!HH")
 _MULTIPART = struct.Struct("!HH4x")
+_ROLE = struct.Struct(ofp.OFP_HEADER_PACK_STR + "I4xQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class SwitchError:
         return f"{kind}/{code}"
 
 
+STALE = SwitchError(ofp.OFPET_ROLE_REQUEST_FAILED, ofp.OFPRRFC_STALE)
+IS_SLAVE = SwitchError(ofp.OFPET_BAD_REQUEST, ofp.OFPBRC_IS_SLAVE)
+
+
 class _Wait:
     """One expected answer: a barrier or a multipart reply."""
 
@@ -46,6 +51,25 @@ class _Wait:
         self.done = threading.Event()
         self.parts: list[bytes] = []
         self.error: SwitchError | None = None
+        self.then: Callable[[SwitchError | None], None] | None = None
+
+    def finish(self, error: SwitchError | None = None) -> None:
+        self.error = error
+        self.done.set()
+        if self.then is not None:
+            self.then(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """What a controller is to a switch: its master or a reader, of the generation `epoch` (OpenFlow 1.3.5, 6.3.6)."""
+
+    master: bool
+    epoch: int
+
+    def request(self, xid: int) -> bytes:
+        role = ofp.OFPCR_ROLE_MASTER if self.master else ofp.OFPCR_ROLE_SLAVE
+        return _ROLE.pack(ofp.OFP_VERSION, ofp.OFPT_ROLE_REQUEST, _ROLE.size, xid, role, self.epoch)
 
 
 class Session:
@@ -97,19 +121,31 @@ class Session:
         self._finish(xid, wait)
         return b"".join(wait.parts)
 
+    def take(self, rank: Rank, then: Callable[[SwitchError | None], None]) -> None:
+        """Ask the switch to see us so; `then` is called by the receiving thread with its answer."""
+        xid = self.connection.reserve_xids(1)
+        wait = self._expect(xid)
+
+        def answered(error: SwitchError | None) -> None:
+            self._waits.pop(xid, None)
+            then(error)
+
+        wait.then = answered
+        self._transmit(rank.request(xid))
+
     def on_raw(self, kind: int, xid: int, frame: bytes) -> bool:
         """Called by the receiving thread with every message; True when it was an answer to us."""
         if kind == ofp.OFPT_ERROR:
             return self._on_error(xid, frame)
         wait = self._waits.get(xid)
-        if wait is None or kind not in (ofp.OFPT_BARRIER_REPLY, ofp.OFPT_MULTIPART_REPLY):
+        if wait is None or kind not in (ofp.OFPT_BARRIER_REPLY, ofp.OFPT_MULTIPART_REPLY, ofp.OFPT_ROLE_REPLY):
             return False
         if kind == ofp.OFPT_MULTIPART_REPLY:
             _, flags = _MULTIPART.unpack_from(frame, ofp.OFP_HEADER_SIZE)
             wait.parts.append(frame[ofp.OFP_MULTIPART_REPLY_SIZE :])
             if flags & ofp.OFPMPF_REPLY_MORE:
                 return True
-        wait.done.set()
+        wait.finish()
         return True
 
     def on_closed(self, reason: str) -> None:
@@ -126,8 +162,7 @@ class Session:
         wait = self._waits.get(xid)
         if wait is None:
             return False
-        wait.error = error
-        wait.done.set()
+        wait.finish(error)
         return True
 
     def _send(self, data: bytes) -> tuple[int, _Wait]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 from carelane.controller.southbound.openflow._compat import ofp
 from carelane.controller.southbound.openflow._connection import STOPPING, Connection
 from carelane.controller.southbound.openflow._discovery import Discovery
-from carelane.controller.southbound.openflow._session import Session
+from carelane.controller.southbound.openflow._session import STALE, Rank, Session, SwitchError
 from carelane.controller.southbound.openflow._tls import SecureSocket
 from carelane.controller.southbound.protocol import SwitchStatus
 from carelane.errors import SwitchUnreachable
@@ -22,6 +23,7 @@ __all__ = ["Switches"]
 
 _LOG = logging.getLogger(__name__)
 _REFUSED_KEPT = 1000
+_ROLE_S = 2.0
 
 
 @dataclass(slots=True)
@@ -59,6 +61,8 @@ class Switches:
         self._lock = threading.Lock()
         self._switches = {dpid: _Switch() for dpid in self._names}
         self._sessions: dict[Connection, Session] = {}
+        self._rank: Rank | None = None
+        self.on_doubt: Callable[[], None] = lambda: None
         self._refusals: Counter[str] = Counter()
         self._refused: set[tuple[str, str]] = set()
 
@@ -130,13 +134,72 @@ class Switches:
             return
         session = Session(connection, timeout_s=self._timeout_s)
         with self._lock:
+            self._sessions[connection] = session
+        self._introduce(session)
+
+    def set_rank(self, rank: Rank) -> None:
+        """Be this to every switch, those that connect later too; returns when those that are connected agreed.
+
+        One that does not answer in time, or has seen a newer master, is disconnected: it counts as away.
+        """
+        with self._lock:
+            self._rank = rank
+            sessions = [switch.session for switch in self._switches.values() if switch.session is not None]
+        answered = [self._take(session, rank) for session in sessions]
+        end = time.monotonic() + _ROLE_S
+        for session, done in zip(sessions, answered, strict=True):
+            if not done.wait(max(0.0, end - time.monotonic())):
+                session.connection.close("it does not answer a role request")
+
+    @property
+    def rank(self) -> Rank | None:
+        """What we are to the switches; None where there is only one controller."""
+        return self._rank
+
+    def _take(self, session: Session, rank: Rank) -> threading.Event:
+        done = threading.Event()
+
+        def answered(error: SwitchError | None) -> None:
+            self._judge(session, error)
+            done.set()
+
+        session.take(rank, answered)
+        return done
+
+    def _judge(self, session: Session, error: SwitchError | None) -> bool:
+        """Whether the switch agreed to a rank."""
+        if error == STALE:
+            self.on_doubt()
+            session.connection.close("it obeys a newer leader")
+        elif error is not None:
+            session.connection.close(f"it refuses roles: {error}")
+        return error is None
+
+    def _introduce(self, session: Session) -> None:
+        """A connection is used only once the switch knows what we are to it, by our rank as it is then."""
+        rank = self._rank
+        if rank is None:
+            self._admit(session)
+            return
+
+        def answered(error: SwitchError | None) -> None:
+            if not self._judge(session, error):
+                return
+            self._admit(session)
+            if self._rank not in (None, rank):
+                self._take(session, self._rank)
+
+        session.take(rank, answered)
+
+    def _admit(self, session: Session) -> None:
+        connection = session.connection
+        with self._lock:
             switch = self._switches.setdefault(connection.id, _Switch())
             former, switch.session = switch.session, session
             switch.ports_up = {number: _is_up(port) for number, port in connection.ports.items() if _is_real(number)}
             for number, port in connection.ports.items():
                 if _is_real(number):
                     switch.note_live(number, port)
-            self._sessions[connection] = session
         if former is not None:
             former.connection.close("the switch connected again")
         _LOG.info("switch %s connected from %s", self.name(connection.id), connection.address)
@@ -148,7 +211,7 @@ class Switches:
             session = self._sessions.pop(connection, None)
             if session is None:
                 return
-            switch = self._switches[connection.id]
+            switch = self._switches.setdefault(connection.id, _Switch())
             current = switch.session is session
             if current:
                 switch.session = None

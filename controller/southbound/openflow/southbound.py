@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,13 +17,13 @@ from carelane.controller.southbound.openflow._counters import read_counters
 from carelane.controller.southbound.openflow._discovery import Discovery
 from carelane.controller.southbound.openflow._encode import encode
 from carelane.controller.southbound.openflow._read import read_switch
-from carelane.controller.southbound.openflow._session import Session, SwitchError
+from carelane.controller.southbound.openflow._session import IS_SLAVE, Rank, Session, SwitchError
 from carelane.controller.southbound.openflow._switches import Switches
 from carelane.controller.southbound.openflow._tls import Door
 from carelane.controller.southbound.ovsdb import Ovsdb
 from carelane.controller.southbound.protocol import DiscoveredLink, Receipt, SwitchState, SwitchStatus, flow_key_text
 from carelane.controller.southbound.tc import TcReader
-from carelane.errors import NotFoundError, ProgramError, SwitchUnreachable
+from carelane.errors import NotFoundError, NotLeader, ProgramError, SwitchUnreachable
 from carelane.tls import TlsFiles
 from carelane.topology.model import Topology
 
@@ -86,6 +87,7 @@ class OpenFlowSouthbound:
             door=None if tls is None else Door(tls),
         )
         self._foreign_keys: dict[int, frozenset[tuple[int, int, Match]]] = {}
+        self._may_act: Callable[[], bool] = lambda: True
 
     @property
     def port(self) -> int:
@@ -109,6 +111,24 @@ class OpenFlowSouthbound:
 
     def refusals(self) -> Mapping[str, int]:
         return self._switches.refusals()
+
+    def lead(self, epoch: int, still: Callable[[], bool]) -> None:
+        """Be master of every switch, of this generation, for as long as `still` says so."""
+        self._may_act = still
+        self._switches.set_rank(Rank(True, epoch))
+        if self._ovsdb is not None:
+            # Not waited for: one that does not answer learns the epoch with the first change that it is told.
+            threading.Thread(target=self._ovsdb.claim, args=(epoch,), name="carelane-claim", daemon=True).start()
+        self._discovery.hurry()
+
+    def follow(self, epoch: int | None) -> None:
+        """Read only. `epoch` is that of the leader, as far as it is known."""
+        self._may_act = lambda: False
+        self._switches.set_rank(Rank(False, epoch or 0))
+
+    def on_doubt(self, doubt: Callable[[], None]) -> None:
+        """`doubt` is called when a switch says that it obeys a newer leader; it must return at once."""
+        self._switches.on_doubt = doubt
 
     def links(self) -> frozenset[DiscoveredLink]:
         name = self._switches.name
@@ -141,6 +161,8 @@ class OpenFlowSouthbound:
 
     def apply(self, changes: SwitchChanges) -> Receipt:
         started = time.monotonic()
+        if not self._may_act():
+            raise NotLeader
         dpid = self._dpid(changes.node)
         if dpid != changes.dpid:
             raise ProgramError(f"{changes.node}: changes are for {changes.dpid:#x}, the topology says {dpid:#x}")
@@ -173,6 +195,9 @@ class OpenFlowSouthbound:
             self._ovsdb.apply(dpid, operations)
             return
         errors = session.transact(operations, encode)
+        if IS_SLAVE in errors.values():
+            self._switches.on_doubt()
+            raise SwitchUnreachable("it obeys a newer leader")
         remedies = [(operations[i], _remedy(operations[i], error)) for i, error in sorted(errors.items())]
         again = [remedy for _, remedy in remedies if isinstance(remedy, Operation)]
         failed = [(operation, remedy) for operation, remedy in remedies if isinstance(remedy, SwitchError)]
@@ -190,10 +215,14 @@ class OpenFlowSouthbound:
         return self._topology.nodes[node].dpid
 
     def _send_lldp(self) -> None:
+        if not self._may_act():
+            return
         for dpid, session, ports in self._switches.live_ports():
             session.connection.send(b"".join(self._discovery.announcement(dpid, port) for port in ports))
 
     def _send_timed(self, dpid: int, message: bytes) -> None:
+        if not self._may_act():
+            return
         with suppress(SwitchUnreachable, KeyError):
             self._switches.session(dpid).connection.send(message)
 

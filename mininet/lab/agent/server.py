@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from carelane.errors import CarelaneError
 from carelane.lab.agent.builder import BuildOptions, BuiltNetwork, build
 from carelane.lab.agent.commands import run
-from carelane.lab.agent.daemons import prefer_packets, start_database
+from carelane.lab.agent.daemons import ahead_of_switches, prefer_packets, start_database
 from carelane.lab.agent.noise import NoisePath
 from carelane.lab.agent.traffic import TrafficRun
 from carelane.lab.agent.wires import Wires
@@ -79,10 +80,14 @@ class Agent:
         return {"timings_s": self._built.timings_s}
 
     def cut(self, wire: str, silent: bool) -> None:
-        self._network().wires.cut(wire, silent=silent)
+        wires = self._network().wires
+        with ahead_of_switches() if self._own_kernel else nullcontext():
+            wires.cut(wire, silent=silent)
 
     def restore(self, wire: str) -> None:
-        self._network().wires.restore(wire)
+        wires = self._network().wires
+        with ahead_of_switches() if self._own_kernel else nullcontext():
+            wires.restore(wire)
 
     def run(self, argv: list[str], stdin: str | None = None, host: str | None = None) -> str:
         """Run one of the allowed programs, inside a host when named."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from carelane.lab.scenario import register
+from carelane.lab.scenarios.changes import Changes
 from carelane.lab.scenarios.chaos import Chaos
 from carelane.lab.scenarios.consultation import Misconduct, Script, Speech
 from carelane.lab.scenarios.failover import Failover
@@ -17,6 +18,7 @@ __all__: list[str] = []
 _SPEAKER_BPS = 3_200_000
 _TURNS = ((4.0, 7.0), (7.0, 10.0), (10.0, 22.0))
 
+register(Changes())
 register(Chaos())
 register(Failover())
 register(HtbCalibration())

@@ -117,9 +117,9 @@ class Failover:
             server.stop()
 
 
-def diamond() -> Topology:
-    """The network of this scenario."""
-    return parse_topology(_TOPOLOGY)
+def diamond(more_endpoints: str = "") -> Topology:
+    """The network of this scenario, with further lines of endpoints."""
+    return parse_topology(_TOPOLOGY + more_endpoints)
 
 
 def lost_by_cut(flow: FlowSamples, start_ns: int, cuts: Sequence[Cut]) -> list[float]:

@@ -157,13 +157,15 @@ def switches(settings: Settings, url: str | None) -> Iterator[Finding]:
     else:
         yield _ovsdb(settings.ovsdb)
     try:
-        seen = Client.at(url).get("v1", "topology", "check")["switches"]
+        seen, place = Client.at(url).get("v1", "topology", "check")["switches"], Client.at(url).get("readyz")
     except ServerUnavailable:
         yield note("switches", "switches", "no server runs here", "start one with `carelane up`")
         return
     except CarelaneError as error:
         yield note("switches", "switches", f"the server does not say: {error}", "give an API key that may see them")
         return
+    if place.get("role", "single") != "single":
+        yield ok("switches", "controller", f"{place['role']}, epoch {place['epoch']}; {place['leader']} leads")
     away = [switch["node"] for switch in seen if not switch["connected"]]
     if away:
         remedy = "on the bridge: ovs-vsctl show; set its controller to this server's OpenFlow address"

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from carelane.api.auth import KeyRing
+from carelane.cli._admin import local_user
 from carelane.cli._client import Client
 from carelane.cli._exit import Exit, tell
 from carelane.cli._output import Format, emit, emit_rows, emit_text
+from carelane.errors import ForbiddenError, InputError
+from carelane.key_files import key_file
+from carelane.settings import load_settings
+from carelane.store import Store
+from carelane.store.backup import revision
 
-__all__ = ["run_key_create", "run_key_list", "run_key_revoke"]
+__all__ = ["run_key_create", "run_key_list", "run_key_recover", "run_key_revoke"]
 
 Row = Mapping[str, Any]
 
@@ -25,6 +34,33 @@ def run_key_create(
     emit(made, output, lambda: emit_text(made["key"]))
     tell(f"key {made['id']} ({_whose(made)}): this is the only time its text is shown")
     return Exit.DONE
+
+
+def run_key_recover(database: str | None, *, revoke_admins: bool) -> Exit:
+    """Raises InputError (no store there), ForbiddenError (a store of somebody else's), StoreUnavailable."""
+    settings = load_settings({"database": database})
+    if revision(settings.database) is None:
+        raise InputError(
+            "there is no store of carelane's here", settings.database.partition("@")[2] or settings.database,
+            field="--database", remedy="name the database that the server uses; its first start makes a key by itself",
+        )  # fmt: skip
+    _check_owner(settings.database)
+    file = key_file(settings.key_file, settings.database)
+    store = Store(settings.database)
+    try:
+        key = KeyRing(store).recover(file, subject=local_user(), revoke_admins=revoke_admins)
+    finally:
+        store.close()
+    tell(f"wrote admin key {key.id} to {file}; the command line finds it there by itself")
+    tell("make keys for people with `carelane key create`, then revoke this one and remove the file")
+    return Exit.DONE
+
+
+def _check_owner(database: str) -> None:
+    """Of SQLite, the file's owner and root; of PostgreSQL, whoever the database lets in."""
+    scheme, _, path = database.partition(":///")
+    if scheme.startswith("sqlite") and os.geteuid() not in (0, Path(path).stat().st_uid):
+        raise ForbiddenError(f"{path} belongs to another account; run this as that account, or as root")
 
 
 def run_key_list(url: str | None, *, output: Format) -> Exit:

@@ -12,7 +12,7 @@ from carelane.cli._output import Format, emit, emit_text
 from carelane.cli._remote import seconds
 from carelane.intents.lifecycle import SETTLED
 
-__all__ = ["run_drain", "run_undrain", "run_verify"]
+__all__ = ["run_drain", "run_reoptimise", "run_undrain", "run_verify"]
 
 
 def run_verify(url: str | None, *, output: Format) -> Exit:
@@ -47,6 +47,18 @@ def run_undrain(url: str | None, target: str, *, wait: bool, timeout: str, outpu
     answer = client.delete("v1", "drains", target)
     left = _await(client, answer["staying"], seconds(timeout)) if wait else []
     emit(answer, output, lambda: emit_text(f"{target} is in service"))
+    return _outcome(left, timeout)
+
+
+def run_reoptimise(url: str | None, *, dry_run: bool, wait: bool, timeout: str, output: Format) -> Exit:
+    """Re-optimise, and wait until every slice that moves has. Exit 75 when time ran out."""
+    client = Client.at(url)
+    query = {"dry_run": "true"} if dry_run else {}
+    answer = client.post("v1", "reoptimise", body=b"{}", media_type="application/json", **query)
+    left = _await(client, answer["moved"], seconds(timeout)) if wait and not dry_run else []
+    verb = "would move" if dry_run else "moved"
+    names = [f"  {name}" for name in answer["moved"]]
+    emit(answer, output, lambda: emit_text("\n".join([f"{len(names)} slices {verb}", *names])))
     return _outcome(left, timeout)
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
 from carelane.api.auth import Authenticator
+from carelane.api.auth.keys import KeyRing
 from carelane.api.auth.setup import first_key, make_authenticator
 from carelane.api.camara.keeper import SessionKeeper
 from carelane.api.camara.sinks import SinkRules
@@ -24,7 +27,7 @@ from carelane.cli._switches import openflow_port_taken, switches_of
 from carelane.controller.runner import Controller
 from carelane.controller.service import IntentService
 from carelane.controller.southbound.protocol import Southbound
-from carelane.errors import InputError
+from carelane.errors import InputError, NotLeader
 from carelane.logs import configure_logs
 from carelane.policies.access import read_policy
 from carelane.settings import Settings
@@ -41,10 +44,15 @@ class _Stopped(BaseException):
     """SIGTERM or SIGINT before REST was up. Not an Exception: nothing on the way may take it for a fault."""
 
 
+_SWITCH_INTERVAL_S = 0.001
+"""A statement to the database gives the interpreter away, and waits so long for it while another thread computes."""
+
+
 def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
     """Serve until SIGTERM or SIGINT, then stop in order: REST, controller, switches' connections, store."""
     configure_logs(settings.log_level, settings.log_format)
     end_traces = configure_traces(settings.traces)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with _signals() as stop, ExitStack() as resources:
         resources.callback(end_traces)
         try:
@@ -52,9 +60,10 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
             rest_tls = _rest_tls(settings, tls)
             door = resources.enter_context(_listen(settings.rest_host, settings.rest_port))
             make = switches_of(settings, tls, simulate=simulate)
-            controller = resources.enter_context(_controller(settings, topology, make))
+            address = settings.advertise or _url(door, rest_tls)
+            controller = resources.enter_context(_controller(settings, topology, make, address))
             authenticator = make_authenticator(settings, controller.service.store)
-            made = first_key(settings, authenticator.keys)
+            made = _first_key(settings, authenticator.keys)
             if made is not None:
                 tell(f"carelane: wrote a first admin key to {made}; the command line finds it there by itself")
             app = create_app(
@@ -67,12 +76,23 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
             )
             resources.enter_context(_sessions(controller.service))
             grpc = resources.enter_context(_grpc(settings, controller.service, authenticator, rest_tls))
-            ready = f"carelane ready: REST {_url(door, rest_tls)}, {grpc}{make.address}, topology {topology.name}"
+            where = make.address
+            if controller.leadership.elected:
+                where = f"{where}, {controller.leadership.standing.role}"
+            ready = f"carelane ready: REST {_url(door, rest_tls)}, {grpc}{where}, topology {topology.name}"
             _serve(app, door, stop, lambda: emit_text(ready), rest_tls)
         except _Stopped:
             tell("carelane: stopped before it was ready")
     tell("carelane: stopped")
     return Exit.DONE
+
+
+def _first_key(settings: Settings, keys: KeyRing) -> Path | None:
+    """The leader's to make."""
+    try:
+        return first_key(settings, keys)
+    except NotLeader:
+        return None
 
 
 def _names(text: str) -> list[str]:
@@ -148,7 +168,7 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def _controller(
-    settings: Settings, topology: Topology, make_southbound: Callable[[Topology], Southbound]
+    settings: Settings, topology: Topology, make_southbound: Callable[[Topology], Southbound], address: str
 ) -> Iterator[Controller]:
     """The started controller. Raises CarelaneError."""
     controller = Controller(
@@ -161,6 +181,8 @@ def _controller(
         hold_off_s=settings.hold_off_s,
         repair_after_s=settings.repair_after_s,
         access=read_policy(settings.access) if settings.access else None,
+        address=address,
+        lease_s=settings.lease_s,
     )
     try:
         controller.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from carelane.store._commands import Writer
 from carelane.store._queries import Reader
 from carelane.store._store import Store
+from carelane.store.lease import Lease, Tenure
 from carelane.store.records import (
     ApiKey,
     AuditEntry,
@@ -21,6 +22,7 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "Floors",
+    "Lease",
     "Reader",
     "Replay",
     "Store",
@@ -29,5 +31,6 @@ __all__ = [
     "StoredIntent",
     "StoredSlice",
     "StoredStatus",
+    "Tenure",
     "Writer",
 ]

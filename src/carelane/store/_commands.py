@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from carelane.errors import ConflictError
 from carelane.intents.lifecycle import IntentStatus, Phase, requested, route
 from carelane.store._access import AccessWriter
+from carelane.store._engine import translated
 from carelane.store._queries import Reader
 from carelane.store._sessions import SessionWriter
 from carelane.store._tables import DrainRow, HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
@@ -27,10 +29,16 @@ class Writer(Reader, AccessWriter, SessionWriter):
         super().__init__(session)
         self._now = now
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of the transaction that an exception undoes by itself. What the database says is translated."""
+        with translated(), self._session.begin_nested():
+            yield
+
     def file(self, name: str, tenant: str, manifest: Mapping[str, Any]) -> int:
         """Keep a new or changed manifest; returns its generation. A new name starts as Requested."""
         now = self._now()
-        row = self._session.get(IntentRow, name)
+        row = self._row_of(name)
         if row is None:
             status = StatusRow(observed_generation=0, decision=None, attempts=0, next_retry_at=None)
             standing = requested(now)
@@ -46,6 +54,8 @@ class Writer(Reader, AccessWriter, SessionWriter):
                 status=status,
             )
             self._session.add(row)
+            self._rows.append(row)
+            self._absent.discard(name)
             self._record(row, None, standing.phase, standing.reason, standing.message)
         else:
             row.tenant, row.manifest, row.generation = tenant, dict(manifest), row.generation + 1
@@ -148,7 +158,7 @@ class Writer(Reader, AccessWriter, SessionWriter):
         return row is not None
 
     def _row(self, name: str) -> IntentRow:
-        row = self._session.get(IntentRow, name)
+        row = self._row_of(name)
         if row is None:
             raise ConflictError(f"the intent {name!r} is gone")
         return row

@@ -27,7 +27,16 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from carelane.errors import ConflictError, InputError, StoreUnavailable
 
-__all__ = ["LOCK_TIMEOUT_S", "for_readers", "for_writers", "lock_writers", "make_engine", "sqlite_file", "translated"]
+__all__ = [
+    "LOCK_TIMEOUT_S",
+    "for_readers",
+    "for_writers",
+    "is_postgres",
+    "lock_writers",
+    "make_engine",
+    "sqlite_file",
+    "translated",
+]
 
 LOCK_TIMEOUT_S = 30.0
 """How long a writer waits for its turn, by default, before it reports StoreUnavailable."""
@@ -38,8 +47,11 @@ _WRITER_LOCK = 0xCA9E0001
 _SUPPORTED = "sqlite:///path or postgresql+psycopg://user@host/name"
 
 
-def make_engine(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Engine:
-    """An engine for `url`. Raises InputError when the URL is not one of the two supported kinds."""
+def make_engine(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S, session: str | None = None) -> Engine:
+    """An engine for `url`; `session` names its connections where the database keeps names.
+
+    Raises InputError when the URL is not one of the two supported kinds.
+    """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed, lock_timeout_s)
@@ -49,7 +61,7 @@ def make_engine(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Engine:
         pool_pre_ping=True,
         pool_timeout=lock_timeout_s,
         json_serializer=_to_json,
-        connect_args={"connect_timeout": 10},
+        connect_args={"connect_timeout": 10, **({"application_name": session} if session else {})},
     )
 
 
@@ -71,13 +83,17 @@ def for_writers(engine: Engine) -> Engine:
     return engine.execution_options(carelane_writer=True)
 
 
+def is_postgres(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
 def lock_writers(connection: Connection, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
     """Hold the one writer's turn until the transaction ends.
 
     SQLite took it with BEGIN IMMEDIATE. On PostgreSQL the statement must be the transaction's first: the snapshot
     of READ COMMITTED statements that follow it contains whatever the previous holder committed.
     """
-    if connection.dialect.name == "postgresql":
+    if is_postgres(connection):
         connection.execute(text(f"SET LOCAL lock_timeout = {int(lock_timeout_s * 1000)}"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
 

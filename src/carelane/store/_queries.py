@@ -25,6 +25,8 @@ class Reader(AccessReader, SessionReader):
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._rows: list[IntentRow] = []
+        self._absent: set[str] = set()
 
     def intent(self, name: str) -> StoredIntent:
         """Raises NotFoundError."""
@@ -34,8 +36,19 @@ class Reader(AccessReader, SessionReader):
         return found
 
     def find(self, name: str) -> StoredIntent | None:
-        row = self._session.get(IntentRow, name)
+        row = self._row_of(name)
         return None if row is None else _intent(row)
+
+    def _row_of(self, name: str) -> IntentRow | None:
+        """The session forgets rows that nobody refers to, and rows that are not there, and would ask for them again."""
+        if name in self._absent:
+            return None
+        row = self._session.get(IntentRow, name)
+        if row is None:
+            self._absent.add(name)
+        else:
+            self._rows.append(row)
+        return row
 
     def intents(
         self,
@@ -99,6 +112,14 @@ class Reader(AccessReader, SessionReader):
         count, last, retiring = self._session.execute(rows.select_from(SliceRow)).one()
         filed = self._session.scalar(select(func.max(IntentRow.updated_at)))
         return int(count), int(last), int(retiring), self.phases().get(Phase.FAILED, 0), str(filed)
+
+    def holdings_mark(self) -> tuple[int, int]:
+        """Differs whenever anybody took, gave back, or exchanged what is held.
+
+        Whoever takes or exchanges writes history in the same transaction; what is given back is a slice less.
+        """
+        count = self._session.scalar(select(func.count()).select_from(SliceRow))
+        return int(count or 0), self.last_event()
 
     def history(
         self, name: str, limit: int = 100, *, tenant: str | None = None, before_id: int | None = None

@@ -60,6 +60,7 @@ class Walk:
         yield "DELETE", intent, "/v1/intents/walked", None, "walked"
         yield "POST", "/v1/drains/{target:path}", "/v1/drains/l1", {}, "l1"
         yield "DELETE", "/v1/drains/{target:path}", "/v1/drains/l1", None, "l1"
+        yield "POST", "/v1/reoptimise", "/v1/reoptimise", None, "network"
         yield "POST", "/v1/keys", "/v1/keys", {"label": "walk", "role": "viewer"}, "*"
         yield "DELETE", "/v1/keys/{key_id}", f"/v1/keys/{self.key_id}", None, self.key_id
         yield "POST", QOD + "/sessions", QOD + "/sessions", SESSION, "*"

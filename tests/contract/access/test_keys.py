@@ -11,7 +11,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from carelane.api.auth import Buckets, KeyRing, Role
-from carelane.errors import InputError, TooManyRequests, UnauthenticatedError
+from carelane.cli._keys import run_key_recover
+from carelane.errors import ForbiddenError, InputError, TooManyRequests, UnauthenticatedError
 from carelane.store import Store
 
 Door = Any
@@ -141,3 +142,36 @@ def test_too_much_is_429_with_the_time_to_wait(open_door: Any) -> None:
     assert door.call("engineer", "GET", "/v1/whoami").status_code == 200
     assert door.client.get("/healthz").status_code == 200
     doors.close()
+
+
+def test_a_lost_admin_key_is_replaced_by_whoever_owns_the_store(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = KeyRing(store, hasher=CHEAP)
+    lost, lost_text = ring.create(label="lost", role=Role.ADMIN)
+    _, other_text = ring.create(label="desk", role=Role.VIEWER)
+    url = str(store._engine.url)
+    monkeypatch.setenv("CARELANE_KEY_FILE", str(tmp_path / "admin.key"))
+    monkeypatch.setattr("carelane.cli._keys.os.geteuid", lambda: 12345)
+    with pytest.raises(ForbiddenError, match="another account"):
+        run_key_recover(url, revoke_admins=True)
+    monkeypatch.undo()
+    monkeypatch.setenv("CARELANE_KEY_FILE", str(tmp_path / "admin.key"))
+    assert run_key_recover(url, revoke_admins=True) == 0
+    assert stat.S_IMODE((tmp_path / "admin.key").stat().st_mode) == 0o600
+    fresh = KeyRing(store, hasher=CHEAP)
+    new = fresh.verify((tmp_path / "admin.key").read_text().strip())
+    assert (new.role, new.tenant) == (Role.ADMIN, None)
+    assert fresh.verify(other_text).role is Role.VIEWER
+    with pytest.raises(UnauthenticatedError):
+        fresh.verify(lost_text)
+    with store.read() as read:
+        entries = [(entry.action, entry.target, entry.subject[:6]) for entry in read.audit()]
+    made = new.subject.removeprefix("key:")
+    assert set(entries) == {("key.create", made, "local:"), ("key.revoke", lost.id, "local:")}
+
+
+def test_where_there_is_no_store_no_key_is_made(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no store"):
+        run_key_recover(f"sqlite:///{tmp_path}/none.db", revoke_admins=False)
+    assert not (tmp_path / "none.db").exists()

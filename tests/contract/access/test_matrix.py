@@ -18,7 +18,7 @@ FILERS = frozenset({"it@alpha", "it@bravo", "engineer", "admin"})
 ENGINEERS = frozenset({"engineer", "admin"})
 AUDITORS = ENGINEERS | {"viewer@alpha", "it@alpha", "it@bravo"}
 ADMINS = frozenset({"admin"})
-OPEN = {"/healthz", "/readyz", "/metrics", "/docs", "/", "/static/{name:path}"}
+OPEN = {"/healthz", "/readyz", "/leaderz", "/metrics", "/docs", "/", "/static/{name:path}"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ MATRIX = [
     Row("GET", "/v1/drains", ENGINEERS),
     Row("POST", "/v1/drains/{target:path}", ENGINEERS, {}),
     Row("DELETE", "/v1/drains/{target:path}", ENGINEERS),
+    Row("POST", "/v1/reoptimise", ENGINEERS, {}),
     Row("GET", "/v1/topology", EVERYBODY),
     Row("GET", "/v1/topology/check", UNBOUND),
     Row("GET", "/v1/capacity", EVERYBODY),

@@ -53,3 +53,17 @@ def undrain(
     from carelane.cli._network import run_undrain
 
     raise typer.Exit(run_undrain(url, target, wait=wait, timeout=timeout, output=output))
+
+
+@app.command()
+def reoptimise(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say who would move; change nothing.")] = False,
+    wait: Wait = True,
+    timeout: Timeout = "60s",
+    url: Url = None,
+    output: Output = "table",
+) -> None:
+    """Move slices to where the network now carries them better: shorter, or with less reserved."""
+    from carelane.cli._network import run_reoptimise
+
+    raise typer.Exit(run_reoptimise(url, dry_run=dry_run, wait=wait, timeout=timeout, output=output))

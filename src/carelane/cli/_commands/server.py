@@ -12,7 +12,7 @@ from carelane.cli._commands._options import Availability, Capacity, Output, Url
 
 __all__: list[str] = []
 
-key_app = group("key", "API keys: who may talk to the server, as what. Needs an admin key.")
+key_app = group("key", "API keys: who may talk to the server, as what.")
 
 RunTopology = Annotated[
     str | None,
@@ -189,3 +189,18 @@ def key_revoke(
     from carelane.cli._keys import run_key_revoke
 
     raise typer.Exit(run_key_revoke(url, key_id))
+
+
+@key_app.command("recover")
+def key_recover(
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="The store; CARELANE_DATABASE if not given.")
+    ] = None,
+    revoke_admins: Annotated[
+        bool, typer.Option("--revoke-admins", help="Make every other admin key worthless: the lost one may be stolen.")
+    ] = False,
+) -> None:
+    """Make an admin key without one, as the account that owns the store. Works while the server runs. Audited."""
+    from carelane.cli._keys import run_key_recover
+
+    raise typer.Exit(run_key_recover(database, revoke_admins=revoke_admins))

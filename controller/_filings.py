@@ -1,0 +1,94 @@
+"""Filing and changing intents over the store, many at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.reconcile.access import AccessControl
+from carelane.controller.reconcile.admission import Desk, propose
+from carelane.controller.reconcile.desks import Desks
+from carelane.controller.reconcile.filing import record
+from carelane.controller.reconcile.group import Group
+from carelane.controller.reconcile.reconciler import Reconciler
+from carelane.controller.views import ApplyResult
+from carelane.intents.model import ServiceIntent
+from carelane.store import StoredIntent, Writer
+from carelane.topology.model import Topology
+
+__all__ = ["AlsoFiled", "Filings"]
+
+AlsoFiled = Callable[[Writer, tuple[ApplyResult, ...], Mapping[str, StoredIntent]], None]
+"""Runs with a filing: the transaction, what came of it, and the intents of these names as they were before."""
+Value = TypeVar("Value")
+
+
+class Filings:
+    """Thread-safe. Filings that wait at the same time share a transaction; see `Group`."""
+
+    def __init__(
+        self, topology: Topology, reconciler: Reconciler, access: AccessControl, now: Callable[[], datetime]
+    ) -> None:
+        self._topology, self._reconciler, self._access, self._now = topology, reconciler, access, now
+        self._desks = Desks(topology, access)
+        self._group = Group(reconciler.store, seal=self._desks.seal, undone=self._desks.drop)
+        self._underway = 0
+        self._calm = threading.Condition()
+
+    def apply(self, intents: Sequence[ServiceIntent], also: AlsoFiled | None) -> tuple[ApplyResult, ...]:
+        """File all of them or none. Raises InputError, ConflictError, StoreUnavailable, and what `also` raises."""
+        return self._run(lambda _write: intents, also)
+
+    def change(self, name: str, make: Callable[[StoredIntent], ServiceIntent], also: AlsoFiled | None) -> ApplyResult:
+        """File what `make` makes of the intent as it is now. Raises NotFoundError, and what `make` raises."""
+        return self._run(lambda write: [make(write.intent(name))], also)[0]
+
+    def file(
+        self, write: Writer, intents: Sequence[ServiceIntent]
+    ) -> tuple[tuple[ApplyResult, ...], Mapping[str, StoredIntent]]:
+        """Decide and store, within a transaction: what came of it, and the intents as they were before."""
+        before = {intent.name: found for intent in intents if (found := write.find(intent.name)) is not None}
+        now = self._now()
+
+        def desk_for(requirements: Sequence[Requirement]) -> Desk:
+            return self._desks.of(write, requirements, now)
+
+        filings = propose(self._topology, write, intents, self._access, desk_for, now=now)
+        return tuple(record(write, filing, now) for filing in filings), before
+
+    @property
+    def busy(self) -> bool:
+        """Whether a filing is under way."""
+        return self._underway > 0
+
+    def await_calm(self, timeout_s: float) -> None:
+        """Return once no filing is under way, or after `timeout_s`.
+
+        A pass of the loop costs nearly the same for one name as for many and shares a processor with the planner, so
+        that under load it is better to let filings pile up for a moment.
+        """
+        with self._calm:
+            self._calm.wait_for(lambda: self._underway == 0, timeout_s)
+
+    def _run(
+        self, make: Callable[[Writer], Sequence[ServiceIntent]], also: AlsoFiled | None
+    ) -> tuple[ApplyResult, ...]:
+        def work(write: Writer) -> tuple[ApplyResult, ...]:
+            results, before = self.file(write, make(write))
+            if also is not None:
+                also(write, results, before)
+            return results
+
+        with self._calm:  # under way from the moment it waits
+            self._underway += 1
+        try:
+            results = self._group.run(work)
+        finally:
+            with self._calm:
+                self._underway -= 1
+                self._calm.notify_all()
+        self._reconciler.queue.add([result.name for result in results])
+        return results
