@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,60 @@ def test_class_queues_print_a_bound_for_every_path_and_whom_more_would_break(
     assert {row["name"] for row in json.loads(broken.out)["broken"]} == {"or1-surgery"}
     table = call("class-queues", "-t", str(topology_file), "-f", str(intent_file), "--adding", str(more)).out
     assert "broken by what was added: or1-surgery" in table
+
+
+LADDER = """\
+apiVersion: carelane/v1
+kind: Topology
+metadata: {name: ladder}
+spec:
+  nodes: [{id: a}, {id: b}, {id: c}, {id: d}, {id: e}, {id: f}]
+  links:
+    - {id: ab, a: a, b: b, capacity: 10Mbps, delay: 1ms}
+    - {id: cd, a: c, b: d, capacity: 10Mbps, delay: 1ms}
+    - {id: ae, a: a, b: e, capacity: 10Mbps, delay: 1ms}
+    - {id: ce, a: c, b: e, capacity: 10Mbps, delay: 1ms}
+    - {id: ef, a: e, b: f, capacity: 10Mbps, delay: 1ms}
+    - {id: fb, a: f, b: b, capacity: 10Mbps, delay: 1ms}
+    - {id: fd, a: f, b: d, capacity: 10Mbps, delay: 1ms}
+  endpoints:
+    - {id: a/1, node: a, address: 10.0.0.1/32, capacity: 100Mbps}
+    - {id: b/1, node: b, address: 10.0.0.2/32, capacity: 100Mbps}
+    - {id: c/1, node: c, address: 10.0.0.3/32, capacity: 100Mbps}
+    - {id: d/1, node: d, address: 10.0.0.4/32, capacity: 100Mbps}
+"""
+PAIR = """\
+apiVersion: carelane/v1
+kind: ServiceIntent
+metadata: {name: NAME}
+spec:
+  service: remote-consultation
+  from: [FROM/1]
+  to: [TO/1]
+  protection: required
+  objectives: {delay: 150ms, bandwidth: 9Mbps, availability: none, loss: none, jitter: none}
+"""
+
+
+def test_backups_that_never_run_together_share_the_link_between(call: Cli, tmp_path: Path) -> None:
+    """Two primaries of one link each; both backups need link ef, which holds one of them."""
+    network, intents = tmp_path / "ladder.yaml", tmp_path / "pairs.yaml"
+    network.write_text(LADDER, encoding="utf-8")
+    pairs = [PAIR.replace("NAME", f"{a}{b}").replace("FROM", a).replace("TO", b) for a, b in ("ab", "cd")]
+    intents.write_text("---\n".join(pairs), encoding="utf-8")
+    ran = call("shared-backups", "-t", str(network), "-f", str(intents), "-o", "json")
+    assert ran.code == 0
+    document = json.loads(ran.out)
+    assert (document["admitted"], document["admitted_shared"]) == (1, 2)
+    assert [row["admitted"] for row in document["intents"]] == [True, False]
+    assert [path["links"] for path in document["intents"][1]["paths"]] == [["cd"], ["ce", "ef", "fd"]]
+    between = {(row["node"], row["link"]): row for row in document["ports"]}[("e", "ef")]
+    assert between["reserved_mbps"] == between["reserved_shared_mbps"] <= 10, "one reservation for both"
+    table = call("shared-backups", "-t", str(network), "-f", str(intents)).out
+    assert "cd    refused      admitted        primary c d; backup c e f d" in table
+    assert "1 with backups of their own, 2 with shared ones, of 2" in table
+    ducts = re.sub("(id: (?:ab|cd), .*)}", r"\1, riskGroups: [duct]}", LADDER)
+    network.write_text(ducts, encoding="utf-8")
+    one_duct = call("shared-backups", "-t", str(network), "-f", str(intents), "-o", "json")
+    assert one_duct.code == 3, "primaries in one duct fail together, so their backups cannot share"
+    assert json.loads(one_duct.out)["admitted_shared"] == 1

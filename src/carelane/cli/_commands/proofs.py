@@ -92,3 +92,23 @@ def class_queues(
     intents = read_intents(None, names, [], [], None, network.endpoints, topology)
     later = {"<stdin>" if name == "-" else name for name in set(adding or []) - set(file or [])}
     raise typer.Exit(run_class_queues(network, intents, later, output=output))
+
+
+@app.command("shared-backups")
+def shared_backups(
+    topology: TopologyFile,
+    file: Files = None,
+    default_capacity: Capacity = None,
+    default_availability: Availability = None,
+    output: Output = "table",
+) -> None:
+    """What could be admitted if backups shared capacity wherever no single failure needs them at once.
+
+    Exit 0 when all would be admitted then, 3 when some would not, 2 on bad input.
+    """
+    from carelane.cli._shared_backups import run_shared_backups
+    from carelane.cli._sources import load_network, read_intents
+
+    network = load_network(topology, default_capacity, default_availability)
+    intents = read_intents(None, file or [], [], [], None, network.endpoints, topology)
+    raise typer.Exit(run_shared_backups(network, intents, output=output))
