@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from carelane.errors import StoreUnavailable
+from carelane.errors import NotLeader, StoreUnavailable
 from carelane.store import Store, Writer
 
 __all__ = ["Group"]
@@ -105,8 +105,10 @@ class Group:
             item.woken.set()
 
 
-def _shared(error: BaseException) -> StoreUnavailable:
+def _shared(error: BaseException) -> StoreUnavailable | NotLeader:
     """For those who came along: an exception belongs to one thread."""
+    if isinstance(error, NotLeader):
+        return NotLeader(error.leader)
     unavailable = StoreUnavailable(f"the transaction that this shared with others was lost: {error}")
     unavailable.__cause__ = error
     return unavailable
