@@ -26,8 +26,8 @@ READ_ONLY = {
 """Questions that need a body."""
 
 PROBE = {
-    "slice": "walked", "source": "or-0", "target": "console-0", "sent": 10, "received": 10, "delay_min_s": 0.002,
-    "delay_max_s": 0.003, "jitter_s": 0.0001, "round_trip_min_s": 0.004,
+    "sent": 10, "received": 10, "delay_min_s": 0.002, "delay_max_s": 0.003, "jitter_s": 0.0001,
+    "round_trip_min_s": 0.004,
 }  # fmt: skip
 SESSION = {
     "device": {"ipv4Address": {"publicAddress": "10.1.0.30", "privateAddress": "10.1.0.30"}},
@@ -35,6 +35,12 @@ SESSION = {
     "qosProfile": "remote-monitoring",
     "duration": 3600,
 }
+
+
+def probe_of(filing: dict[str, Any]) -> dict[str, Any]:
+    """A report of a probe between the two ends of an intent."""
+    (source,), (target,) = filing["spec"]["from"], filing["spec"]["to"]
+    return {**PROBE, "slice": filing["metadata"]["name"], "source": source, "target": target}
 
 
 class Walk:
@@ -56,7 +62,7 @@ class Walk:
         yield "PATCH", intent, "/v1/intents/walked", {"spec": {"objectives": {"bandwidth": "12Mbps"}}}, "walked"
         offer = intent + "/offers/{index}"
         yield "POST", offer, "/v1/intents/walked-greedy/offers/0", None, "walked-greedy"
-        yield "POST", "/v1/probes", "/v1/probes", PROBE, "walked"
+        yield "POST", "/v1/probes", "/v1/probes", probe_of(self.filing), "walked"
         yield "DELETE", intent, "/v1/intents/walked", None, "walked"
         yield "POST", "/v1/drains/{target:path}", "/v1/drains/l1", {}, "l1"
         yield "DELETE", "/v1/drains/{target:path}", "/v1/drains/l1", None, "l1"
@@ -142,10 +148,10 @@ def test_a_drain_is_carried_out_once_and_its_end_tells_what_was(door: Door) -> N
 def test_a_probe_is_on_the_record_once_not_with_every_report(
     door: Door, make_intent: Callable[..., dict[str, Any]]
 ) -> None:
-    door.call("admin", "POST", "/v1/intents", json=make_intent("probed", "alpha"))
+    filing = make_intent("probed", "alpha")
+    door.call("admin", "POST", "/v1/intents", json=filing)
     for number in ("probe-1", "probe-2"):
-        body = {**PROBE, "slice": "probed"}
-        answer = door.call("it@alpha", "POST", "/v1/probes", json=body, headers={"x-request-id": number})
+        answer = door.call("it@alpha", "POST", "/v1/probes", json=probe_of(filing), headers={"x-request-id": number})
         assert answer.status_code == 202
     (entry,) = entries(door, "probe-1")
     assert (entry["action"], entry["tenant"], entry["target"]) == ("probe.report", "alpha", "probed")
