@@ -2,9 +2,10 @@
 
     python benchmarks/repair.py [--nodes 3800] [--intents 12000] [--report reports/bench]
 
-A grid with gaps, intents between random places; then the link that carries most of them fails. The peer is NetworkX
-finding one shortest path for each struck intent on the network that is left, with
-no bounds, no capacity, no availability.
+A grid with gaps; half of the intents lead to one national centre, the others between random places, so that the
+busiest link carries more than 1,489 of them. That link fails, and each of them is decided again with its bounds proven.
+The peer is NetworkX finding one shortest path for each struck intent on the network that is left, with no bounds, no
+capacity, no availability. Processor time is counted (one thread); the wall clock is printed beside it.
 """
 
 from __future__ import annotations
@@ -56,12 +57,18 @@ def network(count: int, seed: int) -> Topology:
 
 
 def wishes(topology: Topology, count: int, seed: int) -> list[Requirement]:
+    """Every other one to the centre: the place with four links that is nearest to the middle of the list."""
     dice = random.Random(seed)
     ends = list(topology.endpoints.values())
+    degree = Counter(node for link in topology.links.values() for node in (link.a, link.b))
+    middle = len(ends) // 2
+    _, centre = min((abs(place - middle), place) for place, end in enumerate(ends) if degree[end.node] == 4)
     found = []
     for number in range(count):
         a, b = dice.sample(ends, 2)
-        rate_bps = dice.randint(10, 100) * MBPS
+        if number % 2 and a is not ends[centre]:
+            b = ends[centre]
+        rate_bps = dice.randint(1, 20) * MBPS
         found.append(
             Requirement(
                 f"i{number}",
@@ -99,19 +106,19 @@ def main() -> int:
     replanned = replan(topology, held, planned.ledger, failure)  # the first one may compile
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start, began = time.perf_counter(), time.thread_time()
         replan(topology, held, planned.ledger, failure)
-        times.append(time.perf_counter() - start)
-    repair_s = sorted(times)[1]
+        times.append((time.thread_time() - began, time.perf_counter() - start))
+    repair_s, wall_s = sorted(times)[1]
     left = nx.Graph()
     for a, b, data in to_graph(replanned.topology).edges(data=True):
         left.add_edge(a, b, delay_s=data["data"].delay_s)
     ends = [fate.before.requirement.pairs[0] for fate in replanned.fates if fate.outcome != "kept"]
-    start = time.perf_counter()
+    start = time.thread_time()
     for pair in ends:
         if nx.has_path(left, pair.source.node, pair.destination.node):
             nx.shortest_path(left, pair.source.node, pair.destination.node, weight="delay_s")
-    peer_s = time.perf_counter() - start
+    peer_s = time.thread_time() - start
     outcomes = Counter(fate.outcome for fate in replanned.fates)
     document = {
         "benchmark": "repair",
@@ -124,6 +131,7 @@ def main() -> int:
         "struck": struck,
         "outcomes": dict(outcomes),
         "repair_s": round(repair_s, 3),
+        "wall_s": round(wall_s, 3),
         "peer_s": round(peer_s, 3),
         "ratio": round(repair_s / peer_s, 3),
     }
@@ -131,7 +139,8 @@ def main() -> int:
         f"{topology.name}: {len(topology.links)} links, {len(held)} of {options.intents} intents held ({plan_s:.1f} s)"
     )
     print(f"busiest link {busiest} fails under {struck} of them: {dict(outcomes)}")
-    print(f"{'carelane replan (median of 3)':34} {repair_s:8.3f} s {repair_s / peer_s:8.2f} x peer")
+    print(f"{'carelane replan (median of 3)':34} {repair_s:8.3f} s {repair_s / peer_s:8.2f} x peer (at most 3 s)")
+    print(f"{'the same by the clock':34} {wall_s:8.3f} s")
     print(f"{'networkx shortest paths (peer)':34} {peer_s:8.3f} s {1.0:8.2f} x peer")
     options.report.mkdir(parents=True, exist_ok=True)
     (options.report / "repair.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

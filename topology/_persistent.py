@@ -7,13 +7,14 @@ prints it sorts it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 __all__ = ["PersistentMap"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+D = TypeVar("D")
 
 _BITS = 5
 _MASK = (1 << _BITS) - 1
@@ -79,9 +80,16 @@ class PersistentMap(Mapping[K, V], Generic[K, V]):
             return self
         return self._of(_without(self._root, hash(key), key), self._size - 1)
 
+    def changed(self, changes: Iterable[tuple[K, D]], change: Callable[[V | None, D], V | None]) -> PersistentMap[K, V]:
+        """A map in which each key of `changes` has what `change` makes of its value (None: absent), in one walk."""
+        root, grown = _changed(self._root, [(hash(key), key, by) for key, by in changes], 0, change)
+        return self._of(root, self._size + grown)
+
     def changes(self, later: PersistentMap[K, V]) -> Iterator[tuple[K, V | None]]:
         """What it takes to get from here to `later`: keys with their values there, None for those gone."""
-        return cast("Iterator[tuple[K, V | None]]", _changes(self._root, later._root))
+        found: list[tuple[K, V | None]] = []
+        _compare(self._root, later._root, found)
+        return iter(found)
 
 
 def _get(node: Node, key: Hashable, default: Any) -> Any:
@@ -122,17 +130,37 @@ def _items(node: Node) -> Iterator[tuple[Any, Any]]:
         yield from cast("dict[Any, Any]", node).items()
 
 
-def _changes(old: Node, new: Node) -> Iterator[tuple[Any, Any]]:
-    if old is new:
-        return
+def _changed(
+    node: Node, entries: list[tuple[int, Any, Any]], level: int, change: Callable[[Any, Any], Any]
+) -> tuple[Node, int]:
+    """The node after the changes to (hash from this level on, key, by), and how many keys it gained."""
+    if type(node) is tuple:
+        parts: dict[int, list[tuple[int, Any, Any]]] = {}
+        for bits, key, by in entries:
+            parts.setdefault(bits & _MASK, []).append((bits >> _BITS, key, by))
+        children, grown = list(node), 0
+        for place, part in parts.items():
+            children[place], more = _changed(node[place], part, level + 1, change)
+            grown += more
+        return tuple(children), grown
+    bucket = dict(cast("dict[Any, Any]", node))
+    before = len(bucket)
+    for _, key, by in entries:
+        value = change(bucket.get(key), by)
+        if value is not None:
+            bucket[key] = value
+        else:
+            bucket.pop(key, None)
+    whole = len(bucket) <= _BUCKET or level == _DEEPEST
+    return bucket if whole else _split(bucket, level), len(bucket) - before
+
+
+def _compare(old: Node, new: Node, found: list[Any]) -> None:
     if type(old) is tuple and type(new) is tuple:
         for before, after in zip(old, new, strict=True):
             if before is not after:
-                yield from _changes(before, after)
-        return
-    before, after = dict(_items(old)), dict(_items(new))
-    for key, value in after.items():
-        if before.get(key, _ABSENT) != value:
-            yield key, value
-    for key in before.keys() - after.keys():
-        yield key, None
+                _compare(before, after, found)
+    elif old is not new:
+        held, wanted = dict(_items(old)), dict(_items(new))
+        found += [(key, value) for key, value in wanted.items() if held.get(key, _ABSENT) != value]
+        found += [(key, None) for key in held.keys() - wanted.keys()]

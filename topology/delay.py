@@ -7,7 +7,8 @@ begun, C: the port's capacity), so a flow of burst b sees, over n ports (RFC 221
     D(R) = b/R + n L/R + sum of Lmax/C + propagation
 
 That a linux-htb class behaves as such a server is a calibrated model (quantum of at least one frame, burst allowance
-of at least b), not a published bound; the planner states it among a decision's assumptions. Switching time inside a
+of at least b), not a published bound; the planner states it among a decision's assumptions, and the lab scenario
+`htb-calibration` measures it. Switching time inside a
 node is taken as part of the link's stated delay.
 
 Flows of one slice that share its queue (consultations with many sites) are bounded by total flow analysis: the delay

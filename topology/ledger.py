@@ -213,7 +213,13 @@ class CapacityLedger:
 def _added(
     reserved: PersistentMap[PortKey, int], floors: Iterable[tuple[PortKey, int]], sign: int
 ) -> PersistentMap[PortKey, int]:
-    for port, rate_bps in floors:
-        total = reserved.get(port, 0) + sign * rate_bps
-        reserved = reserved.set(port, total) if total else reserved.discard(port)
-    return reserved
+    """With `floors` added to the sums by port (sign 1) or taken off (-1)."""
+    return reserved.changed(floors, _more if sign > 0 else _less)
+
+
+def _more(total_bps: int | None, rate_bps: int) -> int | None:
+    return ((total_bps or 0) + rate_bps) or None
+
+
+def _less(total_bps: int | None, rate_bps: int) -> int | None:
+    return ((total_bps or 0) - rate_bps) or None

@@ -136,3 +136,8 @@ class SessionKeeper:
             values = self._sinks.deliver(event, session)
             with self._service.store.write() as write:
                 write.change_qod_event(event["id"], **values)
+        with self._service.store.read() as read:
+            spent = read.spent_credentials()
+        if spent:
+            with self._service.store.write() as write:
+                write.drop_spent_credentials()

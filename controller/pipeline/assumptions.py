@@ -18,7 +18,8 @@ def model_assumptions(graph: PathGraph, requirement: Requirement, embedding: Emb
     objectives = requirement.objectives
     said = [
         f"per port: reserved rate R, latency L/R + Lmax/C (RFC 2212 guaranteed rate; L {requirement.max_packet_bytes} "
-        f"bytes, Lmax {FRAME_BYTES} bytes, C the port's capacity); HTB as such a server is a calibrated model",
+        f"bytes, Lmax {FRAME_BYTES} bytes, C the port's capacity); HTB as such a server is a model, "
+        "calibrated by the lab scenario htb-calibration",
         "rates, bursts and packets count whole layer 2 frames, the 4-byte path label included",
     ]
     if objectives.loss is not None:

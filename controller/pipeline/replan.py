@@ -200,6 +200,8 @@ def _held(ledgers: Ledgers, moved: CapacityLedger, now: Decision) -> Ledgers:
     """The ledgers once a slice holds its new floors, those of `now`."""
     name, window = now.name, now.requirement.window
     new, old = moved.slice_floors(name), ledgers[1].slice_floors(name)
+    if ledgers[0] is ledgers[1] and not old:  # as long as nothing moves beside running traffic, both are one
+        return moved, moved
     return ledgers[0].with_slice(name, new.items(), window), moved.with_also(name, old.items(), window)
 
 

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from carelane.controller.pipeline.program import Match
 from carelane.controller.southbound.protocol import DiscoveredLink
 
-__all__ = ["Count", "CounterSource", "DelaySource", "FlowKey", "SwitchCounters"]
+__all__ = ["Count", "CounterSource", "DelaySource", "FlowKey", "LinkDelay", "SwitchCounters"]
 
 FlowKey = tuple[int, int, int, Match]
 """Cookie, table, priority and match of a flow entry: another owner's entry in the same place is another counter."""
@@ -55,10 +55,18 @@ class CounterSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LinkDelay:
+    """One way over a link, as measured through its switches: `seconds`, give or take `error_s`."""
+
+    seconds: float
+    error_s: float
+
+
 @runtime_checkable
 class DelaySource(Protocol):
     """A southbound that measures its links."""
 
-    def link_delays(self) -> Mapping[DiscoveredLink, float]:
-        """One-way delay by link direction, in seconds; links not measured are left out."""
+    def link_delays(self) -> Mapping[DiscoveredLink, LinkDelay]:
+        """One-way delay by link direction; links not measured are left out."""
         ...

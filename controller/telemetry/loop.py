@@ -23,7 +23,7 @@ from carelane.controller.pipeline.ceilings import adopted
 from carelane.controller.reconcile.holdings import Holdings
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.reconcile.standing import Finding
-from carelane.controller.southbound.counters import CounterSource, DelaySource, SwitchCounters
+from carelane.controller.southbound.counters import CounterSource, DelaySource, LinkDelay, SwitchCounters
 from carelane.controller.southbound.protocol import DiscoveredLink
 from carelane.controller.telemetry.compliance import ComplianceBook, IntentCompliance
 from carelane.controller.telemetry.containment import Containment, Offence
@@ -123,8 +123,8 @@ class TelemetryLoop:
     def offences(self) -> tuple[Offence, ...]:
         return tuple(self.containment.offences.values())
 
-    def link_delays(self) -> Mapping[DiscoveredLink, float]:
-        """One-way delay by link direction, in seconds, where the southbound measures it."""
+    def link_delays(self) -> Mapping[DiscoveredLink, LinkDelay]:
+        """One-way delay by link direction, where the southbound measures it."""
         return self.southbound.link_delays() if isinstance(self.southbound, DelaySource) else {}
 
     def report(self, report: ProbeReport) -> None:

@@ -15,6 +15,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from carelane.controller.southbound.counters import LinkDelay
 from carelane.controller.southbound.protocol import DiscoveredLink
 from carelane.controller.telemetry.compliance import ComplianceBook
 from carelane.controller.telemetry.containment import Offence
@@ -39,7 +40,7 @@ class Measured(Protocol):
     @property
     def layout(self) -> Layout: ...
     def offences(self) -> tuple[Offence, ...]: ...
-    def link_delays(self) -> Mapping[DiscoveredLink, float]: ...
+    def link_delays(self) -> Mapping[DiscoveredLink, LinkDelay]: ...
 
 
 class TelemetryMetrics(Collector):
@@ -113,9 +114,13 @@ class TelemetryMetrics(Collector):
         delay = GaugeMetricFamily(
             "carelane_link_delay_seconds", "One-way delay of a link direction, as measured.", labels=["link"]
         )
-        for link, seconds in self._loop.link_delays().items():
-            delay.add_metric([f"{link.node}:{link.port}"], seconds)
-        yield from (age, took, errors, delay)
+        unsure = GaugeMetricFamily(
+            "carelane_link_delay_error_seconds", "How far the measured delay may be off, either way.", labels=["link"]
+        )
+        for link, measured in self._loop.link_delays().items():
+            delay.add_metric([f"{link.node}:{link.port}"], measured.seconds)
+            unsure.add_metric([f"{link.node}:{link.port}"], measured.error_s)
+        yield from (age, took, errors, delay, unsure)
 
     def _ports(self) -> Iterator[Metric]:
         capacity = GaugeMetricFamily("carelane_port_capacity_bits_per_second", "Rate of the port.", labels=["link"])

@@ -117,10 +117,9 @@ class CarelaneServer:
     def get(self, path: str) -> Any:
         """A GET of the REST face from inside the cell, with the first admin key. Raises OSError."""
 
-        key = self.lab.cell.path(self._key).read_text(encoding="utf-8").strip()
+        headers = self._authorization()
 
         def fetch() -> Any:
-            headers = {"Authorization": f"Bearer {key}"}
             request = Request(f"{_REST}{path}", headers=headers)  # noqa: S310 - a constant local address
             with urlopen(request, timeout=10.0) as answer:  # noqa: S310
                 return json.load(answer)
@@ -139,9 +138,12 @@ class CarelaneServer:
     def withdraw(self, names: Sequence[str]) -> None:
         """Delete these intents and wait until nothing of them is left. Raises LabError when that takes a minute."""
 
+        headers = self._authorization()
+
         def ask() -> None:
             for name in names:
-                request = Request(f"{_REST}/v1/intents/{name}", method="DELETE")  # noqa: S310 - as above
+                url = f"{_REST}/v1/intents/{name}"
+                request = Request(url, headers=headers, method="DELETE")  # noqa: S310 - as above
                 with urlopen(request, timeout=10.0):  # noqa: S310
                     pass
 
@@ -151,6 +153,9 @@ class CarelaneServer:
             if time.monotonic() > end:
                 raise LabError(f"{', '.join(names)}: not withdrawn; {self._last_words()}")
             time.sleep(0.2)
+
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.lab.cell.path(self._key).read_text(encoding='utf-8').strip()}"}
 
     def _connected(self) -> int:
         try:

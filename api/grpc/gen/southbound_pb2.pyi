@@ -152,12 +152,14 @@ class LinkDelays(_message.Message):
     def __init__(self, delays: _Optional[_Iterable[_Union[LinkDelay, _Mapping]]] = ...) -> None: ...
 
 class LinkDelay(_message.Message):
-    __slots__ = ("link", "delay_s")
+    __slots__ = ("link", "delay_s", "error_s")
     LINK_FIELD_NUMBER: _ClassVar[int]
     DELAY_S_FIELD_NUMBER: _ClassVar[int]
+    ERROR_S_FIELD_NUMBER: _ClassVar[int]
     link: DiscoveredLink
     delay_s: float
-    def __init__(self, link: _Optional[_Union[DiscoveredLink, _Mapping]] = ..., delay_s: _Optional[float] = ...) -> None: ...
+    error_s: float
+    def __init__(self, link: _Optional[_Union[DiscoveredLink, _Mapping]] = ..., delay_s: _Optional[float] = ..., error_s: _Optional[float] = ...) -> None: ...
 
 class SwitchState(_message.Message):
     __slots__ = ("own", "strangers", "mismatches", "flow_packets")

@@ -18,7 +18,7 @@ from carelane.api.grpc.southbound._messages import counters_value, message, valu
 from carelane.api.grpc.southbound.address import SERVICE, fingerprint, socket_path
 from carelane.api.grpc.southbound.server import MAX_MESSAGE
 from carelane.controller.pipeline.changes import SwitchChanges
-from carelane.controller.southbound.counters import SwitchCounters
+from carelane.controller.southbound.counters import LinkDelay, SwitchCounters
 from carelane.controller.southbound.protocol import DiscoveredLink, Receipt, SwitchState, SwitchStatus
 from carelane.errors import CarelaneError, InputError, NotFoundError, PermanentError, ProgramError, SwitchUnreachable
 from carelane.topology.model import Topology
@@ -94,9 +94,9 @@ class RemoteSouthbound:
     def refusals(self) -> Mapping[str, int]:
         return dict(self._network.refusals)
 
-    def link_delays(self) -> Mapping[DiscoveredLink, float]:
+    def link_delays(self) -> Mapping[DiscoveredLink, LinkDelay]:
         answer = self._ask(pb.ConnectRequest(link_delays=pb.ReadLinkDelays()))
-        return {value(row.link): row.delay_s for row in answer.link_delays.delays}
+        return {value(row.link): LinkDelay(row.delay_s, row.error_s) for row in answer.link_delays.delays}
 
     def read(self, node: str) -> SwitchState:
         state: SwitchState = value(self._ask(pb.ConnectRequest(read=pb.ReadSwitch(node=node))).state)

@@ -141,7 +141,10 @@ class SouthboundServer:
                 return pb.ConnectResponse(counters=counters_message(switches.counters(request.counters.node)))
             case "link_delays":
                 found = switches.link_delays() if isinstance(switches, DelaySource) else {}
-                rows = [pb.LinkDelay(link=message(link), delay_s=delay_s) for link, delay_s in found.items()]
+                rows = [
+                    pb.LinkDelay(link=message(link), delay_s=delay.seconds, error_s=delay.error_s)
+                    for link, delay in found.items()
+                ]
                 return pb.ConnectResponse(link_delays=pb.LinkDelays(delays=rows))
         raise ProgramError("a request that this version does not know; run one version in both processes")
 

@@ -19,8 +19,6 @@ import queue
 import socket
 import struct
 import threading
-import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +37,6 @@ __all__ = ["STOPPING", "Connection"]
 STOPPING = "the controller is stopping"
 
 _LOG = logging.getLogger(__name__)
-_ECHOES = 10
 _HEADER = struct.Struct(ofp.OFP_HEADER_PACK_STR)
 
 RawHandler = Callable[["Connection", int, int, bytes], bool]
@@ -69,13 +66,6 @@ class Connection(Datapath):  # type: ignore[misc]  # os-ken is untyped
         super().__init__(sock, address)
         self.echo_request_interval = echo_interval_s
         self.max_unreplied_echo_requests = max_unreplied
-        self._echo_sent: tuple[int, float] = (-1, 0.0)
-        self._echo_times: deque[float] = deque(maxlen=_ECHOES)
-
-    @property
-    def round_trip_s(self) -> float | None:
-        """The shortest of the last echo round trips; None before the first."""
-        return min(self._echo_times, default=None)
 
     def serve(self) -> None:
         """Run the connection to its end; returns when all its threads have ended."""
@@ -151,7 +141,6 @@ class Connection(Datapath):  # type: ignore[misc]  # os-ken is untyped
                 return
             request = parser.OFPEchoRequest(self)
             self.unreplied_echo_requests.append(self.set_xid(request))
-            self._echo_sent = (request.xid, time.monotonic())
             self.send_msg(request)
 
     def _recv_loop(self) -> None:
@@ -185,8 +174,6 @@ class Connection(Datapath):  # type: ignore[misc]  # os-ken is untyped
         del buffer[:start]
 
     def _dispatch(self, version: int, kind: int, xid: int, frame: bytes) -> None:
-        if kind == ofp.OFPT_ECHO_REPLY and xid == self._echo_sent[0]:
-            self._echo_times.append(time.monotonic() - self._echo_sent[1])
         if self._on_raw(self, kind, xid, frame):
             return
         message = ofproto_parser.msg(self, version, kind, len(frame), xid, frame)

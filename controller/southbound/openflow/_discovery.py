@@ -4,6 +4,11 @@ A frame carries the sender's datapath id and port, signed with a key of this pro
 LLDP, and frames a host makes up, are ignored. A host that replays a frame it received can still pose as a link; such a
 link disagrees with the declared topology and is reported by `check_links`, never used.
 
+Between rounds, frames are timed one at a time, so that none waits for another: announcements over known links, and an
+*echo* of every switch, the same frame sent straight back to us. The echo takes the announcement's whole way (out,
+through the switch, in) except for the wire; half of each end's is therefore taken off what an announcement took. How
+the two ends split it nobody can tell, so that half is also how far the result may be off, either way.
+
 os_ken.topology does the same with a timed wait that never ends (see `_compat`) and without a signature.
 """
 
@@ -17,8 +22,9 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from carelane.controller.southbound.counters import LinkDelay
 from carelane.controller.southbound.openflow._compat import ethernet, lldp, ofp, parser
 from carelane.controller.southbound.openflow._encode import DESC
 
@@ -29,34 +35,41 @@ _DESTINATION = "01:80:c2:00:00:0e"  # IEEE 802.1AB nearest bridge
 _SOURCE = "ca:9e:00:00:00:01"  # locally administered
 _OUI = b"\xca\x9e\x00"  # locally administered
 _SUBTYPE = 1
-_WHERE = struct.Struct("!QI")
+_WHERE = struct.Struct("!QII")
+"""Datapath id, port, and the number of a timed frame (0: not timed)."""
 _TTL_S = 120
 _SIGNATURE_BYTES = 16
-_FLIGHTS = 10
-_PAUSE_S = 0.1
-_SPREAD = 0.8
-"""Of the interval, over which the announcements of a round are spread."""
+_TIMED = 10
+"""Of so many timed frames the shortest counts: the others were held up by something."""
+_SLOTS = 20
+"""Timed frames in one interval of announcements."""
+_OUTSTANDING = 256
 
 Port = tuple[int, int]
-"""Datapath id and port number."""
+"""Datapath id and port number; OFPP_CONTROLLER stands for a switch itself."""
 
 
 class Discovery:
     """Sends with `emit` every `interval_s` in a thread of its own; a link not seen for `expiry_s` is forgotten.
 
-    `emit` announces one port a step. The steps are spread over the interval: announcements that reach a switch together
-    wait for each other there, which would be taken for a long link.
+    `send` sends one message to a switch (its datapath id comes first), now.
     """
 
-    def __init__(self, emit: Callable[[], Iterator[None]], *, interval_s: float, expiry_s: float) -> None:
+    def __init__(
+        self, emit: Callable[[], None], send: Callable[[int, bytes], None], *, interval_s: float, expiry_s: float
+    ) -> None:
         self._emit = emit
+        self._send = send
         self._interval_s = interval_s
         self._expiry_s = expiry_s
         self._key = secrets.token_bytes(32)
         self._announcements: dict[Port, bytes] = {}
         self._seen: dict[tuple[Port, Port], float] = {}
-        self._sent: dict[Port, float] = {}
+        self._number = 0
+        self._turn = 0
+        self._sent: dict[int, float] = {}
         self._flights: dict[tuple[Port, Port], deque[float]] = {}
+        self._echoes: dict[int, deque[float]] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
@@ -83,17 +96,32 @@ class Discovery:
         self._wake.set()
 
     def announcement(self, dpid: int, port: int) -> bytes:
-        """The packet-out message that announces this port, to be sent now; its transaction id is 0, as nobody waits
-        for an answer."""
-        self._sent[dpid, port] = time.monotonic()
+        """The packet-out message that announces this port; its transaction id is 0, as nobody waits for an answer."""
         message = self._announcements.get((dpid, port))
         if message is None:
             message = self._announcements[dpid, port] = _packet_out(port, self.frame(dpid, port))
         return message
 
-    def frame(self, dpid: int, port: int) -> bytes:
+    def measure(self) -> None:
+        """Send the next timed frame: one link or one switch at a time, in turn."""
+        with self._lock:
+            switches = sorted({end[0] for ends in self._seen for end in ends})
+            turn = [*((dpid, ofp.OFPP_CONTROLLER) for dpid in switches), *sorted({sender for sender, _ in self._seen})]
+            if not turn:
+                return
+            self._turn = (self._turn + 1) % len(turn)
+            self._number = self._number % 0xFFFFFFFF + 1
+            (dpid, port), number = turn[self._turn], self._number
+        message = _packet_out(port, self.frame(dpid, port, number))
+        with self._lock:
+            while len(self._sent) >= _OUTSTANDING:
+                del self._sent[next(iter(self._sent))]
+            self._sent[number] = time.monotonic()
+        self._send(dpid, message)
+
+    def frame(self, dpid: int, port: int, number: int = 0) -> bytes:
         """The Ethernet frame that announces this port."""
-        where = _WHERE.pack(dpid, port)
+        where = _WHERE.pack(dpid, port, number)
         tlvs = (
             lldp.ChassisID(subtype=lldp.ChassisID.SUB_LOCALLY_ASSIGNED, chassis_id=f"carelane:{dpid:016x}".encode()),
             lldp.PortID(subtype=lldp.PortID.SUB_LOCALLY_ASSIGNED, port_id=str(port).encode()),
@@ -107,14 +135,20 @@ class Discovery:
 
     def receive(self, dpid: int, port: int, data: bytes) -> bool:
         """Note what a switch handed up; False when it is no frame of ours."""
-        sender = self._sender(data)
-        if sender is None:
+        now, found = time.monotonic(), self._sender(data)
+        if found is None:
             return False
-        now, ends = time.monotonic(), (sender, (dpid, port))
+        sender, number = found
         with self._lock:
+            sent = self._sent.pop(number, None)
+            if sender[1] == ofp.OFPP_CONTROLLER:
+                if sent is not None and sender[0] == dpid:
+                    self._echoes.setdefault(dpid, deque(maxlen=_TIMED)).append(now - sent)
+                return True
+            ends = (sender, (dpid, port))
             self._seen[ends] = now
-            if (sent := self._sent.pop(sender, None)) is not None:
-                self._flights.setdefault(ends, deque(maxlen=_FLIGHTS)).append(now - sent)
+            if sent is not None:
+                self._flights.setdefault(ends, deque(maxlen=_TIMED)).append(now - sent)
         return True
 
     def forget(self, dpid: int, port: int | None = None) -> None:
@@ -131,15 +165,20 @@ class Discovery:
             self._seen = {ends: seen for ends, seen in self._seen.items() if seen >= oldest}
             return list(self._seen)
 
-    def flights(self) -> dict[tuple[Port, Port], float]:
-        """The shortest time of the last rounds from sending an announcement to seeing it, by (sender, receiver).
-
-        It is the link's delay, one way to the sending switch and one way back from the receiving one.
-        """
+    def delays(self) -> dict[tuple[Port, Port], LinkDelay]:
+        """The delay of each link direction that was measured, by (sender, receiver): see the module."""
+        found = {}
         with self._lock:
-            return {ends: min(times) for ends, times in self._flights.items() if ends in self._seen and times}
+            for ends, flights in self._flights.items():
+                echoes = [self._echoes.get(dpid) for dpid, _ in ends]
+                if ends in self._seen and all(echoes):
+                    late_s = sum(min(times) for times in echoes if times) / 2
+                    flight_s = min(flights)
+                    found[ends] = LinkDelay(max(0.0, flight_s - late_s), min(late_s, flight_s))
+        return found
 
-    def _sender(self, data: bytes) -> Port | None:
+    def _sender(self, data: bytes) -> tuple[Port, int] | None:
+        """Which port a frame of ours announces, and its number."""
         if data[12:14] != b"\x88\xcc":
             return None
         try:
@@ -154,26 +193,27 @@ class Discovery:
             return None
         if not hmac.compare_digest(signature, self._sign(where)):
             return None
-        dpid, port = _WHERE.unpack(where)
-        return dpid, port
+        if len(where) != _WHERE.size:
+            return None
+        dpid, port, number = _WHERE.unpack(where)
+        return (dpid, port), number
 
     def _sign(self, where: bytes) -> bytes:
         return hmac.new(self._key, where, hashlib.sha256).digest()[:_SIGNATURE_BYTES]
 
     def _run(self) -> None:
-        pause_s = 0.0
+        due = 0.0
         while not self._stopping:
-            self._wake.clear()
-            end = time.monotonic() + self._interval_s
-            steps = 0
             try:
-                for _ in self._emit():
-                    steps += 1
-                    self._wake.wait(pause_s)  # not at all once somebody is in a hurry
+                if self._wake.is_set() or time.monotonic() >= due:
+                    self._wake.clear()
+                    due = time.monotonic() + self._interval_s
+                    self._emit()
+                else:
+                    self.measure()
             except Exception:  # noqa: BLE001  discovery must outlive any one bad round
                 _LOG.exception("a discovery round failed")
-            pause_s = min(_PAUSE_S, _SPREAD * self._interval_s / max(1, steps))
-            self._wake.wait(max(0.0, end - time.monotonic()))
+            self._wake.wait(self._interval_s / _SLOTS)
 
 
 def _packet_out(port: int, data: bytes) -> bytes:
@@ -181,7 +221,7 @@ def _packet_out(port: int, data: bytes) -> bytes:
         DESC,
         buffer_id=ofp.OFP_NO_BUFFER,
         in_port=ofp.OFPP_CONTROLLER,
-        actions=[parser.OFPActionOutput(port, 0)],
+        actions=[parser.OFPActionOutput(port, ofp.OFPCML_NO_BUFFER)],
         data=data,
     )
     message.set_xid(0)

@@ -93,13 +93,6 @@ class Switches:
                 if dpid in self._names or switch.session is not None
             }
 
-    def round_trips(self) -> dict[int, float]:
-        """The shortest recent echo round trip of every connected switch that has answered one, in seconds."""
-        with self._lock:
-            sessions = {dpid: switch.session for dpid, switch in self._switches.items()}
-        times = {dpid: session.connection.round_trip_s for dpid, session in sessions.items() if session is not None}
-        return {dpid: seconds for dpid, seconds in times.items() if seconds is not None}
-
     def live_ports(self) -> list[tuple[int, Session, list[int]]]:
         """Ports that are up, of every connected switch."""
         with self._lock:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
 from carelane.controller.pipeline.program import FlowRule, Group, Match, Meter, PortBfd, PortQos
-from carelane.controller.southbound.counters import SwitchCounters
+from carelane.controller.southbound.counters import LinkDelay, SwitchCounters
 from carelane.controller.southbound.openflow._app import Runner
 from carelane.controller.southbound.openflow._compat import ofp
 from carelane.controller.southbound.openflow._counters import read_counters
@@ -75,7 +75,7 @@ class OpenFlowSouthbound:
         self._confirm_timeout_s = confirm_timeout_s
         self._ovsdb = None if ovsdb is None else Ovsdb(ovsdb, tc_reader=tc_reader, timeout_s=confirm_timeout_s, tls=tls)
         self._discovery = Discovery(
-            self._send_lldp, interval_s=lldp_interval_s, expiry_s=_EXPIRY_ROUNDS * lldp_interval_s
+            self._send_lldp, self._send_timed, interval_s=lldp_interval_s, expiry_s=_EXPIRY_ROUNDS * lldp_interval_s
         )
         self._switches = Switches(topology, self._discovery, timeout_s=confirm_timeout_s, on_change=on_change)
         self._runner = Runner(
@@ -137,19 +137,12 @@ class OpenFlowSouthbound:
             for sender, receiver in self._discovery.links()
         )
 
-    def link_delays(self) -> Mapping[DiscoveredLink, float]:
-        """One-way delay of each link direction, in seconds: an announcement's flight less half an echo at each end.
-
-        As exact as a switch is prompt, and never too short by more than its echo is slow. Links not measured are left
-        out.
-        """
-        echo, name = self._switches.round_trips(), self._switches.name
+    def link_delays(self) -> Mapping[DiscoveredLink, LinkDelay]:
+        """One-way delay of each link direction: an announcement's time less half an echo through either switch."""
+        name = self._switches.name
         return {
-            DiscoveredLink(name(sender[0]), sender[1], name(receiver[0]), receiver[1]): max(
-                0.0, flight - (echo[sender[0]] + echo[receiver[0]]) / 2
-            )
-            for (sender, receiver), flight in self._discovery.flights().items()
-            if sender[0] in echo and receiver[0] in echo
+            DiscoveredLink(name(sender[0]), sender[1], name(receiver[0]), receiver[1]): delay
+            for (sender, receiver), delay in self._discovery.delays().items()
         }
 
     def read(self, node: str) -> SwitchState:
@@ -221,13 +214,17 @@ class OpenFlowSouthbound:
             raise NotFoundError(f"the topology has no switch {node!r}")
         return self._topology.nodes[node].dpid
 
-    def _send_lldp(self) -> Iterator[None]:
+    def _send_lldp(self) -> None:
         if not self._may_act():
             return
         for dpid, session, ports in self._switches.live_ports():
-            for port in ports:
-                session.connection.send(self._discovery.announcement(dpid, port))
-                yield
+            session.connection.send(b"".join(self._discovery.announcement(dpid, port) for port in ports))
+
+    def _send_timed(self, dpid: int, message: bytes) -> None:
+        if not self._may_act():
+            return
+        with suppress(SwitchUnreachable, KeyError):
+            self._switches.session(dpid).connection.send(message)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from carelane.lab.scenarios.changes import Changes
 from carelane.lab.scenarios.chaos import Chaos
 from carelane.lab.scenarios.consultation import Misconduct, Script, Speech
 from carelane.lab.scenarios.failover import Failover
+from carelane.lab.scenarios.htb_calibration import HtbCalibration
 from carelane.lab.scenarios.kernel_check import KernelCheck
 from carelane.lab.scenarios.sharing import SharingScenario
 from carelane.lab.scenarios.zhoushan import ZhoushanConsultation
@@ -20,6 +21,7 @@ _TURNS = ((4.0, 7.0), (7.0, 10.0), (10.0, 22.0))
 register(Changes())
 register(Chaos())
 register(Failover())
+register(HtbCalibration())
 register(KernelCheck())
 register(ZhoushanConsultation())
 register(

@@ -56,8 +56,9 @@ class LoopWatch:
             "carelane_loop_processor_seconds_total", 0.0
         )
         found["loop_processor_share"] = round(spent / elapsed, 4)
-        delays = {name[6:]: round(value * 1e3, 3) for name, value in last[1].items() if name.startswith("delay ")}
-        found["link_delay_ms"] = delays  # declared: 1 ms each
+        for word in ("delay", "error"):
+            rows = {name[6:]: round(value * 1e3, 3) for name, value in last[1].items() if name.startswith(word)}
+            found[f"link_{word}_ms"] = rows
         if len(steady) >= 2:
             found["reserved_of_used"] = _reserved_of_used(steady)
             epochs = steady[-1][1]["carelane_loop_epochs_total"] - steady[0][1]["carelane_loop_epochs_total"]
@@ -75,8 +76,9 @@ def _parsed(at: float, text: str) -> tuple[float, Mapping[str, float], Sources]:
             if sample.name.startswith("carelane_source_"):
                 place = (sample.labels["slice"], sample.labels["direction"])
                 sources.setdefault(place, {})[sample.name.removeprefix("carelane_source_")] = sample.value
-            elif sample.name == "carelane_link_delay_seconds":
-                plain[f"delay {sample.labels['link']}"] = sample.value
+            elif sample.name.startswith("carelane_link_delay_"):
+                word = "delay" if sample.name == "carelane_link_delay_seconds" else "error"
+                plain[f"{word} {sample.labels['link']}"] = sample.value
             elif sample.name.startswith("carelane_loop_") and not sample.labels:
                 plain[sample.name] = sample.value
     return at, plain, sources

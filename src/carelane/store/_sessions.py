@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import and_, delete, exists, null, or_, select, update
 from sqlalchemy.orm import Session
 
 from carelane.store._access_tables import QodEventRow, QodSessionRow
@@ -14,6 +14,11 @@ from carelane.store._access_tables import QodEventRow, QodSessionRow
 __all__ = ["SessionReader", "SessionWriter"]
 
 Row = dict[str, Any]
+_SPENT = and_(
+    QodSessionRow.sink_credential.is_not(None),
+    or_(QodSessionRow.deleted, QodSessionRow.status == "UNAVAILABLE"),
+    ~exists().where(QodEventRow.session_id == QodSessionRow.id, QodEventRow.outcome == "waiting"),
+)
 
 
 class SessionReader:
@@ -33,6 +38,10 @@ class SessionReader:
         if device is not None:
             query = query.where(QodSessionRow.device == device)
         return [_plain(row) for row in self._session.scalars(query)]
+
+    def spent_credentials(self) -> bool:
+        """Whether a session that is over and has told its sink so still holds the sink's token."""
+        return self._session.scalar(select(QodSessionRow.id).where(_SPENT).limit(1)) is not None
 
     def qod_events_due(self, now: datetime, limit: int = 50) -> list[Row]:
         """Notifications to be sent now."""
@@ -75,6 +84,15 @@ class SessionWriter(SessionReader):
         if row is not None:
             for name, value in values.items():
                 setattr(row, name, value)
+
+    def drop_spent_credentials(self) -> None:
+        """Forget the tokens of sinks that are not needed any more."""
+        self._session.execute(
+            update(QodSessionRow)
+            .where(_SPENT)
+            .values(sink_credential=null())
+            .execution_options(synchronize_session=False)
+        )
 
     def forget_qod_sessions(self, before: datetime) -> None:
         """Remove deleted sessions older than that, with their notifications."""

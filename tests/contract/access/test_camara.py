@@ -227,6 +227,7 @@ def test_a_session_lives_and_its_sink_is_told(
     assert shown["qosStatus"] == "AVAILABLE"
     assert shown["expiresAt"] > shown["startedAt"]
     assert "sink-secret" not in json.dumps(shown)
+    assert token_of(door, info["sessionId"]) == "sink-secret"
     clock.pass_by(3601)
     keeper.step()
     ended = get(door, info["sessionId"]).json()
@@ -240,9 +241,18 @@ def test_a_session_lives_and_its_sink_is_told(
     assert [event["data"].get("statusInfo") for event in events] == [None, "DURATION_EXPIRED"]
     assert [event["data"]["qosStatus"] for event in events] == ["AVAILABLE", "UNAVAILABLE"]
     assert len({event["id"] for event in events}) == 2
+    assert token_of(door, info["sessionId"]) is None, "its sink was told; the token is not needed any more"
     clock.pass_by(361)
     keeper.step()
     assert get(door, info["sessionId"]).status_code == 404
+
+
+def token_of(door: Door, session_id: str) -> str | None:
+    """What the store holds of the sink's credential."""
+    with door.controller.service.store.read() as read:
+        row = read.qod_session(session_id)
+    assert row is not None
+    return (row["sink_credential"] or {}).get("accessToken")
 
 
 def test_deleting_an_available_session_tells_the_sink(
