@@ -253,7 +253,7 @@ class SharingScenario:
         if "steady_changes_per_20_epochs" in ours:
             rate = ours["steady_changes_per_20_epochs"]
             detail = f"{rate} changes of one ceiling in 20 epochs of steady demand"
-            report.checks.append(Check("no oscillation", rate <= 1.0, detail))
+            report.checks.append(Check("no oscillation", rate is not None and rate <= 1.0, detail))
 
 
 @contextmanager
