@@ -1,9 +1,9 @@
 """How long it takes to plan again what the busiest link of a large network carried, on one core.
 
-    python benchmarks/repair.py [--nodes 3800] [--intents 12000] [--report reports/bench]
+    python benchmarks/repair.py [--nodes 3800] [--intents 8900] [--report reports/bench]
 
 A grid with gaps; half of the intents lead to one national centre, the others between random places, so that the
-busiest link carries more than 1,489 of them. That link fails, and each of them is decided again with its bounds proven.
+busiest link carries about 1,500 of them. That link fails, and each of them is decided again with its bounds proven.
 The peer is NetworkX finding one shortest path for each struck intent on the network that is left, with no bounds, no
 capacity, no availability. Processor time is counted (one thread); the wall clock is printed beside it.
 """
@@ -91,7 +91,7 @@ def wishes(topology: Topology, count: int, seed: int) -> list[Requirement]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nodes", type=int, default=3800)
-    parser.add_argument("--intents", type=int, default=12_000)
+    parser.add_argument("--intents", type=int, default=8_900)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=Path, default=Path("reports/bench"))
     options = parser.parse_args()
