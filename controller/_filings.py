@@ -36,6 +36,7 @@ class Filings:
         self._desks = Desks(topology, access)
         self._group = Group(reconciler.store, seal=self._desks.seal, undone=self._desks.drop)
         self._underway = 0
+        self._hurried = False
         self._calm = threading.Condition()
 
     def apply(self, intents: Sequence[ServiceIntent], also: AlsoFiled | None) -> tuple[ApplyResult, ...]:
@@ -71,7 +72,14 @@ class Filings:
         that under load it is better to let filings pile up for a moment.
         """
         with self._calm:
-            self._calm.wait_for(lambda: self._underway == 0, timeout_s)
+            self._calm.wait_for(lambda: self._underway == 0 or self._hurried, timeout_s)
+            self._hurried = False
+
+    def hurry(self) -> None:
+        """Something on the switches changed: `await_calm` lets its caller go on at once."""
+        with self._calm:
+            self._hurried = True
+            self._calm.notify_all()
 
     def _run(
         self, make: Callable[[Writer], Sequence[ServiceIntent]], also: AlsoFiled | None

@@ -36,7 +36,7 @@ log = structlog.get_logger("carelane.controller")
 
 _WATCH_INTERVAL_S = 0.5
 _STOP_TIMEOUT_S = 30.0
-_PILE_UP_S = 1.0
+_PILE_UP_S = 5.0
 _PILE_UP_FACTOR = 4.0
 """While filings come in, a pass is put off: so long, or so many times what the last one took of a processor.
 
@@ -295,8 +295,9 @@ class Controller:
                 statuses = dict(self._southbound.statuses())
                 changed = {node for node, status in statuses.items() if seen.get(node) != status}
                 returned = {node for node in changed if statuses[node].connected and not _connected(seen, node)}
-                if seen:
+                if seen and changed:
                     self._reconciler.enqueue_nodes(changed)
+                    self.service.filings.hurry()
                 self.service.upkeep.observe(statuses)
                 self._reconciler.enqueue_unfinished()
                 self._reconciler.follow_schedules()

@@ -29,6 +29,7 @@ from carelane.api.rest.tracing import Tracing
 from carelane.api.rest.upkeep import add_upkeep
 from carelane.api.rest.views import Views
 from carelane.controller.service import IntentService
+from carelane.intents.line import load_grammar
 from carelane.tls import TlsFiles
 
 __all__ = ["OPEN", "create_app"]
@@ -61,6 +62,7 @@ def create_app(
         responses={422: _PROBLEM, "4XX": _PROBLEM, "5XX": _PROBLEM},
     )
     app.state.authenticator = authenticator
+    load_grammar()
     problems.install(app)
     registry = create_registry(service, tls)
     app.add_middleware(Guard, allowed_hosts=tuple(allowed_hosts), any_address=any_address)

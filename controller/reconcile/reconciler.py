@@ -105,7 +105,7 @@ class Reconciler:
         """Names that another process filed or withdrew, or that were forgotten; those under way are left alone."""
         unfinished = (Phase.REQUESTED, Phase.ADMITTED, Phase.INSTALLING, Phase.WITHDRAWING)
         with self.store.read() as read:
-            names = {intent.name for intent in read.intents(phases=unfinished)} | read.holders(retiring=True)
+            names = read.in_phase(unfinished) | read.holders(retiring=True)
         self.queue.add_idle(sorted(names))
 
     def enqueue_nodes(self, nodes: Collection[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 
 from carelane.controller.pipeline.identifiers import CookieKind, cookie_of
@@ -43,6 +44,8 @@ _SPOOFED_PRIORITY = 1000
 _MISS_PRIORITY = 0
 _CLASSIFY_BASE = 1000
 _PREFIX_LENGTHS = 129
+_KEPT = 1 << 16
+"""Ports whose rules are kept: every filing asks for those of the switches on its way."""
 _WHOLE_FRAME = 0xFFFF
 """OFPCML_NO_BUFFER: hand the whole frame to the controller (OpenFlow 1.3.5 section A.3.4.1)."""
 
@@ -80,22 +83,27 @@ def ground_watches(topology: Topology) -> Iterator[tuple[str, PortBfd]]:
             yield node, PortBfd(link.port_at(node), watch_ms)
 
 
-def _trunk_rules(port: int) -> Iterator[FlowRule]:
+@lru_cache(maxsize=_KEPT)
+def _trunk_rules(port: int) -> tuple[FlowRule, ...]:
     cookie = cookie_of(CookieKind.PIPELINE)
     discovery = Output(CONTROLLER_PORT, _WHOLE_FRAME)
-    yield FlowRule(PORTS, _LLDP_PRIORITY, Match(in_port=port, eth_type=LLDP), (discovery,), cookie)
-    yield FlowRule(PORTS, _ADMIT_PRIORITY, Match(in_port=port, eth_type=MPLS), (GotoTable(CORE),), cookie)
+    return (
+        FlowRule(PORTS, _LLDP_PRIORITY, Match(in_port=port, eth_type=LLDP), (discovery,), cookie),
+        FlowRule(PORTS, _ADMIT_PRIORITY, Match(in_port=port, eth_type=MPLS), (GotoTable(CORE),), cookie),
+    )
 
 
-def _edge_rules(endpoint: Endpoint) -> Iterator[FlowRule]:
+@lru_cache(maxsize=_KEPT)
+def _edge_rules(endpoint: Endpoint) -> tuple[FlowRule, ...]:
     port, mac = endpoint.port, endpoint.mac
-    yield FlowRule(PORTS, _SPOOFED_PRIORITY, Match(in_port=port), (), cookie_of(CookieKind.SPOOFED_SOURCE))
+    stray = FlowRule(PORTS, _SPOOFED_PRIORITY, Match(in_port=port), (), cookie_of(CookieKind.SPOOFED_SOURCE))
     if endpoint.address is None:
-        return
+        return (stray,)
     address, cookie, onward = str(endpoint.address), cookie_of(CookieKind.PIPELINE), (GotoTable(CLASSIFY),)
     kind = ether_type(endpoint.address)
     member = Match(in_port=port, eth_src=mac, eth_type=kind, ip_src=address)
-    yield FlowRule(PORTS, _ADMIT_PRIORITY, member, onward, cookie)
-    if kind == IPV4:
-        asking = Match(in_port=port, eth_src=mac, eth_type=ARP, ip_src=address)
-        yield FlowRule(PORTS, _ADMIT_PRIORITY, asking, onward, cookie)
+    admitted = FlowRule(PORTS, _ADMIT_PRIORITY, member, onward, cookie)
+    if kind != IPV4:
+        return (stray, admitted)
+    asking = Match(in_port=port, eth_src=mac, eth_type=ARP, ip_src=address)
+    return (stray, admitted, FlowRule(PORTS, _ADMIT_PRIORITY, asking, onward, cookie))

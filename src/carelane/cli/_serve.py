@@ -38,6 +38,9 @@ from carelane.tracing import configure_traces
 __all__ = ["serve"]
 
 GRACE_S = 5
+_SWITCH_S = 0.0005
+"""How long one thread may keep the interpreter from another. A filing lets go of it at each statement to the database,
+and would wait Python's 5 ms each time while the loop compiles or proves."""
 
 
 class _Stopped(BaseException):
@@ -51,6 +54,7 @@ _SWITCH_INTERVAL_S = 0.001
 def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
     """Serve until SIGTERM or SIGINT, then stop in order: REST, controller, switches' connections, store."""
     configure_logs(settings.log_level, settings.log_format)
+    sys.setswitchinterval(_SWITCH_S)
     end_traces = configure_traces(settings.traces)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with _signals() as stop, ExitStack() as resources:

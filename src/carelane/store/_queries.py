@@ -80,6 +80,10 @@ class Reader(AccessReader, SessionReader):
             query = query.where(IntentRow.name.in_(names))
         return tuple(_intent(row) for row in self._session.scalars(query))
 
+    def in_phase(self, phases: Collection[Phase]) -> frozenset[str]:
+        """Names of intents that are in one of these phases."""
+        return frozenset(self._session.scalars(select(StatusRow.name).where(StatusRow.phase.in_(phases))))
+
     def slices(self, name: str | None = None) -> tuple[StoredSlice, ...]:
         """All that is held, in the order in which it was admitted."""
         slices = select(SliceRow.__table__).order_by(SliceRow.id)
