@@ -25,6 +25,7 @@ from carelane.controller.telemetry.loop import TelemetryLoop
 from carelane.controller.telemetry.sharing import Mode
 from carelane.errors import CarelaneError
 from carelane.policies.access import AccessPolicy
+from carelane.policies.admission import AdmissionPolicy, bounded
 from carelane.policies.shaping import SharePolicy
 from carelane.store import Store
 from carelane.topology.model import Topology
@@ -64,8 +65,10 @@ class Controller:
         repair_after_s: float = 5.0,
         weights: SharePolicy | None = None,
         access: AccessPolicy | None = None,
+        policy: AdmissionPolicy | None = None,
     ) -> None:
-        self.topology = topology
+        self.topology = bounded(topology, policy)
+        self._policy = policy
         self._access = access
         self._url = database_url
         self._make_southbound = make_southbound
@@ -133,6 +136,7 @@ class Controller:
             faults=self._faults,
             telemetry=self._loop,
             access=AccessControl(self.topology, self._access),
+            policy=self._policy,
             upkeep=upkeep,
         )
         self._reconciler.enqueue_all()

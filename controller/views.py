@@ -40,6 +40,11 @@ class ApplyResult:
     def admitted(self) -> bool:
         return bool(self.decision.get("decision") == "admitted")
 
+    @property
+    def preempted(self) -> tuple[str, ...]:
+        """Names of the slices that have to go for it."""
+        return tuple(self.decision.get("preempts", ())) if self.admitted and self.outcome != "unchanged" else ()
+
 
 @dataclass(frozen=True, slots=True)
 class ConditionView:

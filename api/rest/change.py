@@ -137,6 +137,16 @@ def audit_filings(
             _shown(earlier),
             {**(_shown(after) or {}), "outcome": result.outcome, "decision": result.decision.get("decision")},
         )
+        for name in result.preempted:
+            _audit_displaced(write, who, after.tenant, write.intent(name))
+
+
+def _audit_displaced(write: Writer, who: Caller, by: str, victim: StoredIntent) -> None:
+    """For the operator alone where one tenant's call displaced another's slice: the entry names who called."""
+    standing = victim.status.standing
+    after = {"generation": victim.generation, "phase": str(victim.phase), "message": standing.message}
+    tenant = victim.tenant if who.tenant is None or victim.tenant == by else None
+    _audit(write, who, tenant, "intent.preempt", victim.name, None, after)
 
 
 def audit_withdrawal(write: Writer, who: Caller, summary: IntentSummary, before: StoredIntent) -> None:

@@ -27,6 +27,7 @@ from carelane.controller.southbound.protocol import Southbound
 from carelane.errors import InputError
 from carelane.logs import configure_logs
 from carelane.policies.access import read_policy
+from carelane.policies.admission import read_policy as read_admission_policy
 from carelane.settings import Settings
 from carelane.tls import TlsFiles
 from carelane.topology import Topology
@@ -161,6 +162,7 @@ def _controller(
         hold_off_s=settings.hold_off_s,
         repair_after_s=settings.repair_after_s,
         access=read_policy(settings.access) if settings.access else None,
+        policy=read_admission_policy(settings.policy, topology) if settings.policy else None,
     )
     try:
         controller.start()
