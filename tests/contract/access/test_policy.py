@@ -37,8 +37,9 @@ def door(open_door: Callable[..., Iterator[Door]]) -> Iterator[Door]:
 
 def until(door: Door, name: str, phase: str) -> dict[str, Any]:
     """The intent once it is in this phase."""
+    found: dict[str, Any] = {}
     for _ in range(2000):
-        found: dict[str, Any] = door.call("engineer", "GET", f"/v1/intents/{name}").json()
+        found = door.call("engineer", "GET", f"/v1/intents/{name}").json()
         if found["summary"]["phase"] == phase:
             return found
         time.sleep(0.01)
