@@ -43,7 +43,7 @@ def until(door: Door, name: str, phase: str) -> dict[str, Any]:
         if found["summary"]["phase"] == phase:
             return found
         time.sleep(0.01)
-    raise AssertionError(f"{name} is {found['phase']}, not {phase}: {found}")
+    raise AssertionError(f"{name} is not {phase}: {found}")
 
 
 def ask(intent: Callable[..., dict[str, Any]], name: str, tenant: str, mbps: int, priority: int) -> dict[str, Any]:
