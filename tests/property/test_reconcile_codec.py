@@ -33,6 +33,8 @@ def of_type(hint: Any) -> st.SearchStrategy[Any]:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
         return st.sampled_from(arguments)
+    if origin is tuple and arguments[-1] is not ...:
+        return st.tuples(*map(of_type, arguments))
     if origin is tuple:
         return st.lists(of_type(arguments[0]), max_size=2).map(tuple)
     if origin in (Union, UnionType):
