@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
 from carelane.controller.pipeline.requirement import Requirement
-from carelane.controller.reconcile.access import AccessControl
-from carelane.controller.reconcile.admission import Desk, propose
+from carelane.controller.reconcile.admission import Desk, Rules, propose
 from carelane.controller.reconcile.desks import Desks
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.group import Group
@@ -22,42 +22,50 @@ from carelane.topology.model import Topology
 __all__ = ["AlsoFiled", "Filings"]
 
 AlsoFiled = Callable[[Writer, tuple[ApplyResult, ...], Mapping[str, StoredIntent]], None]
-"""Runs with a filing: the transaction, what came of it, and the intents of these names as they were before."""
+"""Runs with a filing: the transaction, what came of it, and the intents of these names, and of those that
+were displaced, as they were before."""
 Value = TypeVar("Value")
 
 
 class Filings:
     """Thread-safe. Filings that wait at the same time share a transaction; see `Group`."""
 
-    def __init__(
-        self, topology: Topology, reconciler: Reconciler, access: AccessControl, now: Callable[[], datetime]
-    ) -> None:
-        self._topology, self._reconciler, self._access, self._now = topology, reconciler, access, now
-        self._desks = Desks(topology, access)
+    def __init__(self, topology: Topology, reconciler: Reconciler, rules: Rules, now: Callable[[], datetime]) -> None:
+        self._topology, self._reconciler, self._rules, self._now = topology, reconciler, rules, now
+        self._desks = Desks(topology, rules)
         self._group = Group(reconciler.store, seal=self._desks.seal, undone=self._desks.drop)
         self._underway = 0
         self._hurried = False
         self._calm = threading.Condition()
 
-    def apply(self, intents: Sequence[ServiceIntent], also: AlsoFiled | None) -> tuple[ApplyResult, ...]:
-        """File all of them or none. Raises InputError, ConflictError, StoreUnavailable, and what `also` raises."""
-        return self._run(lambda _write: intents, also)
+    def apply(
+        self, intents: Sequence[ServiceIntent], also: AlsoFiled | None, *, consent: bool = False
+    ) -> tuple[ApplyResult, ...]:
+        """File all of them or none; with `consent` others go for them where policy lets that be.
+
+        Raises InputError, ConflictError, StoreUnavailable, and what `also` raises.
+        """
+        return self._run(lambda _write: intents, also, consent=consent)
 
     def change(self, name: str, make: Callable[[StoredIntent], ServiceIntent], also: AlsoFiled | None) -> ApplyResult:
         """File what `make` makes of the intent as it is now. Raises NotFoundError, and what `make` raises."""
         return self._run(lambda write: [make(write.intent(name))], also)[0]
 
     def file(
-        self, write: Writer, intents: Sequence[ServiceIntent]
+        self, write: Writer, intents: Sequence[ServiceIntent], *, consent: bool = False
     ) -> tuple[tuple[ApplyResult, ...], Mapping[str, StoredIntent]]:
-        """Decide and store, within a transaction: what came of it, and the intents as they were before."""
+        """Decide and store, within a transaction: what came of it, and all that it touches as it was before."""
         before = {intent.name: found for intent in intents if (found := write.find(intent.name)) is not None}
         now = self._now()
 
         def desk_for(requirements: Sequence[Requirement]) -> Desk:
             return self._desks.of(write, requirements, now)
 
-        filings = propose(self._topology, write, intents, self._access, desk_for, now=now)
+        rules = replace(self._rules, consent=consent)
+        filings = propose(self._topology, write, intents, rules, desk_for, now=now)
+        for victim in (victim.name for filing in filings for victim in filing.victims):
+            if victim not in before and (found := write.find(victim)) is not None:
+                before[victim] = found
         return tuple(record(write, filing, now) for filing in filings), before
 
     @property
@@ -82,10 +90,14 @@ class Filings:
             self._calm.notify_all()
 
     def _run(
-        self, make: Callable[[Writer], Sequence[ServiceIntent]], also: AlsoFiled | None
+        self,
+        make: Callable[[Writer], Sequence[ServiceIntent]],
+        also: AlsoFiled | None,
+        *,
+        consent: bool = False,
     ) -> tuple[ApplyResult, ...]:
         def work(write: Writer) -> tuple[ApplyResult, ...]:
-            results, before = self.file(write, make(write))
+            results, before = self.file(write, make(write), consent=consent)
             if also is not None:
                 also(write, results, before)
             return results
@@ -98,5 +110,5 @@ class Filings:
             with self._calm:
                 self._underway -= 1
                 self._calm.notify_all()
-        self._reconciler.queue.add([result.name for result in results])
+        self._reconciler.queue.add([name for result in results for name in (*result.preempted, result.name)])
         return results

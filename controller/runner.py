@@ -26,6 +26,7 @@ from carelane.controller.telemetry.loop import TelemetryLoop
 from carelane.controller.telemetry.sharing import Mode
 from carelane.errors import CarelaneError
 from carelane.policies.access import AccessPolicy
+from carelane.policies.admission import AdmissionPolicy, bounded
 from carelane.policies.shaping import SharePolicy
 from carelane.store import Store
 from carelane.topology.model import Topology
@@ -72,8 +73,10 @@ class Controller:
         access: AccessPolicy | None = None,
         address: str = "",
         lease_s: float = DEFAULT_TTL_S,
+        policy: AdmissionPolicy | None = None,
     ) -> None:
-        self.topology = topology
+        self.topology = bounded(topology, policy)
+        self._policy = policy
         self._access = access
         self._url = database_url
         self._make_southbound = make_southbound
@@ -158,6 +161,7 @@ class Controller:
             faults=self._faults,
             telemetry=self._loop,
             access=AccessControl(self.topology, self._access),
+            policy=self._policy,
             upkeep=upkeep,
             leadership=self.leadership,
         )

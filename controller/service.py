@@ -19,7 +19,7 @@ from carelane.controller.pipeline import decision_json, plan_json, resolve
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
 from carelane.controller.reconcile.access import AccessControl, close, refused_for_access
-from carelane.controller.reconcile.admission import dry_run, propose
+from carelane.controller.reconcile.admission import Rules, dry_run, propose
 from carelane.controller.reconcile.desired import desired_program
 from carelane.controller.reconcile.drift import DriftCheck
 from carelane.controller.reconcile.filing import withdraw
@@ -46,6 +46,7 @@ from carelane.errors import NotFoundError, NotLeader, StoreUnavailable, SwitchUn
 from carelane.intents.lifecycle import SETTLED, Phase
 from carelane.intents.manifest import from_manifest
 from carelane.intents.model import ServiceIntent
+from carelane.policies.admission import AdmissionPolicy
 from carelane.store import Reader, Store, StoredDrain, StoredIntent, Writer
 from carelane.topology.model import Topology
 from carelane.tracing import traced
@@ -66,7 +67,8 @@ def owned(intent: StoredIntent, tenant: str | None) -> StoredIntent:
 class IntentService:
     """Every method may be called from any thread. Errors come from `carelane.errors`; a refusal is not one.
 
-    `faults` tells what is wrong with the process that should be doing the work (nothing: an empty answer).
+    `topology` is bounded by `policy` already. `faults` tells what is wrong with the process that should be doing the
+    work (nothing: an empty answer).
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class IntentService:
         upkeep: Upkeep | None = None,
         access: AccessControl | None = None,
         leadership: Leadership | None = None,
+        policy: AdmissionPolicy | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.topology = topology
@@ -93,7 +96,8 @@ class IntentService:
         self._now = now
         self.upkeep = upkeep or Upkeep(reconciler, now)
         self.access = access or AccessControl(topology, None, now)
-        self.filings = Filings(topology, reconciler, self.access, now)
+        self.policy = policy
+        self.filings = Filings(self.topology, reconciler, self._rules(), now)
 
     @property
     def standing(self) -> Standing:
@@ -147,14 +151,19 @@ class IntentService:
         return self._store
 
     @traced("intents.apply")
-    def apply(self, intents: Sequence[ServiceIntent], *, also: AlsoFiled | None = None) -> tuple[ApplyResult, ...]:
+    def apply(
+        self, intents: Sequence[ServiceIntent], *, preempt: bool = False, also: AlsoFiled | None = None
+    ) -> tuple[ApplyResult, ...]:
         """File intents, decided in order in one transaction; refusals are results.
+
+        With `preempt`, less important slices go where the admission policy lets that be: in the same transaction they
+        are refused, and the loop takes them off the switches.
 
         An intent that is filed already, word for word, stays as it is. `also` runs in the same transaction, so that
         what it writes is there exactly when the filing is. Raises InputError (nothing of the file is taken),
         ConflictError (a name of another tenant), StoreUnavailable.
         """
-        return self.filings.apply(intents, also)
+        return self.filings.apply(intents, also, consent=preempt)
 
     @traced("intents.apply")
     def change(
@@ -166,12 +175,20 @@ class IntentService:
         """
         return self.filings.change(name, make, also)
 
+    def _rules(self, preempt: bool = False) -> Rules:
+        return Rules(self.access, self.policy, consent=preempt)
+
     @traced("intents.plan")
-    def plan(self, intents: Sequence[ServiceIntent], *, optimize: bool = False) -> Mapping[str, Any]:
-        """Dry run against what is admitted now; the contract's plan JSON. Stores nothing. Raises InputError."""
+    def plan(
+        self, intents: Sequence[ServiceIntent], *, optimize: bool = False, preempt: bool = False
+    ) -> Mapping[str, Any]:
+        """Dry run against what is admitted now; the contract's plan JSON. Stores nothing. Raises InputError.
+
+        Who would have to go is named, with `preempt` as if that were consented to.
+        """
         with self._store.read() as read:
             now = self._now()
-            found = dry_run(self.topology, read, intents, optimize=optimize, now=now, access=self.access)
+            found = dry_run(self.topology, read, intents, optimize=optimize, now=now, rules=self._rules(preempt))
         return plan_json(self.topology, found)
 
     @traced("intents.explain")
@@ -186,7 +203,7 @@ class IntentService:
             if decided is None or decided["decision"] == "admitted" or intent.deleted_at is not None:
                 return decided
             asked, moment = [from_manifest(intent.manifest)], self._now()
-            result = dry_run(self.topology, read, asked, optimize=False, now=moment, access=self.access)
+            result = dry_run(self.topology, read, asked, optimize=False, now=moment, rules=self._rules())
         now = decision_json(result.decisions[0])
         if now["decision"] == "admitted":
             return {**decided, "remedies": [], "remedies_searched": "whole", "fits_now": True}
@@ -376,7 +393,7 @@ class IntentService:
     def _proposed(self, read: Reader, holdings: Holdings, intents: Sequence[ServiceIntent]) -> Holdings:
         """What would be held if these intents were filed now."""
         slices = {held.name: held for held in holdings.slices if not held.retiring}
-        for filing in propose(self.topology, read, intents, self.access, now=self._now()):
+        for filing in propose(self.topology, read, intents, self._rules(), now=self._now()):
             if filing.decision is not None and filing.ids is not None:
                 name = filing.intent.name
                 slices[name] = Held(0, name, 0, False, filing.ids, filing.decision, filing.floors)

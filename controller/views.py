@@ -35,6 +35,10 @@ class ApplyResult:
     generation: int
     phase: str
     decision: Mapping[str, Any]
+    decided: bool = True
+    """Whether it was decided now; not so for one that is filed again word for word and in force."""
+    preempted: tuple[str, ...] = ()
+    """Names of the slices that were displaced for it."""
 
     @property
     def admitted(self) -> bool:

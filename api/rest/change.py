@@ -122,7 +122,7 @@ def audit_filings(
 ) -> None:
     """One entry for each intent that was changed, in the transaction that changes it."""
     for result in results:
-        if result.outcome == "unchanged":
+        if result.outcome == "unchanged" and not (result.decided and result.admitted) and not result.preempted:
             continue
         after = write.intent(result.name)
         earlier = before.get(result.name)
@@ -137,6 +137,17 @@ def audit_filings(
             _shown(earlier),
             {**(_shown(after) or {}), "outcome": result.outcome, "decision": result.decision.get("decision")},
         )
+        for name in result.preempted:
+            _audit_displaced(write, who, after, write.intent(name), before.get(name))
+
+
+def _audit_displaced(
+    write: Writer, who: Caller, by: StoredIntent, victim: StoredIntent, before: StoredIntent | None
+) -> None:
+    """For the operator alone where another tenant's slice was displaced: the entry names who called, and for what."""
+    after = {**(_shown(victim) or {}), "message": victim.status.standing.message, "preempted_by": by.name}
+    tenant = victim.tenant if victim.tenant == by.tenant else None
+    audit_change(write, who, tenant, "intent.preempt", victim.name, _shown(before), after)
 
 
 def audit_withdrawal(write: Writer, who: Caller, summary: IntentSummary, before: StoredIntent) -> None:

@@ -30,6 +30,7 @@ __all__ = ["add_intents", "add_plans", "claimed", "filed", "withdrawn"]
 Incoming = Annotated[Body, Depends(bounded_body)]
 DryRun = Annotated[bool, Query(alias="dryRun", description="Decide, but file nothing.")]
 Optimize = Annotated[bool, Query(description="Decide all intents as one batch.")]
+Preempt = Annotated[bool, Query(description="Less important slices may go for it, where policy lets that be.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many rows at most.")]
 Name = Annotated[str, Path(description="Name of an intent.", examples=["or1-surgery"])]
 Reading = Annotated[Caller, caller(Role.VIEWER)]
@@ -78,7 +79,9 @@ def add_intents(app: FastAPI, service: IntentService, views: Views) -> None:
     _add_reading(app, service)
 
 
-def filed(service: IntentService, who: Caller, intents: Sequence[ServiceIntent], body: bytes) -> JSONResponse:
+def filed(
+    service: IntentService, who: Caller, intents: Sequence[ServiceIntent], body: bytes, *, preempt: bool = False
+) -> JSONResponse:
     """File intents, once for an Idempotency-Key, on the record; the answer of REST and of gRPC."""
 
     def change(keep: Keep) -> JSONResponse:
@@ -89,10 +92,10 @@ def filed(service: IntentService, who: Caller, intents: Sequence[ServiceIntent],
             answer["intents"] = [seen_by(who.tenant, _applied(result)) for result in results]
             keep(write, 200, answer)
 
-        service.apply(intents, also=also)
+        service.apply(intents, preempt=preempt, also=also)
         return JSONResponse(answer)
 
-    return once(service.store, who, body, change)
+    return once(service.store, who, body + (b"\0preempt" if preempt else b""), change)
 
 
 def withdrawn(service: IntentService, who: Caller, name: str) -> JSONResponse:
@@ -119,16 +122,19 @@ def _add_filing(app: FastAPI, service: IntentService, views: Views) -> None:
         summary="File intents: all of them or none",
         response_model=models.AppliedList | models.Plan,
     )
-    def file_intents(who: Filing, body: Incoming, dry_run: DryRun = False, optimize: Optimize = False) -> JSONResponse:
+    def file_intents(
+        who: Filing, body: Incoming, dry_run: DryRun = False, optimize: Optimize = False, preempt: Preempt = False
+    ) -> JSONResponse:
         intents = claimed(parse_intents(body, views.topology(who.principal)), who.principal)
         if dry_run:
-            return JSONResponse(seen_by(who.tenant, plain(service.plan(intents, optimize=optimize))))
+            found = service.plan(intents, optimize=optimize, preempt=preempt)
+            return JSONResponse(seen_by(who.tenant, plain(found)))
         if optimize:
             raise InputError(
                 "only a dry run can be optimized", field="query.optimize", remedy="add dryRun=true, or leave it out"
             )
 
-        return filed(service, who, intents, body.data)
+        return filed(service, who, intents, body.data, preempt=preempt)
 
 
 def _add_changes(app: FastAPI, service: IntentService, views: Views) -> None:
@@ -235,9 +241,9 @@ def add_plans(app: FastAPI, service: IntentService, views: Views) -> None:
         summary="Decide intents; file nothing",
         response_model=models.Plan,
     )
-    def dry_run(who: Reading, body: Incoming, optimize: Optimize = False) -> JSONResponse:
+    def dry_run(who: Reading, body: Incoming, optimize: Optimize = False, preempt: Preempt = False) -> JSONResponse:
         intents = claimed(parse_intents(body, views.topology(who.principal)), who.principal)
-        return JSONResponse(seen_by(who.tenant, plain(service.plan(intents, optimize=optimize))))
+        return JSONResponse(seen_by(who.tenant, plain(service.plan(intents, optimize=optimize, preempt=preempt))))
 
     @app.get("/v1/plans/{name}", tags=["plans"], summary="The decision on an intent", response_model=dict[str, Any])
     def decision(who: Reading, name: Name) -> JSONResponse:
@@ -271,4 +277,5 @@ def claimed(intents: Sequence[ServiceIntent], principal: Principal) -> list[Serv
 
 
 def _applied(result: ApplyResult) -> dict[str, Any]:
-    return {**plain(result), "admitted": result.admitted}
+    shown = {name: value for name, value in plain(result).items() if name not in ("decided", "preempted")}
+    return {**shown, "admitted": result.admitted}

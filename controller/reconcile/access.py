@@ -13,9 +13,8 @@ from datetime import UTC, datetime
 
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision, Reason
+from carelane.controller.reconcile.closing import take_out
 from carelane.controller.reconcile.holdings import Held
-from carelane.controller.reconcile.standing import Finding, moved
-from carelane.intents.lifecycle import ADMITTED, Phase, with_condition
 from carelane.policies.access import AccessPolicy, Contact, Violation, first_violation, reachable
 from carelane.store import StoredIntent, Writer
 from carelane.topology.model import Endpoint, Topology
@@ -88,16 +87,11 @@ def _contacts(requirement: Requirement) -> Iterable[Contact]:
 def close(write: Writer, held: Held, why: Violation, now: datetime) -> None:
     """Take a slice out of force; the loop takes its rules off the switches, and then its intent is Refused."""
     message = f"{ACCESS}: {why.message}"
-    finding = Finding(ADMITTED, "False", "AccessClosed", message)
-    before = write.intent(held.name).status.standing
-    write.retire(held.name)
-    after = moved(before, Phase.WITHDRAWING, (), reason="AccessClosed", message=message, at=now)
-    after = with_condition(after, ADMITTED, finding.status, reason=finding.reason, message=message, at=now)
     reason = {"constraint": "policy", "at": why.contact.device.id, "required": None, "available": None, "unit": None,
               "detail": message}  # fmt: skip
     decision = {"name": held.name, "decision": "refused", "availability": None, "paths": [], "reasons": [reason],
                 "offers": [], "assumptions": [], "proven": True}  # fmt: skip
-    write.set_status(held.name, after, decision=decision)
+    take_out(write, held.name, reason="AccessClosed", message=message, decision=decision, now=now)
 
 
 def refused_for_access(intent: StoredIntent) -> bool:

@@ -16,11 +16,14 @@ from typing import Any, Literal
 from carelane.controller.pipeline import plan, resolve
 from carelane.controller.pipeline.compile import check_slice
 from carelane.controller.pipeline.identifiers import allocate, labels_needed
+from carelane.controller.pipeline.preempt import consent_wanted, displaced, displacement
 from carelane.controller.pipeline.program import SliceIds
+from carelane.controller.pipeline.quotas import Usage
 from carelane.controller.pipeline.remedies import remedied
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.schedules import us_of
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
+from carelane.controller.pipeline.value import demand_bps
 from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.drains import drained_links, usable
 from carelane.controller.reconcile.holdings import Held, Holdings
@@ -28,19 +31,23 @@ from carelane.errors import CollisionError, ConflictError, InputError
 from carelane.intents.lifecycle import Phase
 from carelane.intents.manifest import from_manifest, to_manifest
 from carelane.intents.model import ServiceIntent
+from carelane.policies.admission import AdmissionPolicy
 from carelane.store import Floors, Reader, StoredIntent
 from carelane.topology.model import Topology
 from carelane.topology.windows import ALWAYS
 from carelane.tracing import traced
 
-__all__ = ["Desk", "Filing", "Outcome", "dry_run", "propose", "replan"]
+__all__ = ["Desk", "Filing", "Outcome", "Rules", "dry_run", "propose", "replan"]
 
 Outcome = Literal["created", "changed", "unchanged"]
 
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """What is to be stored for one intent. `decision` None: it is filed and in force as it stands."""
+    """What is to be stored for one intent. `decision` None: it is filed and in force as it stands.
+
+    `victims` are the refusals of those who have to go for it.
+    """
 
     intent: ServiceIntent
     manifest: Mapping[str, Any]
@@ -49,6 +56,21 @@ class Filing:
     decision: Decision | None
     ids: SliceIds | None
     floors: Floors
+    victims: tuple[Decision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is not the network's to decide. `consent`: the caller agrees that others go, where policy says so."""
+
+    access: AccessControl | None = None
+    policy: AdmissionPolicy | None = None
+    consent: bool = False
+
+    @property
+    def lenient(self) -> bool:
+        """Whether neither quotas nor pre-emption can matter."""
+        return self.policy is None or not (self.policy.quotas or self.policy.preemption)
 
 
 @traced("planner.propose")
@@ -56,18 +78,19 @@ def propose(
     topology: Topology,
     reader: Reader,
     intents: Sequence[ServiceIntent],
-    access: AccessControl | None = None,
+    rules: Rules = Rules(),
     desk_for: Callable[[Sequence[Requirement]], Desk] | None = None,
     *,
     now: datetime,
 ) -> tuple[Filing, ...]:
     """Decide every intent in file order against what is held. Stores nothing. Raises InputError, ConflictError.
 
-    What the access policy forbids, or is past already, is refused before anything is planned. `desk_for` gives a desk
-    that knows already what is held, for these requirements.
+    What the access policy forbids, or is past already, is refused before anything is planned; what something later in
+    the same file displaces is refused, too. `desk_for` gives a desk that knows already what is held, for these
+    requirements and under these rules.
     """
     requirements = _requirements(topology, intents)
-    desk = desk_for(requirements) if desk_for else Desk.of(topology, reader, now, access)
+    desk = desk_for(requirements) if desk_for else Desk.of(topology, reader, now, rules)
     filings: list[Filing] = []
     for intent, requirement in zip(intents, requirements, strict=True):
         record = reader.find(intent.name)
@@ -83,9 +106,12 @@ def propose(
         if same and record is not None and record.phase is Phase.SUSPENDED and _is_past(requirement, now):
             filings.append(Filing(intent, manifest, record, outcome, None, None, {}))
             continue
-        decision, ids = desk.decide(requirement)
+        decision, ids = desk.decide(requirement, consent=rules.consent)
         floors = desk.decided.slice_floors(intent.name) if ids else {}
-        filings.append(Filing(intent, manifest, record, outcome, decision, ids, floors))
+        victims = desk.victims if ids else {}
+        filings = [replace(f, decision=gone, ids=None, floors={}) if (gone := victims.get(f.intent.name))
+                   else f for f in filings]  # fmt: skip
+        filings.append(Filing(intent, manifest, record, outcome, decision, ids, floors, tuple(victims.values())))
     return tuple(filings)
 
 
@@ -97,34 +123,44 @@ def dry_run(
     *,
     optimize: bool,
     now: datetime,
-    access: AccessControl | None = None,
+    rules: Rules = Rules(),
 ) -> PlanResult:
     """What the planner says to these intents now, each planned as if it held nothing, remedies of refusals included.
 
     Raises InputError.
     """
     wanted = _requirements(topology, intents)
-    refused = {item.name: found for item in wanted if (found := _forbidden(item, now, access))}
+    refused = {item.name: found for item in wanted if (found := _forbidden(item, now, rules.access))}
     if refused:
         allowed = [intent for intent in intents if intent.name not in refused]
-        rest = dry_run(topology, reader, allowed, optimize=optimize, now=now)
+        rest = dry_run(topology, reader, allowed, optimize=optimize, now=now, rules=replace(rules, access=None))
         planned = {decision.name: decision for decision in rest.decisions} | refused
         return replace(rest, decisions=tuple(planned[item.name] for item in wanted))
     requirements = wanted
     without = drained_links(topology, reader.drains())
     holdings, there = Holdings.of(reader.slices()), usable(topology, without)
     start = ledger = holdings.ledger(now)
-    if optimize or ledger.names.isdisjoint(requirement.name for requirement in requirements):
+    held = {item.name: item.decision.requirement for item in holdings.slices}
+    if optimize or (rules.lenient and ledger.names.isdisjoint(requirement.name for requirement in requirements)):
         for requirement in requirements:
             ledger = ledger.without_slice(requirement.name)
         start = ledger
-        result = plan(there, requirements, ledger, optimize=optimize)
+        in_force = {item.name: held[item.name] for item in holdings.slices if not item.retiring}
+        result = plan(there, requirements, ledger, optimize=optimize, policy=rules.policy, held=in_force)
     else:
-        desk = Desk(topology, holdings, without, now)
-        decisions = tuple(desk.decide(requirement)[0] for requirement in requirements)
-        result = PlanResult(decisions, desk.ledger, desk.totals)
-    held = {item.name: item.decision.requirement for item in holdings.slices}
+        result = _one_by_one(Desk(topology, holdings, without, now, rules), requirements, consent=rules.consent)
+    if any(displacement(decision) for decision in result.decisions):
+        return result
     return remedied(there, result, start, held, together=optimize)
+
+
+def _one_by_one(desk: Desk, requirements: Sequence[Requirement], *, consent: bool) -> PlanResult:
+    decided: dict[str, Decision] = {}
+    for requirement in requirements:
+        decided[requirement.name] = desk.decide(requirement, consent=consent)[0]
+        decided |= {name: gone for name, gone in desk.victims.items() if name in decided}
+    admitted_bps = sum(demand_bps(item.requirement) for item in decided.values() if item.admitted)
+    return PlanResult(tuple(decided.values()), desk.ledger, replace(desk.totals, admitted_bps=admitted_bps))
 
 
 def replan(topology: Topology, without: Collection[str], reader: Reader, held: Held, now: datetime) -> Filing:
@@ -146,12 +182,12 @@ class Desk:
         holdings: Holdings,
         without: Collection[str],
         now: datetime,
-        access: AccessControl | None = None,
+        rules: Rules = Rules(),
     ) -> None:
         self._topology = topology
         self._now = now
         self._usable = usable(topology, without)
-        self._access = access
+        self._rules = rules
         self.in_force: dict[str, Held] = {held.name: held for held in holdings.slices if not held.retiring}
         self._numbers = {held.name: held.ids.number for held in holdings.slices}
         self._used = list(holdings.used_ids())
@@ -161,34 +197,46 @@ class Desk:
         self.totals = Totals(0, 0, 0)
         self._decided_names: set[str] = set()
         self._timed = any(_is_timed(held.decision.requirement) for held in holdings.slices)
+        self._displaced = False
+        self.victims: dict[str, Decision] = {}
+        """Of the last decision: what becomes of those who have to go."""
+        in_force = [held.decision.requirement for held in self.in_force.values()]
+        self._usage = Usage(rules.policy, in_force if not rules.lenient else ())
 
     @classmethod
-    def of(cls, topology: Topology, reader: Reader, now: datetime, access: AccessControl | None) -> Desk:
+    def of(cls, topology: Topology, reader: Reader, now: datetime, rules: Rules) -> Desk:
         """One that knows all that is held, and what is drained."""
-        return cls(topology, Holdings.of(reader.slices()), drained_links(topology, reader.drains()), now, access)
+        return cls(topology, Holdings.of(reader.slices()), drained_links(topology, reader.drains()), now, rules)
 
     def serves(self, requirements: Sequence[Requirement]) -> bool:
-        """Whether it can decide these later than it was made: windows close, and what it decided itself of a name is
-        not yet what is stored of it.
+        """Whether it can decide these later than it was made: windows close, what it decided itself of a name is not
+        yet what is stored of it, and what it displaced goes on its own time.
         """
         timed = self._timed or any(map(_is_timed, requirements))
-        return not timed and self._decided_names.isdisjoint(item.name for item in requirements)
+        fresh = self._decided_names.isdisjoint(item.name for item in requirements)
+        return fresh and not timed and not self._displaced
 
-    def decide(self, requirement: Requirement) -> tuple[Decision, SliceIds | None]:
-        """Plan as if the name held nothing. Admitted: it holds the new, and the old until switches let go of it."""
-        name = requirement.name
+    def decide(self, requirement: Requirement, *, consent: bool = False) -> tuple[Decision, SliceIds | None]:
+        """Plan as if the name held nothing. Admitted: it holds the new, and the old until switches let go of it.
+
+        With `consent`, less important slices go for it where policy lets that be.
+        """
+        name, self.victims = requirement.name, {}
         self._decided_names.add(name)
         self._timed = self._timed or _is_timed(requirement)
-        forbidden = _forbidden(requirement, self._now, self._access)
+        forbidden = _forbidden(requirement, self._now, self._rules.access) or self._usage.refusal(requirement)
         if forbidden is not None:
             return forbidden, None
         result = plan(self._usable, [requirement], self.ledger.without_slice(name))
+        if not result.decisions[0].admitted:
+            result = self._displacing(requirement, result, consent=consent)
         (decision,) = result.decisions
         totals = result.totals
         ids = self._numbers_for(decision) if decision.admitted else None
         if ids is not None:
             try:
-                others = [pair for other, pair in self._running.items() if other != name]
+                gone = {name, *displacement(decision)}
+                others = [pair for other, pair in self._running.items() if other not in gone]
                 check_slice(self._topology, decision, ids, others)
             except ConflictError as conflict:
                 ids, decision, totals = None, self._refused(decision, conflict), replace(totals, admitted_bps=0)
@@ -196,14 +244,44 @@ class Desk:
         if ids is None:
             return decision, None
         self.decided = result.ledger
+        self._take_over(decision)
         after = result.ledger
-        for port, window, rate_bps in self.ledger.parts(name):
-            after = after.with_also(name, [(port, rate_bps)], None if window == ALWAYS else window)
+        for leaving in (name, *(self.ledger.names - after.names)):
+            for port, window, rate_bps in self.ledger.parts(leaving):
+                after = after.with_also(leaving, [(port, rate_bps)], None if window == ALWAYS else window)
         self.ledger = after
         self._running[name] = (decision, ids)
         self._used.append(ids)
         self._numbers[name] = ids.number
         return decision, ids
+
+    def _displacing(self, requirement: Requirement, refused: PlanResult, *, consent: bool) -> PlanResult:
+        """What comes of it where policy lets others have to go: nobody goes where those are enough that go already."""
+        policy = self._rules.policy
+        if policy is None or policy.preemption is None or not policy.preemption.permits(requirement.service):
+            return refused
+        ledger = self.ledger.without_slice(requirement.name)
+        for name in ledger.names - self._usage.held.keys():
+            ledger = ledger.without_slice(name)
+        found = plan(self._usable, [requirement], ledger, policy=policy, held=self._usage.held)
+        if not found.decisions[0].preempts:
+            return refused
+        found = plan(self._usable, [requirement], self.ledger.without_slice(requirement.name), policy=policy,
+                     held=self._usage.held)  # fmt: skip
+        (possible,) = found.decisions
+        if possible.preempts and not consent:
+            return replace(refused, decisions=(consent_wanted(refused.decisions[0], possible),))
+        return found if possible.admitted else refused
+
+    def _take_over(self, decision: Decision) -> None:
+        """Those who have to go hold nothing that others might be counted against."""
+        for name in displacement(decision):
+            self._displaced = True
+            self.victims[name] = displaced(self._usage.held[name], decision.requirement)
+            self._usage.remove(name)
+            self.in_force.pop(name, None)
+        if not self._rules.lenient:
+            self._usage.add(decision.requirement)
 
     def _numbers_for(self, decision: Decision) -> SliceIds:
         """Numbers stay as long as the paths do. New paths get new labels, so that old and new never mix on the way."""

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from carelane.controller.pipeline.requirement import Requirement
-from carelane.controller.reconcile.access import AccessControl
-from carelane.controller.reconcile.admission import Desk
+from carelane.controller.reconcile.admission import Desk, Rules
 from carelane.store import Writer
 from carelane.topology.model import Topology
 
@@ -21,8 +20,8 @@ __all__ = ["Desks"]
 class Desks:
     """Call everything with the writer's turn."""
 
-    def __init__(self, topology: Topology, access: AccessControl) -> None:
-        self._topology, self._access = topology, access
+    def __init__(self, topology: Topology, rules: Rules) -> None:
+        self._topology, self._rules = topology, rules
         self._desk: Desk | None = None
         self._mark: object = None
         self._write: Writer | None = None
@@ -35,7 +34,7 @@ class Desks:
             known = self._mark is not None and self._mark == self._mark_of(write)
             desk, self._mark, self._write = desk if known else None, None, write
         if desk is None or not desk.serves(requirements):
-            desk = Desk.of(self._topology, write, now, self._access)
+            desk = Desk.of(self._topology, write, now, self._rules)
         self._desk = desk
         return desk
 

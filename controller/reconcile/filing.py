@@ -7,6 +7,7 @@ from datetime import datetime
 from carelane.controller.pipeline import decision_json
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.controller.reconcile.admission import Filing
+from carelane.controller.reconcile.closing import take_out
 from carelane.controller.reconcile.codec import encode_decision
 from carelane.controller.reconcile.standing import Finding, moved
 from carelane.controller.views import ApplyResult
@@ -44,8 +45,11 @@ def record(write: Writer, filing: Filing, now: datetime) -> ApplyResult:
     if phase is before.phase:
         write.note(name, reason, message)
     decided = decision_json(filing.decision)
+    for victim in filing.victims:
+        _displace(write, victim, now)
     write.set_status(name, after, observed_generation=generation if filing.ids is None else None, decision=decided)
-    return ApplyResult(name, filing.outcome, generation, phase, decided)
+    victims = tuple(victim.name for victim in filing.victims)
+    return ApplyResult(name, filing.outcome, generation, phase, decided, preempted=victims)
 
 
 def withdraw(write: Writer, name: str, now: datetime) -> StoredIntent:
@@ -75,7 +79,15 @@ def _unchanged(write: Writer, filing: Filing, now: datetime) -> ApplyResult:
         finding = Finding(INSTALLED, "Unknown", "TriedAgain", message)
         standing = moved(intent.status.standing, phase, [finding], reason=finding.reason, message=message, at=now)
         write.set_status(intent.name, standing)
-    return ApplyResult(intent.name, "unchanged", intent.generation, phase, intent.status.decision or {})
+    return ApplyResult(intent.name, "unchanged", intent.generation, phase, intent.status.decision or {}, decided=False)
+
+
+def _displace(write: Writer, victim: Decision, now: datetime) -> None:
+    """Nothing is in force of one that was filed and displaced in one go."""
+    if _running_generation(write, victim.name) is not None:
+        message = victim.reasons[0].detail
+        row = decision_json(victim)
+        take_out(write, victim.name, reason="PreEmpted", message=message, decision=row, now=now)
 
 
 def _generation(write: Writer, filing: Filing) -> int:

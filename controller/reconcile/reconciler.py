@@ -24,13 +24,14 @@ from carelane.controller.reconcile.metrics import ReconcileMetrics
 from carelane.controller.reconcile.programmer import PassResult, Programmer, Scope
 from carelane.controller.reconcile.promise import judge_promise
 from carelane.controller.reconcile.queue import WorkQueue
+from carelane.controller.reconcile.room import blockers
 from carelane.controller.reconcile.schedules import Alarm, next_turn, outside, waiting
 from carelane.controller.reconcile.staging import Owners
 from carelane.controller.reconcile.standing import Finding, moved
 from carelane.controller.reconcile.verdict import Evidence, Verdict, judge
 from carelane.controller.southbound.protocol import Southbound, SwitchStatus
 from carelane.errors import CarelaneError, PermanentError
-from carelane.intents.lifecycle import KEPT, Phase
+from carelane.intents.lifecycle import INSTALLED, KEPT, Phase
 from carelane.store import Reader, Store, StoredIntent, Writer
 from carelane.topology.model import Topology
 from carelane.tracing import following, request_fields
@@ -159,13 +160,17 @@ class Reconciler:
         started = time.monotonic()
         with self.turn:
             view = self.view(names)
-            self._note_installing(view)
+            starting = [name for name, intent in view.intents.items() if _waits_for_room(view, intent)]
+            blocked = blockers(self.topology, view.holdings, starting, view.at)
+            names = frozenset(names) - blocked.keys()
+            self._note_installing(view, blocked.keys())
             result = self._run(view, names)
             rejected = self._rejected(view, names, result)
-            self._settle(view, frozenset(names) - rejected, result)
+            self._settle(view, names - rejected, result)
             for name in sorted(rejected):
                 # One of them is at fault; alone, each meets only its own errors.
                 self._settle(view, frozenset({name}), self._run(view, {name}))
+            self._defer(blocked, names)
         self.metrics.time.observe(time.monotonic() - started)
 
     def shape(self, ceilings: Ceilings) -> PassResult:
@@ -221,8 +226,29 @@ class Reconciler:
         concerned = [name for name in names if not refusing.isdisjoint(view.nodes(self.topology, name))]
         return frozenset(concerned if len(concerned) > 1 else ())
 
-    def _note_installing(self, view: View) -> None:
-        starting = [intent for intent in view.intents.values() if _starts(view, intent)]
+    def _defer(self, blocked: Mapping[str, frozenset[str]], worked_on: Collection[str]) -> None:
+        """These come back: at once where all that they wait for was worked on just now, else after a while."""
+        if not blocked:
+            return
+        with self.store.write() as write:
+            for name, others in sorted(blocked.items()):
+                if others <= frozenset(worked_on):
+                    self.queue.add([name])
+                    self.queue.done(name)
+                    continue
+                attempts, delay_s = self.queue.retry(name)
+                intent, now = write.find(name), self._now()
+                if intent is None or intent.phase is not Phase.ADMITTED:
+                    continue
+                message = "the slices whose place it takes are not off the switches yet; it follows when they are"
+                finding = Finding(INSTALLED, "Unknown", "WaitsForRoom", message)
+                standing = moved(
+                    intent.status.standing, intent.phase, [finding], reason=finding.reason, message=message, at=now
+                )
+                write.set_status(name, standing, attempts=attempts, next_retry_at=now + timedelta(seconds=delay_s))
+
+    def _note_installing(self, view: View, but: Collection[str]) -> None:
+        starting = [intent for intent in view.intents.values() if _starts(view, intent) and intent.name not in but]
         if not starting:
             return
         with self.store.write() as write:
@@ -328,6 +354,11 @@ class Reconciler:
             self.queue.retry(name)
         self.metrics.errors.inc(len(names))
         self.metrics.total.labels("error").inc(len(names))
+
+
+def _waits_for_room(view: View, intent: StoredIntent) -> bool:
+    """Whether it may have to wait for others: nothing says yet that it is on the switches."""
+    return _starts(view, intent) or intent.phase is Phase.INSTALLING
 
 
 def _starts(view: View, intent: StoredIntent) -> bool:

@@ -101,8 +101,11 @@ def _gone(intent: StoredIntent, left: CarelaneError | None, release: tuple[int, 
         finding = Finding(INSTALLED, "Unknown", type(left).__name__, f"its rules are not all removed yet: {left}")
         return Verdict(Phase.WITHDRAWING, (finding,), retry=True)
     finding = Finding(INSTALLED, "False", "Removed", "the switches were read back and hold nothing of it")
-    after = Phase.WITHDRAWN if intent.deleted_at is not None else Phase.REFUSED
-    return Verdict(after, (finding,), release=release)
+    if intent.deleted_at is not None:
+        return Verdict(Phase.WITHDRAWN, (finding,), release=release)
+    decided = intent.status.standing.condition(ADMITTED)  # why it is refused tells more than that nothing is left
+    why = () if decided is None else (Finding(ADMITTED, decided.status, decided.reason, decided.message),)
+    return Verdict(Phase.REFUSED, (*why, finding), release=release)
 
 
 def _failed(intent: StoredIntent, error: CarelaneError | None, release: tuple[int, ...]) -> Verdict:

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(default=1.5, ge=0.5, le=60, description="how long one leads without a sign of life")
     drift_interval_s: float = Field(default=10.0, gt=0)
     access: str | None = Field(default=None, description="file of kind AccessPolicy")
+    policy: str | None = Field(default=None, description="file of kind Policy: quotas, pre-emption, how full links are")
     key_file: str | None = Field(default=None, description="where the first admin key is written and looked for")
     sink_hosts: str = Field(
         default="", description="hosts that may be notified, by commas; any but this machine if empty"

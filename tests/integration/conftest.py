@@ -20,6 +20,7 @@ from carelane.controller.southbound.simulator import Packet, Simulator, Walk
 from carelane.errors import ProgramError
 from carelane.intents import load_intents
 from carelane.intents.model import ServiceIntent
+from carelane.policies.admission import AdmissionPolicy, bounded
 from carelane.store import Store
 from carelane.topology import load_topology
 from carelane.topology.model import Topology
@@ -112,15 +113,17 @@ class Rig:
     store: Store
     backoff: Backoff = FAST
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    policy: AdmissionPolicy | None = None
     reconciler: Reconciler = field(init=False)
     drift: DriftCheck = field(init=False)
     service: IntentService = field(init=False)
 
     def __post_init__(self) -> None:
+        self.topology = bounded(self.topology, self.policy)
         queue = WorkQueue(self.backoff)
         self.reconciler = Reconciler(self.store, self.southbound, self.topology, queue=queue, now=self.now)
         self.drift = DriftCheck(self.reconciler)
-        self.service = IntentService(self.topology, self.reconciler, self.drift, now=self.now)
+        self.service = IntentService(self.topology, self.reconciler, self.drift, policy=self.policy, now=self.now)
 
     def intents(self, *documents: str) -> list[ServiceIntent]:
         return load_intents("".join(documents))
@@ -220,8 +223,10 @@ def make_rig(diamond: Topology, simulator: Simulator, tmp_path: Path) -> Iterato
         southbound: Southbound | None = None,
         lock_timeout_s: float = 30.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        policy: AdmissionPolicy | None = None,
     ) -> Rig:
-        rig = Rig(diamond, southbound or simulator, Store(url, lock_timeout_s=lock_timeout_s), now=now)
+        store = Store(url, lock_timeout_s=lock_timeout_s)
+        rig = Rig(diamond, southbound or simulator, store, now=now, policy=policy)
         rigs.append(rig)
         return rig
 

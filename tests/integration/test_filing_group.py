@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from carelane.controller.reconcile.admission import Desk
+from carelane.controller.reconcile.admission import Desk, Rules
 from carelane.controller.reconcile.desks import Desks
 from carelane.controller.reconcile.filing import withdraw
 from carelane.controller.reconcile.holdings import Holdings
@@ -158,7 +158,7 @@ def test_a_kept_desk_knows_what_a_fresh_one_would(rig: Rig, make_manifest: Manif
             before = desks._desk
             desk = desks.of(write, [], rig.service._now())
             kept += desk is before
-            fresh = Desk.of(rig.topology, write, rig.service._now(), rig.service.access)
+            fresh = Desk.of(rig.topology, write, rig.service._now(), Rules(rig.service.access))
             assert floors(desk) == floors(fresh) == floors_of(Holdings.of(write.slices()))
             assert sorted(map(repr, desk._used)) == sorted(map(repr, fresh._used))
             assert desk._running == fresh._running

@@ -182,7 +182,8 @@ def test_the_switches_hold_what_the_ledger_does_and_each_port_so_many_rates(case
     graph = LaneGraph(addressed.topology)
     prices = [Random(case.seed + arc).random() for arc in range(len(graph.port_of))]
     paid = sum(result.ledger.reserved_bps(port) * price for port, price in zip(graph.port_of, prices, strict=True))
-    assert least_cost(graph, addressed.requirement, prices) <= paid * (1 + 1e-9), "or a batch's bound would be too low"
+    cheapest = least_cost(graph, addressed.requirement, graph.array(prices))
+    assert cheapest <= paid * (1 + 1e-9), "or a batch's bound would be too low"
     shared = {(port.node, port.link): port for port in shared_ports(decision)}
     for key, port in shared.items():
         assert result.ledger.reserved_bps(key) == port.reserved_bps

@@ -34,13 +34,20 @@ Row = Mapping[str, Any]
 
 
 def run_apply(
-    url: str | None, submission: Submission, *, dry_run: bool, wait: bool, timeout: str, output: Format
+    url: str | None,
+    submission: Submission,
+    *,
+    dry_run: bool,
+    preempt: bool = False,
+    wait: bool,
+    timeout: str,
+    output: Format,
 ) -> Exit:
     """File intents. Exit 3 when some are refused, 1 when some failed or are degraded, 75 when time ran out."""
     client = Client.at(url)
     seconds(timeout)
     try:
-        query = {"dryRun": "true"} if dry_run else {}
+        query = {name: "true" for name, asked in (("dryRun", dry_run), ("preempt", preempt)) if asked}
         answer = client.post("v1", "intents", body=submission.body, media_type=submission.media_type, **query)
     except InputError as error:
         raise submission.placed(error) from error

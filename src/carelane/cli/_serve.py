@@ -30,6 +30,7 @@ from carelane.controller.southbound.protocol import Southbound
 from carelane.errors import InputError, NotLeader
 from carelane.logs import configure_logs
 from carelane.policies.access import read_policy
+from carelane.policies.admission import read_policy as read_admission_policy
 from carelane.settings import Settings
 from carelane.tls import TlsFiles
 from carelane.topology import Topology
@@ -187,6 +188,7 @@ def _controller(
         access=read_policy(settings.access) if settings.access else None,
         address=address,
         lease_s=settings.lease_s,
+        policy=read_admission_policy(settings.policy, topology) if settings.policy else None,
     )
     try:
         controller.start()

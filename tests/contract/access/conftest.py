@@ -22,6 +22,7 @@ from carelane.api.camara.sinks import SinkRules
 from carelane.api.rest import create_app
 from carelane.controller.runner import Controller
 from carelane.controller.southbound.simulator import Simulator
+from carelane.policies.admission import AdmissionPolicy
 from carelane.topology import parse_topology
 
 TOPOLOGY = """\
@@ -107,8 +108,10 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     yield from opened(url)
 
 
-def opened(url: str, rate_per_s: float = 1e6, burst: int = 10**6) -> Iterator[Door]:
-    with Controller(parse_topology(TOPOLOGY), url, Simulator) as controller:
+def opened(
+    url: str, rate_per_s: float = 1e6, burst: int = 10**6, policy: AdmissionPolicy | None = None
+) -> Iterator[Door]:
+    with Controller(parse_topology(TOPOLOGY), url, Simulator, policy=policy) as controller:
         ring = KeyRing(controller.service.store, hasher=PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
         keys = {name: ring.create(label=name, role=role, tenant=tenant)[1] for name, (role, tenant) in ROLES.items()}
         app = create_app(

@@ -32,6 +32,9 @@ def apply(
     to: Destinations = None,
     name: Name = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, but file nothing.")] = False,
+    preempt: Annotated[
+        bool, typer.Option("--preempt", help="Less important slices may go for it, where policy lets that be.")
+    ] = False,
     wait: Wait = True,
     timeout: Timeout = "60s",
     url: Url = None,
@@ -42,7 +45,9 @@ def apply(
     from carelane.cli._sources import read_submission
 
     submission = read_submission(line, file or [], source or [], to or [], name)
-    raise typer.Exit(run_apply(url, submission, dry_run=dry_run, wait=wait, timeout=timeout, output=output))
+    raise typer.Exit(
+        run_apply(url, submission, dry_run=dry_run, preempt=preempt, wait=wait, timeout=timeout, output=output)
+    )
 
 
 @app.command()
