@@ -10,6 +10,7 @@ from typing import Any
 
 from carelane.controller._describe import detail_of, step_of, summary_of
 from carelane.controller._filings import AlsoFiled, Filings
+from carelane.controller._switch_views import link_mismatches, switch_views
 from carelane.controller._upkeep import AlsoDrained, AlsoMoved, DrainResult, Upkeep
 from carelane.controller._verification import Verification, verify_network
 from carelane.controller._whatif import what_if
@@ -25,7 +26,7 @@ from carelane.controller.reconcile.filing import withdraw
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.metrics import ReconcileMetrics
 from carelane.controller.reconcile.reconciler import Reconciler
-from carelane.controller.southbound.protocol import DiscoveredLink, Doorkeeper
+from carelane.controller.southbound.protocol import Doorkeeper
 from carelane.controller.telemetry.compliance import IntentCompliance
 from carelane.controller.telemetry.containment import Offence
 from carelane.controller.telemetry.loop import TelemetryLoop
@@ -368,20 +369,7 @@ class IntentService:
 
     def switches(self) -> tuple[SwitchView, ...]:
         """Every declared switch, and undeclared ones that connected, with what the last check found."""
-        checks = self._drift.last()
-        return tuple(
-            SwitchView(
-                node=node,
-                dpid=status.dpid,
-                connected=status.connected,
-                reason=status.reason,
-                ports_up=status.ports_up,
-                strangers=checks[node].strangers if node in checks else (),
-                mismatches=checks[node].mismatches if node in checks else (),
-                checked_at=checks[node].at if node in checks else None,
-            )
-            for node, status in self._southbound.statuses().items()
-        )
+        return switch_views(self._southbound, self._drift)
 
     def refusals(self) -> Mapping[str, int]:
         """Connections of switches that were refused, by reason."""
@@ -390,23 +378,7 @@ class IntentService:
     def link_mismatches(self) -> tuple[LinkMismatch, ...]:
         """Discovery against the declared topology. Links of a port that is down, or of a switch that is away, cannot
         be seen and are no mismatch. Only the controller that acts discovers any."""
-        if not self.standing.acts:
-            return ()
-        declared = {
-            DiscoveredLink(node, link.port_at(node), link.other(node), link.port_at(link.other(node)))
-            for link in self.topology.links.values()
-            for node in (link.a, link.b)
-        }
-        seen = self._southbound.links()
-        missing = [link for link in declared - seen if self._in_sight(link)]
-        found = [("missing", link) for link in sorted(missing)] + [
-            ("undeclared", link) for link in sorted(seen - declared)
-        ]
-        return tuple(
-            LinkMismatch("missing" if kind == "missing" else "undeclared", link.node, link.port, link.next_node,
-                         link.next_port)
-            for kind, link in found
-        )  # fmt: skip
+        return link_mismatches(self.topology, self._southbound) if self.standing.acts else ()
 
     def health(self) -> Health:
         """`live` while the threads of the controller work, `ready` while intents can be stored and acted on."""
@@ -426,11 +398,3 @@ class IntentService:
                 name = filing.intent.name
                 slices[name] = Held(0, name, 0, False, filing.ids, filing.decision, filing.floors)
         return Holdings(tuple(slices.values()))
-
-    def _in_sight(self, link: DiscoveredLink) -> bool:
-        statuses = self._southbound.statuses()
-        for node, port in ((link.node, link.port), (link.next_node, link.next_port)):
-            status = statuses.get(node)
-            if status is None or not status.connected or not status.ports_up.get(port, True):
-                return False
-        return True

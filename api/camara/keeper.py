@@ -27,6 +27,9 @@ log = structlog.get_logger(__name__)
 INTERVAL_S = 0.5
 KEPT_AFTER_END = timedelta(seconds=360)
 """How long a session that the network ended can still be looked at (specification: at least so long)."""
+ROWS_KEPT = timedelta(days=1)
+"""How long the row of a session that nobody can see any more stays, for whoever looks into a complaint."""
+FORGET_EVERY = timedelta(minutes=1)
 
 _STANDS = frozenset({Phase.ACTIVE, Phase.DEGRADED})
 _UNDER_WAY = frozenset({Phase.REQUESTED, Phase.ADMITTED, Phase.INSTALLING})
@@ -45,6 +48,7 @@ class SessionKeeper:
     ) -> None:
         self._service, self._sinks, self._now = service, sinks or Sinks(), now
         self._interval_s = interval_s
+        self._forgotten_at: datetime | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="carelane-sessions", daemon=True)
 
@@ -77,6 +81,7 @@ class SessionKeeper:
             if self._next(session, intents.get(session.intent)) is not None:
                 self._move(session.id)
         self._notify()
+        self._forget()
 
     def _move(self, session_id: str) -> None:
         """Decide again inside the transaction: an extension may have come first."""
@@ -141,3 +146,12 @@ class SessionKeeper:
         if spent:
             with self._service.store.write() as write:
                 write.drop_spent_credentials()
+
+    def _forget(self) -> None:
+        """Rows of sessions that are long over; the audit and the history of their intents stay."""
+        now = self._now()
+        if self._forgotten_at is not None and now - self._forgotten_at < FORGET_EVERY:
+            return
+        with self._service.store.write() as write:
+            write.forget_qod_sessions(now - ROWS_KEPT)
+        self._forgotten_at = now

@@ -144,3 +144,39 @@ def test_no_control_character_reaches_a_terminal(capsys: pytest.CaptureFixture[s
     assert "or1\\x1b[2J\\x07" in printed
     assert "\x1b" not in printed
     assert "远程" in printed
+
+
+def test_lists_of_the_server_tell_what_was_done_and_what_is_left(filed: Server, call: Cli) -> None:
+    def shown(*words: str) -> Any:
+        return json.loads(call(*words, "--url", filed.url, "-o", "json").out)
+
+    links = shown("capacity")["links"]
+    used = [row for row in links if row["slices"]]
+    assert used
+    assert all(row["reserved_mbps"] > 0 for row in used)
+    assert used[0]["link"] in call("capacity", "--url", filed.url).out
+    steps = shown("history", "or1")["history"]
+    assert (steps[0]["phase_to"], shown("history", "or1", "--limit", "1")["history"]) == ("Active", steps[:1])
+    assert "Active" in call("history", "or1", "--url", filed.url).out
+    entries = shown("audit", "--target", "or1")["entries"]
+    assert entries
+    assert {entry["target"] for entry in entries} == {"or1"}
+    assert entries[0]["action"] in call("audit", "--target", "or1", "--url", filed.url).out
+    assert shown("drains") == {"drains": []}
+    assert "nothing is drained" in call("drains", "--url", filed.url).out
+    assert shown("compliance", "or1")["name"] == "or1"
+    assert call("compliance", "--url", filed.url).code == 0
+    for words in (("history", "nobody"), ("compliance", "nobody"), ("accept", "nobody")):
+        assert call(*words, "--url", filed.url).code == 2
+
+
+def test_an_offer_is_accepted_by_its_number(filed: Server, call: Cli) -> None:
+    """`or1` makes room meanwhile: two slices of the same packets cannot be told apart."""
+    assert call("delete", "or1", "--url", filed.url).code == 0
+    assert call("accept", "fast", "--offer", "99", "--url", filed.url).code == 2
+    ran = call("accept", "fast", "--url", filed.url, "-o", "json")
+    [row] = json.loads(ran.out)["intents"]
+    assert (ran.code, row["name"], row["phase"]) == (0, "fast", "Active")
+    assert call("delete", "fast", "--url", filed.url).code == 0
+    assert call("apply", SURGERY, "--name", "or1", "--url", filed.url).code == 0
+    assert call("apply", SURGERY.replace("20 ms", "2 ms"), "--name", "fast", "--url", filed.url).code == 3

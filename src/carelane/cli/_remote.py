@@ -18,6 +18,7 @@ __all__ = [
     "HEADERS",
     "list_rows",
     "phase_text",
+    "run_accept",
     "run_apply",
     "run_delete",
     "run_describe",
@@ -44,7 +45,7 @@ def run_apply(
 ) -> Exit:
     """File intents. Exit 3 when some are refused, 1 when some failed or are degraded, 75 when time ran out."""
     client = Client.at(url)
-    timeout_s = seconds(timeout)
+    seconds(timeout)
     try:
         query = {name: "true" for name, asked in (("dryRun", dry_run), ("preempt", preempt)) if asked}
         answer = client.post("v1", "intents", body=submission.body, media_type=submission.media_type, **query)
@@ -53,7 +54,21 @@ def run_apply(
     if dry_run:
         emit(answer, output, lambda: print_plan(answer))
         return _verdict(answer["decisions"])
-    results: Sequence[Row] = answer["intents"]
+    return _follow(client, answer["intents"], wait=wait, timeout=timeout, output=output)
+
+
+def run_accept(url: str | None, name: str, *, offer: int, wait: bool, timeout: str, output: Format) -> Exit:
+    """File the intent again as offer number `offer`, from 1, has it. Exits as `run_apply` does."""
+    client = Client.at(url)
+    seconds(timeout)
+    path = ("v1", "intents", name, "offers", str(offer - 1))
+    answer = client.post(*path, body=b"", media_type="application/json")
+    return _follow(client, [answer], wait=wait, timeout=timeout, output=output)
+
+
+def _follow(client: Client, results: Sequence[Row], *, wait: bool, timeout: str, output: Format) -> Exit:
+    """Wait for what was filed, and print it."""
+    timeout_s = seconds(timeout)
     generations = {row["name"]: row["generation"] for row in results}
     rows = _watch(client, generations, timeout_s) if wait else _rows_of(client, generations)
     merged = [

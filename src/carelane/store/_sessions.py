@@ -95,12 +95,20 @@ class SessionWriter(SessionReader):
         )
 
     def forget_qod_sessions(self, before: datetime) -> None:
-        """Remove deleted sessions older than that, with their notifications."""
-        old = select(QodSessionRow.id).where(QodSessionRow.deleted.is_(True), QodSessionRow.created_at < before)
-        self._session.execute(delete(QodEventRow).where(QodEventRow.session_id.in_(old)))
-        self._session.execute(
-            delete(QodSessionRow).where(QodSessionRow.deleted.is_(True), QodSessionRow.created_at < before)
+        """Remove deleted sessions whose time was over before that whose sinks were told, and their notifications."""
+        old = and_(
+            QodSessionRow.deleted,
+            or_(
+                QodSessionRow.expires_at < before,
+                and_(QodSessionRow.expires_at.is_(None), QodSessionRow.created_at < before),
+            ),
         )
+        waiting = select(QodEventRow.session_id).where(QodEventRow.outcome == "waiting")
+        names = list(
+            self._session.scalars(select(QodSessionRow.id).where(old, QodSessionRow.id.not_in(waiting)).limit(500))
+        )
+        for rows, key in ((QodEventRow, QodEventRow.session_id), (QodSessionRow, QodSessionRow.id)):
+            self._session.execute(delete(rows).where(key.in_(names)).execution_options(synchronize_session=False))
 
 
 def _plain(row: QodSessionRow | QodEventRow) -> Row:

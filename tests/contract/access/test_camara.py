@@ -245,6 +245,36 @@ def test_a_session_lives_and_its_sink_is_told(
     clock.pass_by(361)
     keeper.step()
     assert get(door, info["sessionId"]).status_code == 404
+    assert kept(door, info["sessionId"]), "nobody sees it any more, but it may still be looked into"
+    clock.pass_by(86_400)
+    keeper.step()
+    assert not kept(door, info["sessionId"]), "its row is gone, and with it its notifications"
+
+
+def test_a_row_stays_while_its_time_runs_or_its_sink_was_not_told(
+    door: Door, keeper: SessionKeeper, clock: Clock, sink: Sink, wanted: dict[str, Any]
+) -> None:
+    session = create(door, wanted).json()["sessionId"]
+    door.controller.service.wait([f"qod-{session}"], 20)
+    keeper.step()
+    with door.controller.service.store.write() as write:
+        write.change_qod_session(session, deleted=True)
+        write.add_qod_event(str(uuid.uuid4()), session, {}, clock())
+        write.forget_qod_sessions(clock() + timedelta(seconds=wanted["duration"] + 1))
+    assert kept(door, session), "a notification is still to be sent"
+    with door.controller.service.store.write() as write:
+        for event in write.qod_events_due(clock()):
+            write.change_qod_event(event["id"], outcome="given up")
+        write.forget_qod_sessions(clock() + timedelta(seconds=wanted["duration"] - 1))
+        assert write.qod_session(session) is not None, "its time is not over"
+        write.forget_qod_sessions(clock() + timedelta(seconds=wanted["duration"] + 1))
+    assert not kept(door, session)
+    door.controller.service.delete(f"qod-{session}")
+
+
+def kept(door: Door, session_id: str) -> bool:
+    with door.controller.service.store.read() as read:
+        return read.qod_session(session_id) is not None
 
 
 def token_of(door: Door, session_id: str) -> str | None:

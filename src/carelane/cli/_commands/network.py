@@ -67,3 +67,77 @@ def reoptimise(
     from carelane.cli._network import run_reoptimise
 
     raise typer.Exit(run_reoptimise(url, dry_run=dry_run, wait=wait, timeout=timeout, output=output))
+
+
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many, newest first.")]
+
+
+@app.command()
+def drains(url: Url = None, output: Output = "table") -> None:
+    """List the links and switches that are out of service on purpose."""
+    from carelane.cli._listings import run_drains
+
+    raise typer.Exit(run_drains(url, output=output))
+
+
+@app.command()
+def capacity(url: Url = None, output: Output = "table") -> None:
+    """What is reserved and what is free on each link, each way."""
+    from carelane.cli._listings import run_capacity
+
+    raise typer.Exit(run_capacity(url, output=output))
+
+
+@app.command()
+def compliance(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One intent; all if not given.")] = None,
+    url: Url = None,
+    output: Output = "table",
+) -> None:
+    """Promised and measured, objective by objective. Exit 1 when a promise is broken."""
+    from carelane.cli._listings import run_compliance
+
+    raise typer.Exit(run_compliance(url, name, output=output))
+
+
+@app.command()
+def audit(
+    subject: Annotated[str | None, typer.Option("--subject", help="Only what they did.")] = None,
+    action: Annotated[str | None, typer.Option("--action", help="Only these, such as intent.apply.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="Only what was done to it.")] = None,
+    limit: Limit = 100,
+    url: Url = None,
+    output: Output = "table",
+) -> None:
+    """Who changed what, newest first; `-o json` has every change before and after."""
+    from carelane.cli._listings import run_audit
+
+    raise typer.Exit(run_audit(url, subject=subject, action=action, target=target, limit=limit, output=output))
+
+
+@app.command()
+def history(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An intent.")],
+    limit: Limit = 100,
+    url: Url = None,
+    output: Output = "table",
+) -> None:
+    """Every step of an intent, newest first."""
+    from carelane.cli._listings import run_history
+
+    raise typer.Exit(run_history(url, name, limit=limit, output=output))
+
+
+@app.command()
+def accept(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A refused intent.")],
+    offer: Annotated[int, typer.Option("--offer", min=1, max=100, help="Which, as `explain` lists them.")] = 1,
+    wait: Wait = True,
+    timeout: Timeout = "60s",
+    url: Url = None,
+    output: Output = "table",
+) -> None:
+    """Accept an offer of a refused intent: it is filed again with the offer's figures."""
+    from carelane.cli._remote import run_accept
+
+    raise typer.Exit(run_accept(url, name, offer=offer, wait=wait, timeout=timeout, output=output))
