@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from carelane.controller.pipeline.decide import decide
+from carelane.controller.pipeline.garbage import no_collection
 from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability
@@ -70,6 +71,7 @@ class Replanned:
         return tuple(fate for fate in self.fates if fate.outcome == outcome)
 
 
+@no_collection()
 def replan(
     topology: Topology,
     held: Sequence[Decision],

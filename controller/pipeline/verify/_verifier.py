@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
 from carelane.controller.pipeline.compile import Slice, resolve_slice
+from carelane.controller.pipeline.garbage import no_collection
 from carelane.controller.pipeline.identifiers import group_label, slice_number
 from carelane.controller.pipeline.program import FlowRule, Group, Meter, PortQos, Program, SliceIds
 from carelane.controller.pipeline.slice_plan import Decision
@@ -61,7 +60,7 @@ class Verifier:
 
         Raises what `compile_program` raises for a slice that does not fit the topology.
         """
-        with _no_collection():
+        with no_collection():
             return self._check(program, slices, avoid)
 
     def _check(
@@ -270,20 +269,6 @@ def verify_program(
 ) -> tuple[Fault, ...]:
     """Check a whole program once."""
     return Verifier(topology).check(program, slices, avoid)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """No search for cyclic garbage: a full check keeps most of the million objects it makes, and makes no cycles; to
-    look through them again and again takes as long as the check itself.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _has_label(ids: SliceIds, label: int) -> bool:
