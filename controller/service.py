@@ -225,7 +225,7 @@ class IntentService:
         """
         self.require_leader()
         with self._store.read() as read:
-            failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
+            failed = read.in_phase((Phase.FAILED,))
             holdings = Holdings.of(read.slices())
             proposed = self._proposed(read, holdings, intents)
             avoid = self._reconciler.avoid(read)
@@ -274,7 +274,7 @@ class IntentService:
         """
         self.require_leader()
         with self._store.read() as read:
-            failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
+            failed = read.in_phase((Phase.FAILED,))
             holdings = Holdings.of(read.slices())
             avoid = self._reconciler.avoid(read)
         out = failed | self._reconciler.idle(holdings)

@@ -181,7 +181,7 @@ class Reconciler:
         """
         with self.turn:
             with self.store.read() as read:
-                names = {intent.name for intent in read.intents(phases=(Phase.ACTIVE, Phase.DEGRADED))}
+                names = read.in_phase((Phase.ACTIVE, Phase.DEGRADED))
             view = self.view(names)
             before = view.desired.program
             after = with_ceilings(view.desired.compiled, ceilings)

@@ -261,7 +261,7 @@ class TelemetryLoop:
             if mark == self._mark:
                 return
             holdings = Holdings.of(read.slices())
-            failed = {intent.name for intent in read.intents(phases=(Phase.FAILED,))}
+            failed = read.in_phase((Phase.FAILED,))
             self._starts = _starts(read.intents(names={held.name for held in holdings.slices}))
         with reconciler.turn:
             view = reconciler.view(())
