@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -26,6 +28,9 @@ AlsoFiled = Callable[[Writer, tuple[ApplyResult, ...], Mapping[str, StoredIntent
 were displaced, as they were before."""
 Value = TypeVar("Value")
 
+_LULL_S = 0.25
+"""In a rush, those who were answered send again within so long: between two transactions nobody is under way."""
+
 
 class Filings:
     """Thread-safe. Filings that wait at the same time share a transaction; see `Group`."""
@@ -35,6 +40,8 @@ class Filings:
         self._desks = Desks(topology, rules)
         self._group = Group(reconciler.store, seal=self._desks.seal, undone=self._desks.drop)
         self._underway = 0
+        self._last = -math.inf
+        self._rushing = False
         self._hurried = False
         self._calm = threading.Condition()
 
@@ -70,18 +77,25 @@ class Filings:
 
     @property
     def busy(self) -> bool:
-        """Whether a filing is under way."""
-        return self._underway > 0
+        """Whether filings are under way or, in a rush, will be in a moment."""
+        return self._unrest_s() > 0
 
     def await_calm(self, timeout_s: float) -> None:
-        """Return once no filing is under way, or after `timeout_s`.
+        """Return once no filing is under way, nor is likely to be in a moment, or after `timeout_s`.
 
         A pass of the loop costs nearly the same for one name as for many and shares a processor with the planner, so
         that under load it is better to let filings pile up for a moment.
         """
+        end = time.monotonic() + timeout_s
         with self._calm:
-            self._calm.wait_for(lambda: self._underway == 0 or self._hurried, timeout_s)
+            while not self._hurried and (left_s := min(self._unrest_s(), end - time.monotonic())) > 0:
+                self._calm.wait(left_s)
             self._hurried = False
+
+    def _unrest_s(self) -> float:
+        if self._underway:
+            return math.inf
+        return self._last + _LULL_S - time.monotonic() if self._rushing else 0.0
 
     def hurry(self) -> None:
         """Something on the switches changed: `await_calm` lets its caller go on at once."""
@@ -103,12 +117,14 @@ class Filings:
             return results
 
         with self._calm:  # under way from the moment it waits
+            self._rushing = self.busy
             self._underway += 1
         try:
             results = self._group.run(work)
         finally:
             with self._calm:
                 self._underway -= 1
+                self._last = time.monotonic()
                 self._calm.notify_all()
         self._reconciler.queue.add([name for result in results for name in (*result.preempted, result.name)])
         return results

@@ -260,9 +260,11 @@ class Controller:
                 self._await_switches()
                 self._adopt()
                 continue
+            if not self._reconciler.queue.wait(timeout_s=1.0):
+                continue
             self.service.filings.await_calm(max(_PILE_UP_S, _PILE_UP_FACTOR * took_s))
             begun = time.thread_time()
-            self._reconciler.work(timeout_s=1.0)
+            self._reconciler.work(timeout_s=0.0)
             took_s = time.thread_time() - begun
 
     def _adopt(self) -> None:

@@ -33,13 +33,22 @@ class Authenticator:
         self._buckets.take(principal.subject)
         return principal
 
+    def remembers(self, authorization: str | None) -> bool:
+        """Whether `authenticate` will answer at once: no database, no hashing, no other server."""
+        scheme, credential = _split(authorization)
+        return scheme == "bearer" and self.keys.remembers(credential)
+
     def _principal(self, authorization: str | None) -> Principal:
-        scheme, _, credential = (authorization or "").strip().partition(" ")
-        credential = credential.strip()
-        if scheme.lower() != "bearer" or not credential:
+        scheme, credential = _split(authorization)
+        if scheme != "bearer" or not credential:
             raise UnauthenticatedError("send `Authorization: Bearer` with an API key or a token")
         if is_api_key(credential):
             return self.keys.verify(credential)
         if self._tokens is None:
             raise UnauthenticatedError("the credential is not valid")
         return self._tokens.verify(credential)
+
+
+def _split(authorization: str | None) -> tuple[str, str]:
+    scheme, _, credential = (authorization or "").strip().partition(" ")
+    return scheme.lower(), credential.strip()

@@ -80,6 +80,7 @@ class KeyRing:
             key = write.add_key(key_id, hashed, label=label, role=role, tenant=tenant, expires_at=expires_at)
             if also is not None:
                 also(write, key, text)
+        self._remember(_digest(text), key)  # nobody has to prove what was made here
         return key, text
 
     def first(self, file: Path) -> bool:
@@ -140,7 +141,7 @@ class KeyRing:
         match = _FORM.fullmatch(text)
         if match is None:
             raise UnauthenticatedError(_WRONG)
-        digest = hashlib.sha256(text.encode()).digest()
+        digest = _digest(text)
         key = self._remembered(digest, match["id"])
         if key is None:
             with self._store.read() as read:
@@ -161,6 +162,12 @@ class KeyRing:
         with self._lock:
             self._known = OrderedDict((d, held) for d, held in self._known.items() if held[0].id != key_id)
         return key
+
+    def remembers(self, text: str) -> bool:
+        """Whether this key was verified so recently that `verify` needs no database."""
+        with self._lock:
+            held = self._known.get(_digest(text))
+        return held is not None and self._clock() - held[1] <= ROW_AGE_S
 
     def _remembered(self, digest: bytes, key_id: str) -> ApiKey | None:
         """The key behind a verified text; its row is read again when it is older than ROW_AGE_S."""
@@ -192,6 +199,10 @@ class KeyRing:
                 return self._hasher.verify(key.hash, text)
             except (VerificationError, InvalidHashError):
                 return False
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 class _Taken(Exception):

@@ -13,6 +13,7 @@ import structlog
 from fastapi import Depends, FastAPI, Header, Request, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -57,10 +58,10 @@ class Caller:
 def caller(role: Role, *, unbound: bool = False) -> Any:
     """A dependency: the caller, who has `role` (and is bound to no tenant). It answers 401, 403 or 429 otherwise."""
 
-    def authorised(
+    async def authorised(
         request: Request, _credential: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)] = None
     ) -> Caller:
-        return _authorised(request, role, unbound=unbound)
+        return await _authorised(request, role, unbound=unbound)
 
     authorised.carelane_role = role  # type: ignore[attr-defined]
     return Depends(authorised)
@@ -69,19 +70,19 @@ def caller(role: Role, *, unbound: bool = False) -> Any:
 def changer(role: Role, *, unbound: bool = False) -> Any:
     """As `caller`, for a route that changes something: with Idempotency-Key and If-Match."""
 
-    def authorised(
+    async def authorised(
         request: Request,
         _credential: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)] = None,
         _key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)] = None,
         _if_match: Annotated[str | None, Header(alias="If-Match", max_length=200)] = None,
     ) -> Caller:
-        return _authorised(request, role, unbound=unbound)
+        return await _authorised(request, role, unbound=unbound)
 
     authorised.carelane_role = role  # type: ignore[attr-defined]
     return Depends(authorised)
 
 
-def _authorised(request: Request, role: Role, *, unbound: bool) -> Caller:
+async def _authorised(request: Request, role: Role, *, unbound: bool) -> Caller:
     authenticator: Authenticator = request.app.state.authenticator
     header = request.headers.get("authorization")
     peer = request.client.host if request.client else ""
@@ -91,7 +92,8 @@ def _authorised(request: Request, role: Role, *, unbound: bool) -> Caller:
         principal.require(role, unbound=unbound)
         return principal
 
-    principal = ask()
+    # A thread costs more than to look a caller up who was here a moment ago; all others are asked after in one.
+    principal = ask() if authenticator.remembers(header) else await run_in_threadpool(ask)
     structlog.contextvars.bind_contextvars(subject=principal.subject)
     key = request.headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= 200:

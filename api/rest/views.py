@@ -27,9 +27,12 @@ class Views:
         tenant = principal.tenant
         if tenant is None:
             return self._whole
-        if tenant not in self._made and len(self._made) >= MAX_TENANTS:
-            self._made.clear()
-        return self._made.setdefault(tenant, visible(self._whole, tenant, self._knows))
+        made = self._made.get(tenant)
+        if made is None:
+            if len(self._made) >= MAX_TENANTS:
+                self._made.clear()
+            made = self._made[tenant] = visible(self._whole, tenant, self._knows)
+        return made
 
 
 def capacity_json(topology: Topology, held: Iterable[Held]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from carelane.controller.pipeline.schedules import us_of
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
 from carelane.controller.pipeline.value import demand_bps
 from carelane.controller.reconcile.access import AccessControl
+from carelane.controller.reconcile.carriers import Carriers
 from carelane.controller.reconcile.drains import drained_links, usable
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.errors import CollisionError, ConflictError, InputError
@@ -192,6 +193,9 @@ class Desk:
         self._numbers = {held.name: held.ids.number for held in holdings.slices}
         self._used = list(holdings.used_ids())
         self._running = {name: (held.decision, held.ids) for name, held in self.in_force.items()}
+        self._carriers = Carriers(topology)
+        for held in self.in_force.values():
+            self._carriers.put(held.decision.requirement)
         self.ledger = holdings.ledger(now)
         self.decided = self.ledger
         self.totals = Totals(0, 0, 0)
@@ -232,11 +236,13 @@ class Desk:
             result = self._displacing(requirement, result, consent=consent)
         (decision,) = result.decisions
         totals = result.totals
+        if decision.offers and (rivals := self._carriers.rivals(requirement)):
+            decision = self._without_offers(decision, rivals)
         ids = self._numbers_for(decision) if decision.admitted else None
         if ids is not None:
             try:
-                gone = {name, *displacement(decision)}
-                others = [pair for other, pair in self._running.items() if other not in gone]
+                rivals = self._carriers.rivals(requirement).difference(displacement(decision))
+                others = [self._running[other] for other in sorted(rivals)]
                 check_slice(self._topology, decision, ids, others)
             except ConflictError as conflict:
                 ids, decision, totals = None, self._refused(decision, conflict), replace(totals, admitted_bps=0)
@@ -251,6 +257,7 @@ class Desk:
                 after = after.with_also(leaving, [(port, rate_bps)], None if window == ALWAYS else window)
         self.ledger = after
         self._running[name] = (decision, ids)
+        self._carriers.put(requirement)
         self._used.append(ids)
         self._numbers[name] = ids.number
         return decision, ids
@@ -291,11 +298,19 @@ class Desk:
         fresh = allocate(decision, self._used)
         return replace(fresh, number=self._numbers.get(decision.name, fresh.number))
 
-    def _refused(self, decision: Decision, conflict: ConflictError) -> Decision:
-        """The planner found room, and the switches could not tell the slice's traffic from another's.
+    def _without_offers(self, decision: Decision, rivals: Collection[str]) -> Decision:
+        """A refusal of what no other figures could admit: others carry the same traffic already."""
+        fact = "cannot be told apart: both carry traffic between the same endpoints; merge the intents, or give one of "
+        conflict = CollisionError((decision.name, *sorted(rivals)), fact + "the services an address of its own")
+        return replace(decision, offers=(), reasons=(*decision.reasons, self._told(decision, conflict)))
 
-        What is stored and shown to its owner does not name another tenant's slice.
-        """
+    def _refused(self, decision: Decision, conflict: ConflictError) -> Decision:
+        """The planner found room, and the switches could not tell the slice's traffic from another's."""
+        reasons = (self._told(decision, conflict),)
+        return Decision(decision.requirement, admitted=False, reasons=reasons, assumptions=decision.assumptions)
+
+    def _told(self, decision: Decision, conflict: ConflictError) -> Reason:
+        """What is stored and shown to its owner does not name another tenant's slice."""
         tenant = decision.requirement.tenant
         slices = conflict.slices if isinstance(conflict, CollisionError) else ()
         running = {name: item.requirement.tenant for name, (item, _) in self._running.items()}
@@ -305,8 +320,7 @@ class Desk:
             whose = "another tenant's slice" if len(others) == 1 else "slices of other tenants"
             own = [name for name in slices if name not in others]
             text = f"{' and '.join([*own, whose])} {conflict.fact}"
-        reason = Reason("policy", None, None, None, None, text, others)
-        return Decision(decision.requirement, admitted=False, reasons=(reason,), assumptions=decision.assumptions)
+        return Reason("policy", None, None, None, None, text, others)
 
     def _add(self, totals: Totals) -> None:
         self.totals = Totals(

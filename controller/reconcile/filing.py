@@ -26,17 +26,6 @@ def record(write: Writer, filing: Filing, now: datetime) -> ApplyResult:
     before = write.intent(name).status.standing
     running = _running_generation(write, name) if filing.record is not None else None
     finding = _finding(filing.decision, generation, running=running)
-    if filing.ids is not None:
-        ids = filing.ids
-        write.hold(
-            name,
-            generation,
-            number=ids.number,
-            first_label=ids.first_label,
-            labels=ids.labels,
-            decision=encode_decision(filing.decision),
-            floors=filing.floors,
-        )
     phase = _phase_after(before.phase, filing.decision, running=running is not None)
     stays = phase is before.phase and not filing.decision.admitted and phase is not Phase.REFUSED
     reason, message = finding.reason, finding.message
@@ -48,6 +37,17 @@ def record(write: Writer, filing: Filing, now: datetime) -> ApplyResult:
     for victim in filing.victims:
         _displace(write, victim, now)
     write.set_status(name, after, observed_generation=generation if filing.ids is None else None, decision=decided)
+    if filing.ids is not None:
+        ids = filing.ids
+        write.hold(
+            name,
+            generation,
+            number=ids.number,
+            first_label=ids.first_label,
+            labels=ids.labels,
+            decision=encode_decision(filing.decision),
+            floors=filing.floors,
+        )
     victims = tuple(victim.name for victim in filing.victims)
     return ApplyResult(name, filing.outcome, generation, phase, decided, preempted=victims)
 

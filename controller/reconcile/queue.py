@@ -67,20 +67,25 @@ class WorkQueue:
 
     def take(self, timeout_s: float | None = None) -> frozenset[str]:
         """All names that are ready; empty after `timeout_s` or `close`. Each is to be given to `done` or `retry`."""
+        with self._changed:
+            if not self.wait(timeout_s):
+                return frozenset()
+            batch = frozenset(self._ready)
+            self._ready.clear()
+            self._working |= batch
+            return batch
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Whether a name is ready, as soon as one is, or after `timeout_s` or `close`."""
         end = None if timeout_s is None else self._clock() + timeout_s
         with self._changed:
             while True:
                 self._promote()
-                if self._closed:
-                    return frozenset()
-                if self._ready:
-                    batch = frozenset(self._ready)
-                    self._ready.clear()
-                    self._working |= batch
-                    return batch
+                if self._closed or self._ready:
+                    return not self._closed
                 waits = [moment - self._clock() for moment in (end, self._next_due()) if moment is not None]
                 if end is not None and end <= self._clock():
-                    return frozenset()
+                    return False
                 self._changed.wait(max(0.0, min(waits)) if waits else None)
 
     def origins(self, names: Iterable[str]) -> dict[str, Origin]:

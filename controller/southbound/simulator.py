@@ -97,6 +97,9 @@ class Simulator:
             self._peers[(link.b, link.b_port)] = (link.a, link.a_port)
         for endpoint in topology.endpoints.values():
             self._hosts[(endpoint.node, endpoint.port)].append(endpoint)
+        self._ports: defaultdict[str, list[int]] = defaultdict(list)
+        for name, port in sorted({*self._peers, *self._hosts}):
+            self._ports[name].append(port)
         self._left_to_do: int | None = None
 
     # Southbound
@@ -112,7 +115,7 @@ class Simulator:
 
     def counters(self, node: str) -> SwitchCounters:
         with self._lock:
-            return self._reachable(node).counters(self.clock(), self._ports_of(node))
+            return self._reachable(node).counters(self.clock(), self._ports[node])
 
     def apply(self, changes: SwitchChanges) -> Receipt:
         started = time.monotonic()
@@ -258,13 +261,10 @@ class Simulator:
         return (endpoint.node, endpoint.port)
 
     def _status(self, switch: SimulatedSwitch) -> SwitchStatus:
-        up = {port: port not in switch.down_ports for port in self._ports_of(switch.node)}
+        up = {port: port not in switch.down_ports for port in self._ports[switch.node]}
         dead = frozenset(port for port in up if up[port] and not switch.lives(port))
         reason = "" if switch.connected else "not connected to the controller"
         return SwitchStatus(switch.node, switch.dpid, switch.connected, reason, up, dead)
-
-    def _ports_of(self, node: str) -> list[int]:
-        return sorted({port for name, port in (*self._peers, *self._hosts) if name == node})
 
     def _reachable(self, node: str) -> SimulatedSwitch:
         switch = self._switch(node)

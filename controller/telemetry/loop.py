@@ -50,7 +50,7 @@ PROBES = "ProbesCredible"
 _SPREAD = 0.6
 _REFRESH_S = 1.0
 _REWIRE_LATEST_S = 5.0
-"""Every rewiring compiles all slices. While filings come in, that is put off until so long after the last one."""
+"""Every rewiring compiles all slices. While filings come in it is put off, but no longer than this."""
 
 _STAND_BY_S = 0.1
 _JOIN_FACTOR = 2.0
@@ -84,7 +84,7 @@ class TelemetryLoop:
         self._shaping: Future[Mapping[str, SwitchCounters]] | None = None
         self._wiring = _EMPTY
         self._mark: object = None
-        self._rewired_at = -_REWIRE_LATEST_S
+        self._put_off_at: float | None = None
         self.busy: Callable[[], bool] = lambda: False
         self._starts: Mapping[str, datetime] = {}
         self.reconciler.observe = self.findings
@@ -253,8 +253,12 @@ class TelemetryLoop:
 
     def _rewire(self) -> None:
         """Look at the slices again when the store's have changed; a little later while more are being filed."""
-        if self.busy() and time.monotonic() - self._rewired_at < _REWIRE_LATEST_S:
-            return
+        now = time.monotonic()
+        if self.busy():
+            self._put_off_at = self._put_off_at or now
+            if now - self._put_off_at < _REWIRE_LATEST_S:
+                return
+        self._put_off_at = None
         reconciler = self.reconciler
         with reconciler.store.read() as read:
             mark = (read.slices_mark(), reconciler.waiting)
@@ -270,7 +274,7 @@ class TelemetryLoop:
         slices = [(held.decision, held.ids) for held in in_force]
         self._wiring = wire(reconciler.topology, slices, compiled, self.weights)
         self.compliance.watch({held.name: held.decision for held in in_force}, self._wiring.taps)
-        self._mark, self._rewired_at = mark, time.monotonic()
+        self._mark = mark
 
 
 def _offending(offences: Iterable[Offence]) -> str:

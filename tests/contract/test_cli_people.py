@@ -171,8 +171,9 @@ def test_lists_of_the_server_tell_what_was_done_and_what_is_left(filed: Server, 
 
 
 def test_an_offer_is_accepted_by_its_number(filed: Server, call: Cli) -> None:
-    """`or1` makes room meanwhile: two slices of the same packets cannot be told apart."""
+    """`or1` makes room meanwhile: nothing is offered beside a slice of the same packets."""
     assert call("delete", "or1", "--url", filed.url).code == 0
+    assert call("apply", SURGERY.replace("20 ms", "2 ms"), "--name", "fast", "--url", filed.url).code == 3
     assert call("accept", "fast", "--offer", "99", "--url", filed.url).code == 2
     ran = call("accept", "fast", "--url", filed.url, "-o", "json")
     [row] = json.loads(ran.out)["intents"]

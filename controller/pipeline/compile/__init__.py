@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network
 from itertools import pairwise
 from types import MappingProxyType
 
@@ -52,6 +53,7 @@ from carelane.controller.pipeline.compile._resolved import Lane, Site, Slice, Wa
 from carelane.controller.pipeline.compile._tree import program_tree
 from carelane.controller.pipeline.compile._unicast import program_way
 from carelane.controller.pipeline.program import Program, SliceIds
+from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.errors import CollisionError
 from carelane.topology.model import Topology
@@ -64,6 +66,7 @@ __all__ = [
     "MPLS",
     "PORTS",
     "Bucket",
+    "Flow",
     "Lane",
     "Site",
     "Slice",
@@ -78,6 +81,9 @@ __all__ = [
     "reverse_bucket",
 ]
 
+Flow = tuple[str, int, IPv4Network | IPv6Network | None, IPv4Network | IPv6Network | None]
+"""Switch and port where packets come in, their source, their destination."""
+
 
 def compile_program(
     topology: Topology, slices: Sequence[tuple[Decision, SliceIds]], avoid: Collection[str] = frozenset()
@@ -90,20 +96,13 @@ def compile_program(
     the topology) or ConflictError (two slices with the same numbers or the same traffic, a port promised twice).
     `check_slice` tells about one slice beforehand.
     """
-    resolved = [
-        resolve_slice(topology, decision, ids, avoid) for decision, ids in sorted(slices, key=lambda s: s[1].number)
-    ]
-    _distinct(resolved)
+    resolved = _resolved(topology, slices, avoid)
     draft = Draft(topology, {item.ids.number: item.name for item in resolved})
     for node, rule in ground_rules(topology):
         draft.flow(node, rule)
     for node, watch in ground_watches(topology):
         draft.watch(node, watch)
-    for item in resolved:
-        for way in item.ways:
-            program_way(draft, item, way)
-        if item.multipoint:
-            program_tree(draft, item)
+    _program(draft, resolved)
     return draft.finish()
 
 
@@ -113,16 +112,50 @@ def check_slice(
     """Raise what `compile_program` would raise if the slice joined `others`, which compile together already.
 
     For use at admission, so that one impossible slice never stands in the way of all the rest. Only slices that
-    share an endpoint with it are compiled: no other can collide. That floors fit the ports is the ledger's business.
+    carry the same `flows_of` are compiled with it: numbers and labels are allocated once, so that no other can collide.
+    That floors fit the ports is the ledger's business.
     """
-    own = _endpoints(decision)
-    neighbours = [(other, numbers) for other, numbers in others if not own.isdisjoint(_endpoints(other))]
-    joined = [*neighbours, (decision, ids)]
-    compile_program(_concerned(topology, [each for each, _ in joined]), joined)
+    own = flows_of(topology, decision.requirement)
+    rivals = [pair for pair in others if not own.isdisjoint(flows_of(topology, pair[0].requirement))]
+    joined = [*rivals, (decision, ids)]
+    resolved = _resolved(topology, joined)
+    draft = Draft(_concerned(topology, [each for each, _ in joined]), {item.ids.number: item.name for item in resolved})
+    _program(draft, resolved)
+    draft.ports.by_node()
+
+
+def flows_of(topology: Topology, requirement: Requirement) -> frozenset[Flow]:
+    """What the edge tells the packets of a slice by, in each direction that carries some."""
+    flows: set[Flow] = set()
+    for pair in requirement.pairs:
+        near, far = (topology.endpoints.get(end.id, end) for end in (pair.source, pair.destination))
+        if requirement.forward_bps > 0:
+            flows.add((near.node, near.port, near.address, far.address))
+        if requirement.reverse_bps > 0:
+            flows.add((far.node, far.port, far.address, near.address))
+    return frozenset(flows)
+
+
+def _resolved(
+    topology: Topology, slices: Sequence[tuple[Decision, SliceIds]], avoid: Collection[str] = frozenset()
+) -> list[Slice]:
+    resolved = [
+        resolve_slice(topology, decision, ids, avoid) for decision, ids in sorted(slices, key=lambda s: s[1].number)
+    ]
+    _distinct(resolved)
+    return resolved
+
+
+def _program(draft: Draft, slices: Sequence[Slice]) -> None:
+    for item in slices:
+        for way in item.ways:
+            program_way(draft, item, way)
+        if item.multipoint:
+            program_tree(draft, item)
 
 
 def _concerned(topology: Topology, decisions: Iterable[Decision]) -> Topology:
-    """Only the switches and links these decisions use: the ground rules of all others cost more than the check."""
+    """Only the links and switches these decisions use: to look at the ports of all others costs more than the check."""
     nodes: set[str] = set()
     links: set[str] = set()
     for decision in decisions:
@@ -137,10 +170,6 @@ def _concerned(topology: Topology, decisions: Iterable[Decision]) -> Topology:
         links=MappingProxyType({key: topology.links[key] for key in links if key in topology.links}),
         endpoints=MappingProxyType({key: end for key, end in topology.endpoints.items() if end.node in nodes}),
     )
-
-
-def _endpoints(decision: Decision) -> set[str]:
-    return {end.id for pair in decision.requirement.pairs for end in (pair.source, pair.destination)}
 
 
 def _distinct(slices: Sequence[Slice]) -> None:

@@ -48,16 +48,11 @@ class _Stopped(BaseException):
     """SIGTERM or SIGINT before REST was up. Not an Exception: nothing on the way may take it for a fault."""
 
 
-_SWITCH_INTERVAL_S = 0.001
-"""A statement to the database gives the interpreter away, and waits so long for it while another thread computes."""
-
-
 def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
     """Serve until SIGTERM or SIGINT, then stop in order: REST, controller, switches' connections, store."""
     configure_logs(settings.log_level, settings.log_format)
     sys.setswitchinterval(_SWITCH_S)
     end_traces = configure_traces(settings.traces)
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     with _signals() as stop, ExitStack() as resources:
         resources.callback(end_traces)
         try:

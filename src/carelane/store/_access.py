@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import CursorResult, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from carelane.errors import ConflictError, NotFoundError
 from carelane.store._access_tables import ApiKeyRow, AuditRow, ReplayRow
-from carelane.store._tables import HistoryRow
+from carelane.store._tables import Base, HistoryRow
 from carelane.store.records import ApiKey, AuditEntry, Replay, StoredEvent
 
 __all__ = ["AccessReader", "AccessWriter"]
@@ -119,19 +119,22 @@ class AccessWriter(AccessReader):
         request_id: str,
     ) -> None:
         """Append one entry. No secret may be in it."""
-        self._session.add(
-            AuditRow(
-                at=self._now(),
-                subject=subject,
-                role=role,
-                tenant=tenant,
-                action=action,
-                target=target,
-                before=dict(before) if before is not None else None,
-                after=dict(after) if after is not None else None,
-                request_id=request_id,
-            )
+        self._insert(
+            AuditRow,
+            at=self._now(),
+            subject=subject,
+            role=role,
+            tenant=tenant,
+            action=action,
+            target=target,
+            before=dict(before) if before is not None else None,
+            after=dict(after) if after is not None else None,
+            request_id=request_id,
         )
+
+    def _insert(self, table: type[Base], **row: Any) -> CursorResult[Any]:
+        """A plain row: every filing writes some that are never looked at again, and mapped objects cost more."""
+        return self._session.connection().execute(insert(table), row)
 
     def remember(self, subject: str, key: str, replay: Replay) -> None:
         """Keep an answer with what it answered; answers older than a day go. Raises ConflictError for a key in use."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from carelane.errors import ConflictError
@@ -28,12 +28,18 @@ class Writer(Reader, AccessWriter, SessionWriter):
     def __init__(self, session: Session, now: Callable[[], datetime]) -> None:
         super().__init__(session)
         self._now = now
+        self._fresh: set[str] = set()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part of the transaction that an exception undoes by itself. What the database says is translated."""
-        with translated(), self._session.begin_nested():
-            yield
+        try:
+            with translated(), self._session.begin_nested():
+                yield
+        except BaseException:
+            self._rows.clear()
+            self._fresh.clear()
+            raise
 
     def file(self, name: str, tenant: str, manifest: Mapping[str, Any]) -> int:
         """Keep a new or changed manifest; returns its generation. A new name starts as Requested."""
@@ -54,13 +60,12 @@ class Writer(Reader, AccessWriter, SessionWriter):
                 status=status,
             )
             self._session.add(row)
-            self._rows.append(row)
-            self._absent.discard(name)
+            self._rows[name] = row
+            self._fresh.add(name)
             self._record(row, None, standing.phase, standing.reason, standing.message)
         else:
             row.tenant, row.manifest, row.generation = tenant, dict(manifest), row.generation + 1
             row.updated_at, row.deleted_at = now, None
-        self._session.flush()
         return row.generation
 
     def mark_deleted(self, name: str) -> None:
@@ -92,7 +97,6 @@ class Writer(Reader, AccessWriter, SessionWriter):
             status.observed_generation = observed_generation
         if decision is not None:
             status.decision = dict(decision)
-        self._session.flush()
 
     def note(self, name: str, reason: str, message: str) -> None:
         """A step that matters and changes no phase, such as a refused update of an active slice."""
@@ -104,23 +108,29 @@ class Writer(Reader, AccessWriter, SessionWriter):
         self, name: str, generation: int, *, number: int, first_label: int, labels: int, decision: str, floors: Floors
     ) -> None:
         """Put a slice in force; the one that was becomes retiring and holds what it has until it is released."""
-        self.retire(name)
-        reservations = [
-            ReservationRow(node=node, port=port, rate_bps=rate_bps) for (node, port), rate_bps in floors.items()
-        ]
-        self._session.add(
-            SliceRow(
-                name=name,
-                generation=generation,
-                retiring=False,
-                number=number,
-                first_label=first_label,
-                labels=labels,
-                decision=decision,
-                reservations=reservations,
-            )
+        if name in self._fresh:
+            self._fresh.discard(name)
+        else:
+            self.retire(name)
+        self._session.flush()  # a slice refers to its intent
+        made = self._insert(
+            SliceRow,
+            name=name,
+            generation=generation,
+            retiring=False,
+            number=number,
+            first_label=first_label,
+            labels=labels,
+            decision=decision,
         )
-        self._session.flush()
+        assert made.inserted_primary_key is not None
+        (slice_id,) = made.inserted_primary_key
+        rows = [
+            {"slice_id": slice_id, "node": node, "port": port, "rate_bps": rate_bps}
+            for (node, port), rate_bps in floors.items()
+        ]
+        if rows:
+            self._session.connection().execute(insert(ReservationRow), rows)
 
     def retire(self, name: str) -> None:
         """The slice in force, if any, is to go; it holds its numbers and capacity until `release`."""
@@ -164,16 +174,15 @@ class Writer(Reader, AccessWriter, SessionWriter):
         return row
 
     def _record(self, row: IntentRow, before: Phase | None, after: Phase, reason: str, message: str) -> None:
-        self._session.add(
-            HistoryRow(
-                at=self._now(),
-                name=row.name,
-                phase_from=before.value if before else None,
-                phase_to=after.value,
-                reason=reason,
-                message=message,
-                tenant=row.tenant,
-            )
+        self._insert(
+            HistoryRow,
+            at=self._now(),
+            name=row.name,
+            phase_from=before.value if before else None,
+            phase_to=after.value,
+            reason=reason,
+            message=message,
+            tenant=row.tenant,
         )
 
 

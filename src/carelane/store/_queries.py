@@ -25,8 +25,7 @@ class Reader(AccessReader, SessionReader):
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._rows: list[IntentRow] = []
-        self._absent: set[str] = set()
+        self._rows: dict[str, IntentRow | None] = {}
 
     def intent(self, name: str) -> StoredIntent:
         """Raises NotFoundError."""
@@ -41,14 +40,9 @@ class Reader(AccessReader, SessionReader):
 
     def _row_of(self, name: str) -> IntentRow | None:
         """The session forgets rows that nobody refers to, and rows that are not there, and would ask for them again."""
-        if name in self._absent:
-            return None
-        row = self._session.get(IntentRow, name)
-        if row is None:
-            self._absent.add(name)
-        else:
-            self._rows.append(row)
-        return row
+        if name not in self._rows:
+            self._rows[name] = self._session.get(IntentRow, name)
+        return self._rows[name]
 
     def intents(
         self,

@@ -85,3 +85,28 @@ def test_a_collision_of_ones_own_names_both(door: Door, make_intent: Any) -> Non
     assert "others" not in answer["decision"]["reasons"][0]
     for name in ("own", "own-again"):
         door.call("it@alpha", "DELETE", f"/v1/intents/{name}")
+    door.controller.service.wait(["own"], 20)
+
+
+def test_no_figures_are_offered_where_another_slice_carries_the_same_packets(door: Door, make_intent: Any) -> None:
+    """Whoever accepted such an offer would be refused again, whatever it says."""
+    greedy, modest = make_intent("greedy", "alpha", 5000), make_intent("greedy", "alpha")
+    modest["metadata"]["name"] = "modest"
+
+    def filed(asked: dict[str, Any]) -> dict[str, Any]:
+        [row] = door.call("it@alpha", "POST", "/v1/intents", json=asked).json()["intents"]
+        return dict(row["decision"])
+
+    alone = filed(greedy)
+    assert alone["offers"], "nobody stands in the way"
+    assert filed(modest)["decision"] == "admitted"
+    beside = filed(greedy)
+    assert beside["offers"] == []
+    assert [row["constraint"] for row in beside["reasons"]] == [alone["reasons"][0]["constraint"], "policy"]
+    assert beside["reasons"][-1]["detail"].startswith("slices greedy and modest cannot be told apart")
+    door.call("it@alpha", "DELETE", "/v1/intents/modest")
+    door.controller.service.wait(["modest"], 20)
+    assert filed(greedy)["offers"] == alone["offers"]
+    accepted = door.call("it@alpha", "POST", "/v1/intents/greedy/offers/0").json()
+    assert accepted["admitted"] is True, "an offer that is made holds"
+    door.call("it@alpha", "DELETE", "/v1/intents/greedy")
