@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -409,6 +409,53 @@ def test_a_switch_that_is_silent_or_talks_nonsense_freezes_its_sites_and_no_othe
     monkeypatch.undo()
     town.epoch(2)
     assert all(seen.fresh for seen in town.service.sources())
+
+
+def test_packets_on_their_way_are_not_lost_and_lost_ones_are_missed(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, kept = town.simulator.counters, dict[str, SwitchCounters]()
+
+    def lagging(node: str) -> SwitchCounters:
+        """Flow entries as Open vSwitch counts them: late."""
+        now = honest(node)
+        before, kept[node] = kept.get(node, now), now
+        return replace(now, flows=before.flows)
+
+    def blind(node: str) -> SwitchCounters:
+        now = honest(node)
+        return replace(now, flows=kept["city"].flows) if node == "city" else now
+
+    def silent(node: str) -> SwitchCounters:
+        if node == "city":
+            raise ProgramError("city: the switch's statistics make no sense")
+        return honest(node)
+
+    def lost() -> tuple[str, str]:
+        found = town.service.compliance("rounds")
+        assert found is not None
+        row = next(row for row in found.objectives if row.objective == "loss")
+        return row.state, row.cause
+
+    monkeypatch.setattr(town.simulator, "counters", lagging)
+    town.epoch(20)
+    carry(town, 1 * M)
+    for _ in range(8):  # a start after a silence; ceilings move, and with them meters start anew
+        town.epoch()
+        assert lost()[0] != "broken"
+        assert town.service.describe("rounds").summary.phase == "Active"
+    town.offered |= dict.fromkeys([(station, "city/hub") for station in STATIONS], 8 * M)
+    for _ in range(8):
+        town.epoch()
+        assert lost()[0] == "met"
+    monkeypatch.setattr(town.simulator, "counters", silent)
+    town.epoch(6)
+    assert lost() == ("unknown", "what comes out at city/hub is not counted now")
+    assert town.service.describe("rounds").summary.phase == "Active"
+    monkeypatch.setattr(town.simulator, "counters", blind)
+    town.epoch(4)
+    assert lost() == ("broken", "packets vanish on the way")
+    assert town.service.describe("rounds").summary.phase == "Degraded"
 
 
 def test_a_switch_that_is_slow_to_take_its_ceilings_holds_up_no_measurement(
