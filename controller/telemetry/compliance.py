@@ -94,7 +94,7 @@ class _Intent:
 class ComplianceBook:
     """One writer (the loop) and any readers: what is read is replaced as a whole."""
 
-    def __init__(self, interval_s: float, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, interval_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval_s = interval_s
         self._clock = clock
         self._intents: dict[str, _Intent] = {}
