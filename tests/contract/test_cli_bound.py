@@ -158,6 +158,23 @@ def test_class_queues_print_a_bound_for_every_path_and_whom_more_would_break(
     assert "broken by what was added: or1-surgery" in table
 
 
+def test_port_waits_count_what_goes_first(call: Cli, topology_file: Path, intent_file: Path, tmp_path: Path) -> None:
+    """Alone the figures are the plan's; behind the bursts of another slice of its class they are not kept."""
+    files = ("-t", str(topology_file), "-f", str(intent_file))
+    ran = call("port-waits", *files, "-o", "json")
+    assert ran.code == 0
+    planned = json.loads(call("plan", *files, "-o", "json").out)["decisions"][0]["paths"]
+    assert [row["delay_bound_ms"] for row in json.loads(ran.out)["slices"][::2]] == pytest.approx(
+        [path["delay_bound_ms"] for path in planned], abs=1e-5
+    )
+    more = tmp_path / "more.yaml"
+    text = intent_file.read_text(encoding="utf-8").replace("or1-surgery", "bursty").replace("20ms", "none")
+    more.write_text(text.replace("jitter: 5ms", "jitter: none").replace("  objectives", "  burst: 2MB\n  objectives"))
+    broken = call("port-waits", *files, "--adding", str(more))
+    assert broken.code == 1
+    assert "broken by what was added: or1-surgery" in broken.out
+
+
 LADDER = """\
 apiVersion: carelane/v1
 kind: Topology
