@@ -51,7 +51,7 @@ def waited_bounds(topology: Topology, decisions: Sequence[Decision]) -> tuple[Sh
     for number, decision in enumerate(admitted, 1):
         ways = list(ways_of(topology, decision))
         queueing = _queueing_s(graph, decision, {port: found.get(number) for port, found in waits.items()})
-        rows += [bound_of(way, queueing and queueing[_key(way)]) for way in ways]
+        rows += [bound_of(way, None if queueing is None else queueing[_key(way)]) for way in ways]
     return tuple(rows)
 
 

@@ -133,6 +133,24 @@ def test_bad_input_is_named_with_its_line(
     assert message in ran.err
 
 
+def test_servers_with_a_queue_for_each_class(call: Cli, network_file: Path) -> None:
+    """f0 goes first: [20 (t - 20)]+ of each server; without a class a flow has no queue, and its line is named."""
+    queues = EXAMPLE.replace("latency: 20}", "latency: 20, priorities: [care, rest]}").replace(
+        "id: f0", "id: f0, class: care"
+    )
+    network_file.write_text(queues.replace("id: f1", "id: f1, class: rest"), encoding="utf-8")
+    ran = call("bound", str(network_file), "-o", "json")
+    assert ran.code == 0
+    assert json.loads(ran.out)["f0"] == 20 + 25 / 20 + 20 + (25 + 5 * 20) / 20
+    detailed = json.loads(call("bound", str(network_file), "--details", "-o", "json").out)
+    assert "s1 rest" in detailed["servers"]
+    network_file.write_text(queues, encoding="utf-8")
+    refused = call("bound", str(network_file))
+    assert refused.code == 2
+    assert ":7: spec.flows[1].class" in refused.err
+    assert "flow f1 is of no class, for which server s1 has no queue" in refused.err
+
+
 def test_a_missing_file_and_a_wrong_word_are_bad_input(call: Cli, network_file: Path) -> None:
     assert call("bound", str(network_file) + "x").code == 2
     assert call("bound", str(network_file), "--analysis", "guess").code == 2
