@@ -13,8 +13,8 @@ from carelane.controller._filings import AlsoFiled, Filings
 from carelane.controller._switch_views import link_mismatches, switch_views
 from carelane.controller._upkeep import AlsoDrained, AlsoMoved, DrainResult, Upkeep
 from carelane.controller._verification import Verification, verify_network
-from carelane.controller._whatif import what_if
-from carelane.controller.leadership import Leadership, Standing
+from carelane.controller._whatif import Asked, what_if
+from carelane.controller.leadership import Leadership, Place, Standing
 from carelane.controller.pipeline import decision_json, plan_json, resolve
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
@@ -103,6 +103,11 @@ class IntentService:
     def standing(self) -> Standing:
         """Whether this controller acts, and who does if not."""
         return Standing("single", None, None) if self._leadership is None else self._leadership.standing
+
+    @property
+    def controllers(self) -> tuple[Place, ...]:
+        """Every controller of this network, the leader first."""
+        return () if self._leadership is None else self._leadership.places()
 
     def require_leader(self) -> None:
         """Raises NotLeader where only the controller that acts can answer."""
@@ -210,12 +215,9 @@ class IntentService:
         return {**decided, "remedies": now["remedies"], "remedies_searched": now["remedies_searched"]}
 
     @traced("planner.what_if")
-    def what_if(self, failed: Collection[str], upgrades: Mapping[str, int]) -> Mapping[str, Any]:
-        """What a failure or an upgrade (bit/s by link) would do to the slices in force; nothing is changed.
-
-        Raises InputError for what the topology does not have.
-        """
-        return what_if(self.topology, self.holdings(), failed, upgrades)
+    def what_if(self, asked: Asked) -> Mapping[str, Any]:
+        """What would become of the slices in force; nothing is changed. Raises InputError for unknown names."""
+        return what_if(self.topology, self.holdings(), asked)
 
     @traced("intents.diff")
     def diff(self, intents: Sequence[ServiceIntent] = ()) -> tuple[SwitchChanges, ...]:
