@@ -41,8 +41,9 @@ from carelane.controller.views import (
     IntentSummary,
     LinkMismatch,
     SwitchView,
+    owned,
 )
-from carelane.errors import NotFoundError, NotLeader, StoreUnavailable, SwitchUnreachable
+from carelane.errors import NotLeader, StoreUnavailable, SwitchUnreachable
 from carelane.intents.lifecycle import SETTLED, Phase
 from carelane.intents.manifest import from_manifest
 from carelane.intents.model import ServiceIntent
@@ -51,17 +52,10 @@ from carelane.store import Reader, Store, StoredDrain, StoredIntent, Writer
 from carelane.topology.model import Topology
 from carelane.tracing import traced
 
-__all__ = ["AlsoFiled", "AlsoWithdrawn", "IntentService", "owned"]
+__all__ = ["AlsoFiled", "AlsoWithdrawn", "IntentService"]
 
 _POLL_S = 0.05
 AlsoWithdrawn = Callable[[Writer, IntentSummary, StoredIntent], None]
-
-
-def owned(intent: StoredIntent, tenant: str | None) -> StoredIntent:
-    """`intent` if it is `tenant`'s (None: anybody's). Raises NotFoundError otherwise, as if there were none."""
-    if tenant is not None and intent.tenant != tenant:
-        raise NotFoundError(f"there is no intent named {intent.name!r}")
-    return intent
 
 
 class IntentService:

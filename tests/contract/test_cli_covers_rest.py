@@ -54,7 +54,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 ELSEWHERE = {
     "GET /v1/catalogue": "`carelane catalogue` needs no server; a test below compares the two",
-    "POST /v1/probes": "`carelane probe run` sends packets first; tests/contract/test_probes.py follows one to its report",
+    "POST /v1/probes": "`carelane probe run` sends packets first; tests/contract/test_probes.py follows one",
     "GET /healthz": "asked by load balancers and systemd; a person asks `carelane status`",
     "GET /leaderz": "asked by load balancers; a person asks `carelane status`",
     "GET /metrics": "read by Prometheus; people see the figures with `compliance`, `consultations` and `capacity`",

@@ -63,13 +63,13 @@ class Client:
     def get(self, *path: str, **query: str | Sequence[str]) -> Any:
         return self._call("GET", path, query)
 
-    def rows(self, key: str, *path: str, most: int | None = None, **query: str | Sequence[str]) -> list[Any]:
+    def rows(self, key: str, *path: str, query: Query | None = None, most: int | None = None) -> list[Any]:
         """The rows of a list that comes by pages, under `key` in each; all of them, or at most `most`."""
         rows: list[Any] = []
         at: dict[str, str] = {}
         while True:
             wanted = PAGE if most is None else min(PAGE, most - len(rows))
-            page = self._call("GET", path, {**query, "limit": str(wanted), **at})
+            page = self._call("GET", path, {**(query or {}), "limit": str(wanted), **at})
             rows += page[key]
             if page["next_cursor"] is None or len(rows) == most:
                 return rows

@@ -36,6 +36,6 @@ def intent_names(incomplete: str) -> list[str]:
 
     try:
         client = Client.at(os.environ.get("CARELANE_URL"), timeout_s=2)
-        return [row["name"] for row in client.rows("intents", "v1", "intents", most=100, prefix=incomplete)]
+        return [row["name"] for row in client.rows("intents", "v1", "intents", query={"prefix": incomplete}, most=100)]
     except CarelaneError:
         return []

@@ -67,7 +67,7 @@ def _figure(value: float | None, unit: str) -> str:
 def run_audit(url: str | None, asked: Mapping[str, str | None], *, limit: int, output: Format) -> Exit:
     """Entries, newest first; before and after are in JSON and YAML."""
     given = {key: value for key, value in asked.items() if value is not None}
-    entries = Client.at(url).rows("entries", "v1", "audit", most=limit, **given)
+    entries = Client.at(url).rows("entries", "v1", "audit", query=given, most=limit)
     answer = {"entries": entries}
     rows = (
         (r["at"], r["subject"], r["role"], r["tenant"] or "-", r["action"], r["target"], r["request_id"])

@@ -115,7 +115,7 @@ def _verdict(decisions: Sequence[Row]) -> Exit:
 
 def list_rows(client: Client, *, withdrawn: bool = False, **filters: str | Sequence[str]) -> list[Row]:
     """All intents that the server lets us see and that pass `filters`."""
-    return client.rows("intents", "v1", "intents", withdrawn=str(withdrawn).lower(), **filters)
+    return client.rows("intents", "v1", "intents", query={"withdrawn": str(withdrawn).lower(), **filters})
 
 
 def _rows_of(client: Client, names: Mapping[str, int]) -> list[Row]:
