@@ -19,6 +19,7 @@ _SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 _COMMON = ("--pidfile", "--detach", "--no-chdir", "--log-file", "--verbose=console:off")
 _CLOCK_FLOOR_S = 10.1
 _DAEMON_PRIORITY = 5
+_KERNEL_PRIORITY = 30
 
 
 def start_database() -> None:
@@ -66,6 +67,7 @@ def ahead_of_switches() -> Iterator[None]:
     A wire is cut by taking one of its ends down after the other. The daemon runs before ordinary processes: woken by
     the first loss of carrier, it would hold up the second until it has dealt with the first.
     """
+    _prefer_kernel_threads("kworker/")
     os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(_DAEMON_PRIORITY + 1))
     try:
         yield
@@ -73,7 +75,7 @@ def ahead_of_switches() -> Iterator[None]:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-def prefer_packets() -> bool:
+def prefer_packets() -> None:
     """Let the kernel's packet thread run before ordinary processes; only for a kernel that is the lab's own.
 
     Under load Linux hands packet work to ksoftirqd, an ordinary process. On one processor at HZ=100 it then waits
@@ -83,14 +85,25 @@ def prefer_packets() -> bool:
     """
     Path("/proc/sys/kernel/sched_rt_runtime_us").write_text("-1")
     Path("/proc/sys/net/core/netdev_max_backlog").write_text("20000")
+    if not _prefer_kernel_threads("ksoftirqd/"):
+        raise LabError("the lab kernel has no ksoftirqd thread")
+
+
+def _prefer_kernel_threads(prefix: str) -> bool:
+    """Run the kernel's threads of that name before everything but probes; whether there are any.
+
+    `kworker/` tells programs that a port lost carrier. As ordinary processes they wait for the daemon and the
+    receivers, up to 50 ms; on a switch nothing keeps them. The kernel starts new ones as it likes, so that they are
+    looked for before each cut.
+    """
+    found = False
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            name = (entry / "comm").read_text().strip()
+            if (entry / "comm").read_text().startswith(prefix):
+                os.sched_setscheduler(int(entry.name), os.SCHED_FIFO, os.sched_param(_KERNEL_PRIORITY))
+                found = True
         except OSError:  # it ended while we looked
             continue
-        if name.startswith("ksoftirqd/"):
-            os.sched_setscheduler(int(entry.name), os.SCHED_FIFO, os.sched_param(30))
-            return True
-    raise LabError("the lab kernel has no ksoftirqd thread")
+    return found

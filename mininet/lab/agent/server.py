@@ -7,6 +7,7 @@ import platform
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -42,6 +43,7 @@ class Agent:
         self._own_kernel = _is_user_mode_linux()
         self._commands: dict[str, Callable[..., Any]] = {
             "hello": self.hello,
+            "clock": self.clock,
             "build": self.build,
             "cut": self.cut,
             "restore": self.restore,
@@ -66,6 +68,10 @@ class Agent:
     def hello(self) -> dict[str, Any]:
         """Who answers: kernel release, Python version, whether the kernel is the lab's own."""
         return {"kernel": platform.release(), "python": platform.python_version(), "own_kernel": self._own_kernel}
+
+    def clock(self) -> int:
+        """CLOCK_REALTIME in ns, as the senders and receivers read it; a lab kernel's own may differ from the host's."""
+        return time.clock_gettime_ns(time.CLOCK_REALTIME)
 
     def build(self, network: dict[str, Any], userspace: bool, plain: bool, controller: bool) -> dict[str, Any]:
         if self._built is not None:
