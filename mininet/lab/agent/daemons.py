@@ -37,7 +37,8 @@ def start_database() -> None:
     )
     # One processor: more threads only switch more. Megaflows stay a minute, so that a quiet flow does not pay for a
     # visit to the daemon at every alarm; a hardware table would not forget it either.
-    settings = ("n-handler-threads=1", "n-revalidator-threads=1", "max-idle=60000")
+    # Statistics are read by OpenFlow; a copy of all of them in the database every five seconds serves nobody.
+    settings = ("n-handler-threads=1", "n-revalidator-threads=1", "max-idle=60000", "stats-update-interval=3600000")
     options = [f"other_config:{setting}" for setting in settings]
     run(["ovs-vsctl", "--no-wait", "init"])
     run(["ovs-vsctl", "--no-wait", "set", "Open_vSwitch", ".", *options, "external_ids:system-id=carelane-lab"])
