@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from carelane.lab.agent.commands import run
@@ -44,32 +44,35 @@ def start_database() -> None:
     run(["ovs-vsctl", "--no-wait", "set", "Open_vSwitch", ".", *options, "external_ids:system-id=carelane-lab"])
 
 
-def start_switch_daemon(*, own_kernel: bool) -> None:
-    """Start ovs-vswitchd; in the lab's own kernel it runs before ordinary processes. Raises `LabError`."""
+def start_switch_daemon() -> None:
+    """Start ovs-vswitchd, before ordinary processes where that is permitted. Raises `LabError`."""
     # ovs-vswitchd counts processors only once its monotonic clock passes ten seconds (count_cpu_cores). On a kernel
     # younger than that it finds none, starts no handler thread and loses every first packet of a flow.
     time.sleep(max(0.0, _CLOCK_FLOOR_S - time.monotonic()))
     run(["ovs-vswitchd", *_COMMON])
-    if own_kernel:
+    with suppress(PermissionError):
         _raise_daemon()
 
 
 def _raise_daemon() -> None:
-    # BFD and first packets must not wait behind bulk senders; real-time probes still come first.
+    # BFD and first packets must not wait behind bulk senders; real-time probes still come first. The userspace datapath
+    # forwards every packet in this daemon: without a processor it would lose them, whatever the rules say.
     pid = int(Path("/run/openvswitch/ovs-vswitchd.pid").read_text())
     for task in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(_DAEMON_PRIORITY))
 
 
 @contextmanager
-def ahead_of_switches() -> Iterator[None]:
-    """Let this thread, and the programs it starts, run before ovs-vswitchd; only for a kernel that is the lab's own.
+def ahead_of_switches(*, own_kernel: bool) -> Iterator[None]:
+    """Let this thread, and the programs it starts, run before ovs-vswitchd, where that is permitted.
 
     A wire is cut by taking one of its ends down after the other. The daemon runs before ordinary processes: woken by
     the first loss of carrier, it would hold up the second until it has dealt with the first.
     """
-    _prefer_kernel_threads("kworker/")
-    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(_DAEMON_PRIORITY + 1))
+    if own_kernel:
+        _prefer_kernel_threads("kworker/")
+    with suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(_DAEMON_PRIORITY + 1))
     try:
         yield
     finally:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -80,19 +79,19 @@ class Agent:
             prefer_packets()
         start_database()
         wires = Wires(delay=not userspace)
-        options = BuildOptions(userspace, plain, controller, own_kernel=self._own_kernel)
+        options = BuildOptions(userspace, plain, controller)
         self._built = build(LabNetwork.from_json(network), wires, options)
         self._noise = NoisePath(wires)
         return {"timings_s": self._built.timings_s}
 
     def cut(self, wire: str, silent: bool) -> None:
         wires = self._network().wires
-        with ahead_of_switches() if self._own_kernel else nullcontext():
+        with ahead_of_switches(own_kernel=self._own_kernel):
             wires.cut(wire, silent=silent)
 
     def restore(self, wire: str) -> None:
         wires = self._network().wires
-        with ahead_of_switches() if self._own_kernel else nullcontext():
+        with ahead_of_switches(own_kernel=self._own_kernel):
             wires.restore(wire)
 
     def run(self, argv: list[str], stdin: str | None = None, host: str | None = None) -> str:
