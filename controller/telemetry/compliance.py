@@ -37,6 +37,7 @@ Objective = Literal["bandwidth", "loss", "delay", "jitter", "availability"]
 _FRESH_EPOCHS = 5
 _PROBE_FRESH_S = 30.0
 _WINDOW_S = 60.0
+_RATE_EPOCHS = 10
 _TOLERANCE = 0.98
 _RARE = 0.001
 
@@ -76,8 +77,8 @@ class _Site:
     """What one source did lately: (time, arrived and carried bit/s), and what became of its packets."""
 
     tap: Tap
-    epochs: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=600))
-    history: History = field(default_factory=History)
+    epochs: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=_RATE_EPOCHS))
+    history: History = field(default_factory=lambda: History(_WINDOW_S))
 
 
 @dataclass(slots=True)
@@ -208,7 +209,7 @@ class ComplianceBook:
 
     def _loss(self, at_s: float, site: _Site, promised: float) -> ObjectiveStatus:
         """Drops in own queues count one by one; what vanished counts beyond what may still be on its way."""
-        fate = site.history.fate(at_s - _WINDOW_S, at_s - _FRESH_EPOCHS * self._interval_s)
+        fate = site.history.fate(at_s - _FRESH_EPOCHS * self._interval_s)
         if fate.passed == 0:
             return _unknown("loss", promised, "ratio", f"{site.tap.site} sends nothing")
         vanished = fate.vanished or 0
@@ -256,7 +257,7 @@ def _worst(rows: Sequence[ObjectiveStatus]) -> ObjectiveStatus:
 
 def _bandwidth(at_s: float, site: _Site) -> ObjectiveStatus:
     declared = float(site.tap.source.declared_bps)
-    recent = [epoch for epoch in site.epochs if epoch[0] > at_s - _WINDOW_S][-10:]
+    recent = [epoch for epoch in site.epochs if epoch[0] > at_s - _WINDOW_S]
     arrived = sum(epoch[1] for epoch in recent) / len(recent)
     carried = sum(epoch[2] for epoch in recent) / len(recent)
     if arrived == 0:
