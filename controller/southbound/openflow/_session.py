@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ from carelane.controller.southbound.openflow._connection import Connection
 from carelane.controller.southbound.openflow._encode import barrier
 from carelane.errors import ProgramError, SwitchUnreachable
 
-__all__ = ["IS_SLAVE", "STALE", "Rank", "Session", "SwitchError"]
+__all__ = ["IS_SLAVE", "STALE", "Answer", "Rank", "Session", "SwitchError"]
 
 T = TypeVar("T")
 
@@ -47,17 +49,27 @@ _ANSWERS = (ofp.OFPT_BARRIER_REPLY, ofp.OFPT_MULTIPART_REPLY, ofp.OFPT_ROLE_REPL
 IS_SLAVE = SwitchError(ofp.OFPET_BAD_REQUEST, ofp.OFPBRC_IS_SLAVE)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The joined bodies of a reply, complete at `at_s` of the monotonic clock."""
+
+    body: bytes
+    at_s: float
+
+
 class _Wait:
     """One expected answer: a barrier or a multipart reply."""
 
     def __init__(self) -> None:
         self.done = threading.Event()
+        self.at_s = math.nan
         self.parts: list[bytes] = []
         self.error: SwitchError | None = None
         self.then: Callable[[SwitchError | None], None] | None = None
 
     def finish(self, error: SwitchError | None = None) -> None:
         self.error = error
+        self.at_s = time.monotonic()
         self.done.set()
         if self.then is not None:
             self.then(error)
@@ -120,15 +132,22 @@ class Session:
 
     def multipart(self, kind: int, request: bytes = b"") -> bytes:
         """The joined bodies of all parts of the reply to a multipart request of type `kind`."""
-        xid = self.connection.reserve_xids(1)
-        body = _MULTIPART.pack(kind, 0) + request
-        head = struct.pack(
-            ofp.OFP_HEADER_PACK_STR, ofp.OFP_VERSION, ofp.OFPT_MULTIPART_REQUEST, ofp.OFP_HEADER_SIZE + len(body), xid
-        )
-        wait = self._expect(xid)
-        self._transmit(head + body)
-        self._finish(xid, wait)
-        return b"".join(wait.parts)
+        (answer,) = self.multiparts([(kind, request)])
+        return answer.body
+
+    def multiparts(self, requests: Sequence[tuple[int, bytes]]) -> list[Answer]:
+        """Several such requests (type and body), sent in one piece: threads wake up once for all of them."""
+        first = self.connection.reserve_xids(len(requests))
+        waits = [self._expect(first + place) for place in range(len(requests))]
+        frames = [_multipart_request(first + place, *request) for place, request in enumerate(requests)]
+        try:
+            self._transmit(b"".join(frames))
+            for place in reversed(range(len(requests))):  # a switch answers in order: after the last, nobody waits
+                self._finish(first + place, waits[place])
+        finally:
+            for place in range(len(requests)):
+                self._waits.pop(first + place, None)
+        return [Answer(b"".join(wait.parts), wait.at_s) for wait in waits]
 
     def take(self, rank: Rank, then: Callable[[SwitchError | None], None]) -> None:
         """Ask the switch to see us so; `then` is called by the receiving thread with its answer."""
@@ -236,3 +255,9 @@ class Session:
             raise SwitchUnreachable(f"no confirmation within {self._timeout_s:g} s")
         if wait.error is not None:
             raise ProgramError(f"the switch refused to answer: {wait.error}")
+
+
+def _multipart_request(xid: int, kind: int, request: bytes) -> bytes:
+    body = _MULTIPART.pack(kind, 0) + request
+    length = ofp.OFP_HEADER_SIZE + len(body)
+    return struct.pack(ofp.OFP_HEADER_PACK_STR, ofp.OFP_VERSION, ofp.OFPT_MULTIPART_REQUEST, length, xid) + body
