@@ -17,7 +17,7 @@ Availabilities are those of the network that is left, the failure taken as lasti
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -27,6 +27,7 @@ from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability
 from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, Reason, role_name
+from carelane.controller.pipeline.trees import floors_on_links
 from carelane.topology.availability import service_availability, unstated_availability
 from carelane.topology.failure import Failure
 from carelane.topology.ledger import CapacityLedger, PortKey
@@ -89,6 +90,8 @@ def replan(
     struck = [index for index, decision in enumerate(held) if _touched(decision, links, nodes)]
     survivors = {index: _surviving(held[index], links, nodes) for index in struck}
     for index in struck:
+        if held[index].requirement.connectivity == "point-to-multipoint":
+            survivors[index] = _within_floors(topology, survivors[index], ledger.slice_floors(held[index].name))
         ledger = _without_dead_floors(ledger, held[index], survivors[index])
     found: dict[int, Fate] = {}
     if struck:
@@ -128,6 +131,20 @@ def _surviving(decision: Decision, links: Collection[str], nodes: Collection[str
             role = role_name(number)
             alive.append(path if path.role == role else replace(path, role=role))
     return tuple(alive)
+
+
+def _within_floors(
+    topology: Topology, paths: tuple[PlannedPath, ...], floors: Mapping[PortKey, int]
+) -> tuple[PlannedPath, ...]:
+    """Paths of a slice with trees for which what it holds is enough: promoted to a first path, a backup shares no
+    floor with the other backups any longer, and where that takes more than is held, backups have to go."""
+    while True:
+        over = {port for port, rate in floors_on_links(topology, paths).items() if rate > floors.get(port, 0)}
+        ports = {path: set(zip(path.nodes, (hop.link for hop in path.hops), strict=False)) for path in paths}
+        left = tuple(path for path in paths if path.role == "primary" or over.isdisjoint(ports[path]))
+        if left == paths:
+            return paths
+        paths = left
 
 
 def _covers(paths: Sequence[PlannedPath], requirement: Requirement) -> bool:
