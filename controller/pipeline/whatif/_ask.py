@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -11,13 +11,15 @@ from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.planner import plan
 from carelane.controller.pipeline.replan import Fate, replan
 from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.resolver import resolve
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.errors import InputError
+from carelane.intents import parse_line
 from carelane.topology.failure import NOTHING, Failure
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Topology
 
-__all__ = ["Answer", "Baseline", "Question", "ask", "baseline"]
+__all__ = ["Answer", "Baseline", "Question", "added", "ask", "baseline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,18 @@ def baseline(topology: Topology, requirements: Sequence[Requirement]) -> Baselin
     """The baseline of a file: its intents decided in order on an empty network."""
     planned = plan(topology, requirements)
     return Baseline(topology, planned.decisions, planned.ledger)
+
+
+def added(lines: Sequence[str], taken: Collection[str], topology: Topology) -> tuple[Requirement, ...]:
+    """Further intents, a line each, under names that are not `taken`. Raises InputError."""
+    made = []
+    for number, line in enumerate(lines, 1):
+        name = f"added-{number}"
+        again = 2
+        while name in taken:
+            name, again = f"added-{number}-{again}", again + 1
+        made.append(resolve(parse_line(line, name=name, known_endpoints=topology.endpoints), topology))
+    return tuple(made)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,10 +37,10 @@ def run_explain_filed(url: str | None, name: str, *, output: Format) -> Exit:
     decision = detail["decision"]
     if decision is not None and decision["decision"] == "refused":
         detail["decision"] = decision = Client.at(url).get("v1", "plans", name)
-    if decision is None:
-        emit_text(f"{name} is {detail['summary']['phase']} and not decided yet")
-        return Exit.DONE
     document = {"phase": detail["summary"]["phase"], "decision": decision}
+    if decision is None:
+        emit(document, output, lambda: emit_text(f"{name} is {document['phase']} and not decided yet"))
+        return Exit.DONE
     emit(document, output, lambda: emit_text("\n".join(_filed(detail))))
     return _exit([decision])
 

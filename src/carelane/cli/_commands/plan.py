@@ -17,6 +17,7 @@ from carelane.cli._commands._options import (
     Output,
     Sources,
     TopologyFile,
+    Url,
 )
 
 __all__: list[str] = []
@@ -53,7 +54,9 @@ def plan(
 
 @app.command()
 def whatif(
-    topology: TopologyFile,
+    topology: Annotated[
+        str | None, typer.Option("-t", "--topology", metavar="TOPOLOGY", help="Ask here, of the intents of -f.")
+    ] = None,
     file: Files = None,
     fail: Annotated[
         list[str] | None,
@@ -77,23 +80,29 @@ def whatif(
     ] = None,
     default_capacity: Capacity = None,
     default_availability: Availability = None,
+    url: Url = None,
     output: Output = "table",
 ) -> None:
     """Ask what a failure, maintenance, an upgrade or more traffic would do to the promises; nothing is changed.
 
-    Exit 0 when every promise would hold whole, 3 when one would not, 2 on bad input.
+    Of the slices that a running server holds, or with -t of the intents of files, without a server. Exit 0 when every
+    promise would hold whole, 3 when one would not, 2 on bad input.
     """
+    from carelane.cli._whatif import Changes, run_sweep, run_whatif, run_whatif_there
+
+    changes = Changes(fail or [], drain or [], upgrade or [], add or [])
+    if topology is None:
+        if file or sweep or default_capacity or default_availability:
+            raise typer.BadParameter("-f, --sweep and defaults are for files; give their topology with -t")
+        raise typer.Exit(run_whatif_there(url, changes, output=output))
     from carelane.cli._sources import load_network, read_intents
 
     network = load_network(topology, default_capacity, default_availability)
     intents = read_intents(None, file or [], [], [], None, network.endpoints, topology)
-    from carelane.cli._whatif import Changes, run_sweep, run_whatif
-
     if sweep:
         if fail or drain or upgrade or add:
             raise typer.BadParameter("--sweep asks about every single failure; leave --fail and the others out")
         raise typer.Exit(run_sweep(network, intents, workers=workers, ray=ray, output=output))
-    changes = Changes(fail or [], drain or [], upgrade or [], add or [])
     raise typer.Exit(run_whatif(network, intents, changes, output=output))
 
 
