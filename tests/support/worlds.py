@@ -452,6 +452,13 @@ def _turn_label(buckets, change):
     return None if actions == buckets[1].actions else (buckets[0], replace(buckets[1], actions=actions))
 
 
+def _waiting_for_a_link(buckets):
+    """The source's switch makes its copies only while some other port lives."""
+    if not any(isinstance(action, ToGroup) for action in buckets[1].actions):
+        return None
+    return (buckets[0], replace(buckets[1], watch_port=(buckets[1].watch_port or 0) % 3 + 1))
+
+
 TREE_MUTATIONS: dict[str, Mutation] = {
     "turns under the tree's label": _tree_bucket(lambda b: _turn_label(b, lambda label: label - 4)),
     "turns under another link's label": _tree_bucket(lambda b: _turn_label(b, lambda label: label + 2)),
@@ -459,6 +466,7 @@ TREE_MUTATIONS: dict[str, Mutation] = {
     "back before onward": _tree_bucket(lambda b: b[::-1]),
     "onward over the dead link": _tree_bucket(lambda b: (b[0], replace(b[0], watch_port=b[1].watch_port))),
     "branch without failover": _branch_unguarded,
+    "copies that wait for a link": _tree_bucket(_waiting_for_a_link),
     "receiver left out": _copies(lambda b, d: (lambda i: b[:i] + b[i + 1 :])(d.randrange(len(b)))),
     "copy doubled": _copies(lambda b, d: (*b, d.choice(b))),
     "one floor for two trees": _queue(lambda q, _: (replace(q, min_rate_bps=q.min_rate_bps - 10 * MBIT),)),

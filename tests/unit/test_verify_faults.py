@@ -51,7 +51,7 @@ def test_every_seeded_fault_is_found(kind):
 @pytest.mark.parametrize("kind", TREE_MUTATIONS)
 def test_every_seeded_fault_of_a_planned_tree_is_found(kind):
     tried = 0
-    for seed in range(100):
+    for seed in range(250):
         made = tree_world(seed)
         broken = mutate(made.program(), kind, seed)
         if broken is None:
