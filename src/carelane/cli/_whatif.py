@@ -9,7 +9,7 @@ from typing import Any
 from carelane.cli._decisions import decision_notes, percent, reason_text, show
 from carelane.cli._exit import Exit
 from carelane.cli._output import Format, emit, emit_rows, emit_text
-from carelane.cli._plan import requirements_of
+from carelane.cli._plan import requirements_of, under_policy
 from carelane.cli._sources import Filed
 from carelane.controller.pipeline.whatif import (
     Processes,
@@ -43,9 +43,12 @@ class Changes:
     add: Sequence[str]
 
 
-def run_whatif(topology: Topology, intents: Sequence[Filed], changes: Changes, *, output: Format) -> Exit:
+def run_whatif(
+    topology: Topology, intents: Sequence[Filed], changes: Changes, *, policy_file: str | None = None, output: Format
+) -> Exit:
     """Ask, print, and say by exit code whether every promise would hold whole. Raises InputError."""
-    base = baseline(topology, requirements_of(intents, topology))
+    topology, policy = under_policy(topology, policy_file)
+    base = baseline(topology, requirements_of(intents, topology), policy)
     question = Question(
         Failure.of(topology, changes.fail, "--fail"),
         Failure.of(topology, changes.drain, "--drain"),
@@ -89,7 +92,13 @@ def _upgrade(text: str) -> tuple[str, int]:
 
 
 def run_sweep(
-    topology: Topology, intents: Sequence[Filed], *, workers: int | None, ray: str | None, output: Format
+    topology: Topology,
+    intents: Sequence[Filed],
+    *,
+    workers: int | None,
+    ray: str | None,
+    policy_file: str | None = None,
+    output: Format,
 ) -> Exit:
     """Every single failure, with progress on stderr. Raises InputError."""
     from rich.console import Console
@@ -97,7 +106,8 @@ def run_sweep(
 
     if ray is not None and workers is not None and ray != "local":
         raise InputError("a cluster has the workers it has", field="--workers", remedy="leave --workers out")
-    base = baseline(topology, requirements_of(intents, topology))
+    topology, policy = under_policy(topology, policy_file)
+    base = baseline(topology, requirements_of(intents, topology), policy)
     with Progress(console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("single failures")
         found = sweep(
