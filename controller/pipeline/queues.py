@@ -164,7 +164,7 @@ class Queues:
 
 def _tree_keys(topology: Topology, paths: Sequence[LeafPath]) -> list[tuple[object, ...]]:
     """Which copies of what the root sends are the same, at every port of each path: one at the port of delivery."""
-    branches = tuple(Branch(leaf, route.nodes, route.links) for leaf, _, route in paths)
+    branches = tuple(Branch(leaf, role, route.nodes, route.links) for leaf, role, route in paths)
     return [(*keys, None) for keys in copies(topology, branches)]
 
 

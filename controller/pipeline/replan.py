@@ -91,7 +91,8 @@ def replan(
     survivors = {index: _surviving(held[index], links, nodes) for index in struck}
     for index in struck:
         if held[index].requirement.connectivity == "point-to-multipoint":
-            survivors[index] = _within_floors(topology, survivors[index], ledger.slice_floors(held[index].name))
+            alive = tuple(path for path in held[index].paths if _alive(path, links, nodes))
+            survivors[index] = _surviving_trees(topology, alive, ledger.slice_floors(held[index].name))
         ledger = _without_dead_floors(ledger, held[index], survivors[index])
     found: dict[int, Fate] = {}
     if struck:
@@ -121,7 +122,8 @@ def _alive(path: PlannedPath, links: Collection[str], nodes: Collection[str]) ->
 
 
 def _surviving(decision: Decision, links: Collection[str], nodes: Collection[str]) -> tuple[PlannedPath, ...]:
-    """Paths that work, promoted to the roles that are free: the first left of each pair is its primary."""
+    """Paths that work, promoted to the roles that are free: the first left of each pair is its primary. Not for trees,
+    which paths belong to by their roles."""
     counts: dict[tuple[str, str], int] = {}
     alive = []
     for path in decision.paths:
@@ -133,18 +135,22 @@ def _surviving(decision: Decision, links: Collection[str], nodes: Collection[str
     return tuple(alive)
 
 
-def _within_floors(
+def _surviving_trees(
     topology: Topology, paths: tuple[PlannedPath, ...], floors: Mapping[PortKey, int]
 ) -> tuple[PlannedPath, ...]:
-    """Paths of a slice with trees for which what it holds is enough: promoted to a first path, a backup shares no
-    floor with the other backups any longer, and where that takes more than is held, backups have to go."""
+    """Paths of a slice with trees for which what it holds is enough. A backup that has become a receiver's first path
+    shares no floor with the others any longer; where that takes more than is held, other backups have to go."""
     while True:
         over = {port for port, rate in floors_on_links(topology, paths).items() if rate > floors.get(port, 0)}
-        ports = {path: set(zip(path.nodes, (hop.link for hop in path.hops), strict=False)) for path in paths}
-        left = tuple(path for path in paths if path.role == "primary" or over.isdisjoint(ports[path]))
+        firsts = {path.to: path for path in reversed(paths)}
+        left = tuple(path for path in paths if path is firsts[path.to] or over.isdisjoint(_out(path)))
         if left == paths:
             return paths
         paths = left
+
+
+def _out(path: PlannedPath) -> set[PortKey]:
+    return {(hop.node, hop.link) for hop in path.hops}
 
 
 def _covers(paths: Sequence[PlannedPath], requirement: Requirement) -> bool:

@@ -1,13 +1,13 @@
 """The trees of a point-to-multipoint slice: which of its paths share copies, and where copies may add up. Pure.
 
-What the source sends to all receivers at once is copied along trees. The first paths of all receivers make one tree,
-their second paths another, and so on: tree k serves the receivers whose path k carries them at the moment. A path that
-would enter a switch by another link than its tree does (hand-made decisions; the planner grows trees) opens one more
-tree, so that no switch is ever entered twice and no receiver gets a packet twice.
+What the source sends to all receivers at once is copied along trees. Their primary paths make one tree, their backups
+another, and so on. A path that would enter a switch by another link than its tree does opens one more tree (the planner
+avoids that if it can), so that no switch is ever entered twice and no receiver gets a packet twice.
 
-A port carries one copy for each tree that uses it, and reserves so many floors. One exception: a risk group can cut
-several branches of the first tree at once, and then each sends copies of its own along the second. Ports where such
-copies would meet are `crowds`; there every receiver counts for itself.
+A port carries one copy for each tree that uses it, and reserves so many floors. Two exceptions: a risk group can cut
+several branches of a tree at once, and then each sends copies of its own along the next; ports where such copies would
+meet are `crowds`, where every receiver counts for itself. And where a receiver has lost its primary for good, its
+backup's tree carries copies while nothing fails, beside those for others that a further failure sends there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 
-from carelane.controller.pipeline.slice_plan import PlannedPath
+from carelane.controller.pipeline.slice_plan import PlannedPath, role_number
 from carelane.topology.ledger import PortKey
 from carelane.topology.model import Topology
 
@@ -30,9 +30,11 @@ Edge = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A path from the source's switch to a receiver. A receiver's branches follow each other as they are activated."""
+    """A path from the source's switch to a receiver. A receiver's branches follow each other as they are activated;
+    `role` is 0 for a primary."""
 
     leaf: object
+    role: int
     nodes: tuple[str, ...]
     links: tuple[str, ...]
 
@@ -59,14 +61,16 @@ class _Tree:
 
     def takes(self, branch: Branch) -> bool:
         steps = zip(branch.nodes[1:], branch.links, strict=True)
-        return branch.leaf not in self.leaves and all(
+        return (self.role, False) == (branch.role, branch.leaf in self.leaves) and all(
             node != self.root and self.entry.get(node, link) == link for node, link in steps
         )
 
 
 def branches_of(paths: Iterable[PlannedPath]) -> tuple[Branch, ...]:
     """The branches that paths of a decision are, in their order."""
-    return tuple(Branch(path.to, path.nodes, tuple(hop.link for hop in path.hops)) for path in paths)
+    return tuple(
+        Branch(path.to, role_number(path.role), path.nodes, tuple(hop.link for hop in path.hops)) for path in paths
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -74,13 +78,10 @@ def grow(branches: tuple[Branch, ...]) -> Forest:
     """The trees of `branches`."""
     trees: list[_Tree] = []
     chosen: list[int] = []
-    roles: Counter[object] = Counter()
     for branch in branches:
-        role = roles[branch.leaf]
-        roles[branch.leaf] += 1
-        number = next((n for n, tree in enumerate(trees) if tree.role == role and tree.takes(branch)), len(trees))
+        number = next((n for n, tree in enumerate(trees) if tree.takes(branch)), len(trees))
         if number == len(trees):
-            trees.append(_Tree(role, branch.nodes[0]))
+            trees.append(_Tree(branch.role, branch.nodes[0]))
         trees[number].leaves.add(branch.leaf)
         trees[number].entry.update(zip(branch.nodes[1:], branch.links, strict=True))
         chosen.append(number)
@@ -113,8 +114,12 @@ def copies(topology: Topology, branches: tuple[Branch, ...]) -> list[list[object
     """For every branch, which copies it takes at each of its ports: those under one key are one and the same."""
     forest = grow(branches)
     crowded = crowds(topology, branches, forest)
+    firsts = {branch.leaf: branch for branch in reversed(branches)}
     return [
-        [(tree, branch.leaf) if (tree, port) in crowded else (tree,) for port in branch.ports]
+        [
+            (tree, branch.leaf if (tree, port) in crowded else None, branch is firsts[branch.leaf])
+            for port in branch.ports
+        ]
         for tree, branch in zip(forest.trees, branches, strict=True)
     ]
 

@@ -104,7 +104,7 @@ def copies_share(way: Way, lane: Lane, place: _Port) -> object:
     """Which copies of a point-to-multipoint slice are one and the same at a port."""
     if place == (way.target.node, way.target.port):
         return None
-    return (lane.tree, way.pair) if place in lane.crowded else lane.tree
+    return (lane.tree, way.pair if place in lane.crowded else None, lane == way.planned[0])
 
 
 def _by_direction(shares: Mapping[_Share, int]) -> Iterator[list[int]]:

@@ -10,7 +10,7 @@ from carelane.controller.pipeline.compile._policing import Bucket, forward_bucke
 from carelane.controller.pipeline.identifiers import CookieKind, cookie_of, forward_label, labels_needed, reverse_label
 from carelane.controller.pipeline.program import SliceIds
 from carelane.controller.pipeline.requirement import Requirement
-from carelane.controller.pipeline.slice_plan import Decision, PlannedPath
+from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, role_number
 from carelane.controller.pipeline.trees import Forest, branches_of, crowds, grow
 from carelane.errors import ConflictError, InputError, ProgramError
 from carelane.policies.classes import CLASSES, TrafficClass
@@ -152,7 +152,7 @@ def _ways(topology: Topology, decision: Decision, ids: SliceIds, pair: int, avoi
     own = [(k, path) for k, path in enumerate(decision.paths) if (path.source, path.to) == (source.id, destination.id)]
     if not own:
         raise ProgramError(f"slice {decision.name}: the decision has no path from {source.id} to {destination.id}")
-    own.sort(key=lambda item: _activation(item[1].role))
+    own.sort(key=lambda item: role_number(item[1].role))
     primary = own[0][0]
     own.sort(key=lambda item: any(hop.link in avoid for hop in item[1].hops))
     forward, reverse = [], []
@@ -187,7 +187,7 @@ def _in_trees(topology: Topology, decision: Decision, way: Way, ids: SliceIds, f
         lanes.append(replace(lane, tree=tree, crowded=frozenset(p for p in places if (tree, p) in crowded)))
     by_label = {lane.label: lane for lane in lanes}
     planned = [k for k, path in enumerate(decision.paths) if path.to == way.target.endpoint]
-    planned.sort(key=lambda k: _activation(decision.paths[k].role))
+    planned.sort(key=lambda k: role_number(decision.paths[k].role))
     return replace(way, lanes=tuple(lanes), planned=tuple(by_label[forward_label(ids, k)] for k in planned))
 
 
@@ -197,14 +197,6 @@ def _metered(way: Way, ways: tuple[Way, ...], requirement: Requirement) -> Way:
     if requirement.connectivity == "point-to-multipoint" and way.forward:
         first = next(other for other in ways if other.forward)
     return replace(way, meter=first.label)
-
-
-def _activation(role: str) -> int:
-    """0 for primary, 1 for backup, n for backup-n."""
-    if role == "primary":
-        return 0
-    number = role.removeprefix("backup").removeprefix("-")
-    return int(number) if number.isdigit() else 1
 
 
 def _site(topology: Topology, stated: Endpoint, decision: Decision) -> Site:

@@ -130,7 +130,7 @@ def _share(owner: Slice, way: Way, lane: Lane, place: Place) -> object:
         return way.pair
     if not way.forward or place == (way.target.node, way.target.port):
         return ""
-    return (lane.tree, way.pair) if place in lane.crowded else (lane.tree,)
+    return (lane.tree, way.pair if place in lane.crowded else None, lane == way.planned[0])
 
 
 def _reserved_bps(owner: Slice, held: Mapping[tuple[object, bool], int]) -> int:
