@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
 
+from carelane.policies.shaping import SharePolicy
 from carelane.topology.model import Topology
 
 __all__ = ["EVERYBODY", "AdmissionPolicy", "Preemption", "Quota", "bounded"]
@@ -43,8 +44,8 @@ class Preemption:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionPolicy:
-    """`links` are shares of single links, instead of `max_reservable`. `port_waits`: delays are to hold with what
-    queues wait for each other at ports."""
+    """`links` are shares of single links, instead of `max_reservable`; `weights` are those of shares beyond floors.
+    `port_waits`: delays are to hold with what queues wait for each other at ports."""
 
     name: str
     max_reservable: Fraction = Fraction(1)
@@ -52,6 +53,7 @@ class AdmissionPolicy:
     quotas: Mapping[str, Quota] = field(default_factory=lambda: MappingProxyType({}))
     preemption: Preemption | None = None
     port_waits: bool = False
+    weights: SharePolicy = field(default_factory=SharePolicy)
 
     @property
     def lenient(self) -> bool:

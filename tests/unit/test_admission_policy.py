@@ -60,6 +60,9 @@ def admitted(result: PlanResult) -> list[str]:
         ("  quotas:\n    t: {slices: -1}\n", 6, "spec.quotas.t.slices", "greater than or equal to 0"),
         ("  preemption:\n    by: [surgery]\n", 6, "spec.preemption.by[0]", "is no service"),
         ("  preemption:\n    minimumPriorityGap: 0\n", 6, "spec.preemption.minimumPriorityGap", "greater than or"),
+        ("  weights:\n    classes: {surgery: 2}\n", 6, "spec.weights.classes.surgery", "is no traffic class"),
+        ("  weights:\n    tenants: {t: 0}\n", 6, "spec.weights.tenants.t", "greater than or equal to 0.001"),
+        ("  weights:\n    sites: {u/*: 2}\n", 6, "spec.weights.sites.u/*", "is no site of test"),
         ("  preemtion: {}\n", 5, "spec.preemtion", ""),
     ],
 )
