@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from carelane.controller._whatif import Asked
 from carelane.controller.reconcile.holdings import Holdings
 from carelane.errors import ConflictError, SwitchUnreachable
 from carelane.intents.lifecycle import ADMITTED, INSTALLED
@@ -234,6 +235,10 @@ def test_a_filing_whose_bursts_would_break_a_promise_is_refused(
     assert (refused["decision"], refused["reasons"][0]["constraint"]) == ("refused", "policy")
     assert "would break the delay of video" in refused["reasons"][0]["detail"]
     stranger = surgery.replace("county", "city").replace("name: surgery", "name: theirs")
+    line = "remote surgery west/b -> east/b: 10 Mbps, burst 900 KB, "
+    line += "delay none, jitter none, loss none, availability none"
+    (asked,) = rig.service.what_if(Asked(drained=("ws",), lines=(line,)))["added"]
+    assert "would break the delay of" in asked["reasons"][0]["detail"]
     detail = file(rig, stranger)["theirs"].decision["reasons"][0]["detail"]
     assert "would break the delay of a slice of another tenant" in detail
     assert rig.apply(of("surgery", "b", "remote-surgery", "3KB")) == {"surgery": "Admitted"}
