@@ -88,6 +88,7 @@ def test_an_offer_is_accepted_in_one_call(door: Door) -> None:
     assert door.call("it@alpha", "POST", "/v1/intents/greedy/offers/7").status_code == 404
     door.call("it@alpha", "DELETE", "/v1/intents/greedy")
     assert door.call("it@alpha", "POST", "/v1/intents/greedy/offers/0").status_code in (404, 409)
+    door.controller.service.wait(["greedy"], 20)  # until it is off the switches it holds its place
 
 
 def test_an_offer_of_another_time_is_accepted_with_the_times_it_names(door: Door, make_intent: Any) -> None:
@@ -114,6 +115,7 @@ def test_an_offer_of_another_time_is_accepted_with_the_times_it_names(door: Door
     assert detail["manifest"]["spec"]["objectives"]["bandwidth"] == "900Mbps"
     for name in names:
         assert door.call("it@alpha", "DELETE", f"/v1/intents/{name}").status_code == 202
+    door.controller.service.wait(names, 20)
 
 
 def test_who_what_before_after_and_which_request(door: Door) -> None:
