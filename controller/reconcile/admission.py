@@ -291,7 +291,7 @@ class Desk:
     def _numbers_for(self, decision: Decision) -> SliceIds:
         """Numbers stay as long as the paths do. New paths get new labels, so that old and new never mix on the way."""
         held = self._running.get(decision.name)
-        if held is not None and _same_paths(held[0], decision):
+        if held is not None and _same_paths(held[0], decision) and held[1].labels == labels_needed(decision):
             return held[1]
         fresh = allocate(decision, self._used)
         return replace(fresh, number=self._numbers.get(decision.name, fresh.number))
@@ -362,6 +362,6 @@ def _check_owner(intent: ServiceIntent, record: StoredIntent | None) -> None:
 def _same_paths(old: Decision, new: Decision) -> bool:
     def shape(decision: Decision) -> tuple[object, ...]:
         paths = tuple((path.role, path.source, path.to, path.nodes, path.hops) for path in decision.paths)
-        return (decision.requirement.connectivity, decision.requirement.pairs, labels_needed(decision), paths)
+        return (decision.requirement.connectivity, decision.requirement.pairs, paths)
 
     return shape(old) == shape(new)
