@@ -25,7 +25,7 @@ from typing import Any
 import networkx
 
 from carelane.controller.pipeline import plan, resolve
-from carelane.controller.pipeline.compile import compile_program
+from carelane.controller.pipeline.compile import Compilation
 from carelane.controller.pipeline.diff import diff
 from carelane.controller.pipeline.identifiers import labels_needed
 from carelane.controller.pipeline.program import FIRST_LABEL, SliceIds
@@ -92,7 +92,8 @@ def main() -> int:
     topology = populated()
     slices = admitted(topology, options.intents + options.added, options.seed)
     held, coming = slices[: options.intents], slices[options.intents :]
-    program = compile_program(topology, held)
+    compilation = Compilation(topology)
+    program = compilation.program(held)
     rules = sum(len(switch.flows) for switch in program.values())
     gc.collect()
     verifier = Verifier(topology)
@@ -102,8 +103,8 @@ def main() -> int:
     taken_ms = []
     for item in coming:
         held = [*held, item]
-        after = compile_program(topology, held)
-        changes = [diff(program[node], after[node]) for node in program if program[node] != after[node]]
+        after = compilation.program(held)
+        changes = [diff(program[node], after[node]) for node in program if program[node] is not after[node]]
         start = time.perf_counter()
         faults += verifier.check_change(changes, [item])
         taken_ms.append((time.perf_counter() - start) * 1e3)

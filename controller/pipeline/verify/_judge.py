@@ -59,7 +59,8 @@ def judge(journey: Journey, state: State, walk: Walk) -> Iterator[Fault]:
                 detail = f"it does not come back to the edge: {ending.reason}"
                 yield fault("not-delivered", ending.place[0], detail, ending.visits)
     if not state.failed and journey.lanes:
-        yield from _off_plan(journey, walk, fault("off-path", journey.origin[0], "it does not take its first path", ()))
+        for ending in _off_plan(journey, walk):
+            yield fault("off-path", journey.origin[0], "it does not take its first path", ending.visits)
 
 
 def is_promised(journey: Journey, state: State) -> bool:
@@ -72,11 +73,10 @@ def is_promised(journey: Journey, state: State) -> bool:
 def judge_meter(journey: Journey, walk: Walk, tables: Tables) -> Iterator[Fault]:
     """Whether the packets are policed where they enter, by a meter that is what was declared."""
     node = journey.origin[0]
-    packet = describe(journey.packets)
     wanted = [] if journey.meter is None else [journey.meter.id]
     if walk.meters != wanted:
         detail = f"it passes meters {walk.meters} and should pass {wanted}"
-        yield Fault("wrong-meter", journey.slice, node, detail, packet=packet)
+        yield Fault("wrong-meter", journey.slice, node, detail, packet=describe(journey.packets))
     elif journey.meter is not None and tables.meters[node].get(journey.meter.id) != journey.meter:
         held = tables.meters[node].get(journey.meter.id)
         found = f"{held.rate_kbps} kbit/s with {held.burst_kb} kbit" if held else "missing"
@@ -84,7 +84,7 @@ def judge_meter(journey: Journey, walk: Walk, tables: Tables) -> Iterator[Fault]
             f"meter {journey.meter.id} is {found}; declared are {journey.meter.rate_kbps} kbit/s with "
             f"{journey.meter.burst_kb} kbit"
         )
-        yield Fault("wrong-meter", journey.slice, node, detail, packet=packet)
+        yield Fault("wrong-meter", journey.slice, node, detail, packet=describe(journey.packets))
 
 
 def _wrong_headers(journey: Journey, ending: Ending) -> Iterator[str]:
@@ -99,8 +99,8 @@ def _wrong_headers(journey: Journey, ending: Ending) -> Iterator[str]:
         yield f"it is addressed to {frame.inner.eth_dst or 'whatever MAC the sender chose'}, not {mac or 'as sent'}"
 
 
-def _off_plan(journey: Journey, walk: Walk, fault: Fault) -> Iterator[Fault]:
+def _off_plan(journey: Journey, walk: Walk) -> Iterator[Ending]:
     planned = [(step.node, step.out_port) for step in journey.lanes[0].steps]
     for ending in walk.endings:
         if ending.outcome == "delivered" and [(v.node, v.out_port) for v in ending.visits[:-1]] != planned:
-            yield Fault(fault.kind, fault.slice, fault.node, fault.detail, packet=fault.packet, walk=ending.visits)
+            yield ending
