@@ -14,15 +14,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import structlog
 
 from carelane.errors import CarelaneError, NotLeader, StoreUnavailable
 from carelane.store import Lease, Tenure
-from carelane.store.lease import is_shared
+from carelane.store.lease import Member, is_shared
 
-__all__ = ["DEFAULT_TTL_S", "Leadership", "Standing"]
+__all__ = ["DEFAULT_TTL_S", "Leadership", "Place", "Standing"]
 
 log = structlog.get_logger("carelane.leadership")
 
@@ -46,6 +47,17 @@ class Standing:
         return self.role != "follower"
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One controller, for people: `seen_at` is when the database last heard of it, None without a shared database."""
+
+    address: str
+    role: Role
+    seen_at: datetime | None
+    here: bool
+    """Whether it is the one that answers."""
+
+
 class Leadership:
     """Thread-safe. A `carelane.store.lease.Fence`.
 
@@ -64,6 +76,8 @@ class Leadership:
         self.elected = is_shared(database_url)
         self._url, self._address, self._ttl_s, self._clock = database_url, address, ttl_s, clock
         self._standing = Standing("follower", None, None) if self.elected else Standing("single", address or None, None)
+        self._members: tuple[Member, ...] = ()
+        self._rounds = 0
         self._until = 0.0
         self._lease: Lease | None = None
         self._changed = threading.Condition()
@@ -79,6 +93,17 @@ class Leadership:
             if standing.role == "leader" and self._clock() >= self._until:
                 return Standing("follower", None, standing.epoch)
             return standing
+
+    def places(self) -> tuple[Place, ...]:
+        """Every controller that shares the database, the leader first, as they stood within the time of a lease."""
+        if not self.elected:
+            return (Place(self._address, "single", None, True),)
+        with self._changed:
+            members = self._members
+        return tuple(
+            Place(item.address, "leader" if item.leads else "follower", item.seen_at, item.holder == self.holder)
+            for item in members
+        )
 
     def epoch(self) -> int:
         """Of the lease that we hold; 0 where nobody else can. Raises NotLeader."""
@@ -152,6 +177,9 @@ class Leadership:
         asked = self._clock()
         try:
             tenure = self._lease.round()
+            if self._rounds % _ROUNDS == 0 or tenure.epoch != self._standing.epoch:
+                self._members = self._lease.members()
+            self._rounds += 1
         except CarelaneError as error:
             log.debug("lease not renewed", error=str(error))
             return None

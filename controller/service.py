@@ -13,8 +13,8 @@ from carelane.controller._filings import AlsoFiled, Filings
 from carelane.controller._switch_views import link_mismatches, switch_views
 from carelane.controller._upkeep import AlsoDrained, AlsoMoved, DrainResult, Upkeep
 from carelane.controller._verification import Verification, verify_network
-from carelane.controller._whatif import what_if
-from carelane.controller.leadership import Leadership, Standing
+from carelane.controller._whatif import Asked, what_if
+from carelane.controller.leadership import Leadership, Place, Standing
 from carelane.controller.pipeline import decision_json, plan_json, resolve
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.pipeline.diff import diff
@@ -41,8 +41,9 @@ from carelane.controller.views import (
     IntentSummary,
     LinkMismatch,
     SwitchView,
+    owned,
 )
-from carelane.errors import NotFoundError, NotLeader, StoreUnavailable, SwitchUnreachable
+from carelane.errors import NotLeader, StoreUnavailable, SwitchUnreachable
 from carelane.intents.lifecycle import SETTLED, Phase
 from carelane.intents.manifest import from_manifest
 from carelane.intents.model import ServiceIntent
@@ -51,17 +52,10 @@ from carelane.store import Reader, Store, StoredDrain, StoredIntent, Writer
 from carelane.topology.model import Topology
 from carelane.tracing import traced
 
-__all__ = ["AlsoFiled", "AlsoWithdrawn", "IntentService", "owned"]
+__all__ = ["AlsoFiled", "AlsoWithdrawn", "IntentService"]
 
 _POLL_S = 0.05
 AlsoWithdrawn = Callable[[Writer, IntentSummary, StoredIntent], None]
-
-
-def owned(intent: StoredIntent, tenant: str | None) -> StoredIntent:
-    """`intent` if it is `tenant`'s (None: anybody's). Raises NotFoundError otherwise, as if there were none."""
-    if tenant is not None and intent.tenant != tenant:
-        raise NotFoundError(f"there is no intent named {intent.name!r}")
-    return intent
 
 
 class IntentService:
@@ -103,6 +97,11 @@ class IntentService:
     def standing(self) -> Standing:
         """Whether this controller acts, and who does if not."""
         return Standing("single", None, None) if self._leadership is None else self._leadership.standing
+
+    @property
+    def controllers(self) -> tuple[Place, ...]:
+        """Every controller of this network, the leader first."""
+        return () if self._leadership is None else self._leadership.places()
 
     def require_leader(self) -> None:
         """Raises NotLeader where only the controller that acts can answer."""
@@ -210,12 +209,9 @@ class IntentService:
         return {**decided, "remedies": now["remedies"], "remedies_searched": now["remedies_searched"]}
 
     @traced("planner.what_if")
-    def what_if(self, failed: Collection[str], upgrades: Mapping[str, int]) -> Mapping[str, Any]:
-        """What a failure or an upgrade (bit/s by link) would do to the slices in force; nothing is changed.
-
-        Raises InputError for what the topology does not have.
-        """
-        return what_if(self.topology, self.holdings(), failed, upgrades)
+    def what_if(self, asked: Asked) -> Mapping[str, Any]:
+        """What would become of the slices in force; nothing is changed. Raises InputError for unknown names."""
+        return what_if(self.topology, self.holdings(), asked)
 
     @traced("intents.diff")
     def diff(self, intents: Sequence[ServiceIntent] = ()) -> tuple[SwitchChanges, ...]:

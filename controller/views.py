@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from carelane.controller.telemetry.compliance import IntentCompliance
+from carelane.errors import NotFoundError
+from carelane.store import StoredIntent
 
 __all__ = [
     "ApplyResult",
@@ -20,7 +22,15 @@ __all__ = [
     "Placement",
     "PortPlacement",
     "SwitchView",
+    "owned",
 ]
+
+
+def owned(intent: StoredIntent, tenant: str | None) -> StoredIntent:
+    """`intent` if it is `tenant`'s (None: anybody's). Raises NotFoundError otherwise, as if there were none."""
+    if tenant is not None and intent.tenant != tenant:
+        raise NotFoundError(f"there is no intent named {intent.name!r}")
+    return intent
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ __all__ = [
     "Compliance",
     "ComplianceList",
     "Consultations",
+    "Controllers",
     "Detail",
     "HistoryPage",
     "KeyList",
@@ -148,6 +149,17 @@ class LinkCapacity(BaseModel):
 
 class Capacity(BaseModel):
     links: list[LinkCapacity]
+
+
+class Place(BaseModel):
+    address: str = Field(examples=["https://controller-1.example:8642"])
+    role: Literal["leader", "follower", "single"]
+    seen_at: datetime | None
+    here: bool
+
+
+class Controllers(BaseModel):
+    controllers: list[Place]
 
 
 class Who(BaseModel):

@@ -64,6 +64,16 @@ def add_network(app: FastAPI, service: IntentService, views: Views) -> None:
         policy = service.access.policy
         return JSONResponse({"policy": _policy(policy), "violations": dict(service.access.counts())})
 
+    @app.get(
+        "/v1/controllers",
+        tags=["network"],
+        summary="Every controller of this network, and which of them acts",
+        response_model=models.Controllers,
+    )
+    def controllers(_who: Reading) -> JSONResponse:
+        """The leader comes first; `here` is the one that answers."""
+        return JSONResponse({"controllers": plain(service.controllers)})
+
     @app.get("/v1/catalogue", tags=["network"], summary="Services that can be asked for", response_model=dict[str, Any])
     def catalogue(_who: Reading) -> JSONResponse:
         return JSONResponse({"services": plain(tuple(CATALOGUE.values()))})

@@ -14,6 +14,7 @@ from carelane.api.rest.caller import Caller, caller, changer
 from carelane.api.rest.change import audit_change
 from carelane.api.rest.once import Keep, once
 from carelane.controller._upkeep import DrainResult
+from carelane.controller._whatif import Asked
 from carelane.controller.service import IntentService
 from carelane.store import StoredDrain, Writer
 from carelane.units import parse_rate_bps
@@ -25,14 +26,23 @@ Draining = Annotated[Caller, changer(Role.ENGINEER)]
 
 
 class WhatIf(BaseModel):
-    """What would be different: ids of links, nodes and risk groups that fail together, and new capacities of links."""
+    """What would be different: what fails together, or is drained; new capacities of links; intents in addition.
+
+    `failed` and `drained` take ids of links, nodes and risk groups alike, `link:ID`, `node:ID` or `group:ID` where an
+    id names several.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     links: list[str] = Field(default=[], max_length=1000, examples=[["l1"]])
     nodes: list[str] = Field(default=[], max_length=1000, examples=[[]])
     risk_groups: list[str] = Field(default=[], max_length=1000, examples=[[]])
+    failed: list[str] = Field(default=[], max_length=1000, examples=[["node:city"]])
+    drained: list[str] = Field(default=[], max_length=1000, examples=[[]])
     upgrades: dict[str, str] = Field(default={}, max_length=1000, examples=[{"l2": "10Gbps"}])
+    added: list[str] = Field(
+        default=[], max_length=100, examples=[["remote surgery county/or-1 -> province/console-3: 20 ms, 99.999%"]]
+    )
 
 
 def add_upkeep(app: FastAPI, service: IntentService) -> None:
@@ -57,9 +67,9 @@ def add_upkeep(app: FastAPI, service: IntentService) -> None:
     def what_if(_who: Engineer, question: WhatIf) -> JSONResponse:
         """Each slice in force, with its promise before and after: kept, restored, weakened or broken."""
         named = (("link", question.links), ("node", question.nodes), ("group", question.risk_groups))
-        failed = [f"{kind}:{name}" for kind, names in named for name in names]
+        failed = [*question.failed, *(f"{kind}:{name}" for kind, names in named for name in names)]
         upgrades = {link: parse_rate_bps(rate) for link, rate in question.upgrades.items()}
-        return JSONResponse(plain(service.what_if(failed, upgrades)))
+        return JSONResponse(plain(service.what_if(Asked(failed, question.drained, upgrades, question.added))))
 
     @app.get("/v1/drains", tags=["network"], summary="What is out of service", response_model=dict[str, Any])
     def drains(_who: Engineer) -> JSONResponse:

@@ -47,10 +47,16 @@ def test_one_leads_the_others_know_who_and_a_clean_end_hands_over(url: str) -> N
             with pytest.raises(NotLeader, match="http://a leads") as refused:
                 b.epoch()
             assert refused.value.leader == "http://a"
+            until(lambda: len(a.places()) == 2 == len(b.places()))
+            assert [(p.address, p.role, p.here) for p in b.places()] == [
+                ("http://a", "leader", False),
+                ("http://b", "follower", True),
+            ]
             first = a.epoch()
             a.stop()
             until(lambda: b.standing.role == "leader")
             assert b.epoch() > first
+            until(lambda: [(p.address, p.role) for p in b.places()] == [("http://b", "leader")])
         assert Leadership("sqlite:///x.db").standing.role == "single"
 
 

@@ -20,6 +20,7 @@ the kernel would not be what was asked for. This least floor is not counted agai
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -31,7 +32,7 @@ from carelane.errors import CollisionError
 from carelane.policies.classes import STANDARD
 from carelane.topology.model import Topology
 
-__all__ = ["LEAST_FLOOR_BPS", "PortPlan", "egress_rates", "port_qos"]
+__all__ = ["LEAST_FLOOR_BPS", "PortPlan", "egress_rates", "port_qos", "queue_plan"]
 
 LEAST_FLOOR_BPS = 16_000
 _BEST_EFFORT_BURST_BITS = 10 * 1500 * 8
@@ -144,6 +145,22 @@ def port_qos(place: _Port, rate_bps: int, queues: Iterable[tuple[Queue, int]]) -
         )
     best_effort = _queue(0, _stated_floor(0, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, "")
     return PortQos(port, rate_bps, (best_effort, *(queue for queue, _ in held)))
+
+
+def queue_plan(topology: Topology, slices: Iterable[Slice]) -> Mapping[str, list[PortQos]]:
+    """The QoS of every port that `slices` use, by node. Raises ConflictError where a port carries less."""
+    rates = egress_rates(topology)
+    held: defaultdict[_Port, list[tuple[Queue, int]]] = defaultdict(list)
+    for item in slices:
+        plan = PortPlan(rates)
+        for way in item.ways:
+            plan.reserve(item, way)
+        for place, queue in plan.queues().items():
+            held[place].append(queue)
+    found: defaultdict[str, list[PortQos]] = defaultdict(list)
+    for place in sorted(held):
+        found[place[0]].append(port_qos(place, rates[place], held[place]))
+    return found
 
 
 def _stated_floor(floor_bps: int, rate_bps: int) -> int:

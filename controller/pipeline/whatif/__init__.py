@@ -6,7 +6,7 @@ promise, decisions on what is added, and the network it would be. A `sweep` asks
 
 from __future__ import annotations
 
-from carelane.controller.pipeline.whatif._ask import Answer, Baseline, Question, ask, baseline
+from carelane.controller.pipeline.whatif._ask import Answer, Baseline, Question, added, ask, baseline
 from carelane.controller.pipeline.whatif._present import answer_json, sweep_json
 from carelane.controller.pipeline.whatif._sweep import Struck, sweep
 from carelane.controller.pipeline.whatif._workers import Processes, RayCluster, Workers
@@ -19,6 +19,7 @@ __all__ = [
     "RayCluster",
     "Struck",
     "Workers",
+    "added",
     "answer_json",
     "ask",
     "baseline",

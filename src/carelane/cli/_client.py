@@ -7,7 +7,7 @@ import os
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
@@ -30,6 +30,8 @@ __all__ = ["Client"]
 
 DEFAULT_URL = "http://127.0.0.1:8642"
 TIMEOUT_S = 60.0
+PAGE = 1000
+Query = Mapping[str, str | Sequence[str]]
 _REMEDY = "start one with `carelane up`, or name it with --url or CARELANE_URL"
 
 
@@ -37,14 +39,15 @@ _REMEDY = "start one with `carelane up`, or name it with --url or CARELANE_URL"
 class Client:
     """A carelane server at `url`. Every call raises an error of carelane.errors, never one of the HTTP client.
 
-    `credential` is an API key or a token.
+    `credential` is an API key or a token. A call that is not answered within `timeout_s` fails.
     """
 
     url: str
     credential: str | None = field(default=None, repr=False)
+    timeout_s: float = TIMEOUT_S
 
     @classmethod
-    def at(cls, url: str | None) -> Client:
+    def at(cls, url: str | None, timeout_s: float = TIMEOUT_S) -> Client:
         """Raises InputError when `url` is not one."""
         base = (url or DEFAULT_URL).rstrip("/")
         try:
@@ -55,16 +58,33 @@ class Client:
             host = ""
         if not host or "?" in base or "#" in base:
             raise InputError(f"{base[:100]!r} is not a server's address", field="--url", expected=DEFAULT_URL)
-        return cls(base, _credential(host))
+        return cls(base, _credential(host), timeout_s)
 
-    def get(self, *path: str, **query: str) -> Any:
+    def get(self, *path: str, **query: str | Sequence[str]) -> Any:
         return self._call("GET", path, query)
 
-    def delete(self, *path: str) -> Any:
-        return self._call("DELETE", path, {})
+    def rows(self, key: str, *path: str, query: Query | None = None, most: int | None = None) -> list[Any]:
+        """The rows of a list that comes by pages, under `key` in each; all of them, or at most `most`."""
+        rows: list[Any] = []
+        at: dict[str, str] = {}
+        while True:
+            wanted = PAGE if most is None else min(PAGE, most - len(rows))
+            page = self._call("GET", path, {**(query or {}), "limit": str(wanted), **at})
+            rows += page[key]
+            if page["next_cursor"] is None or len(rows) == most:
+                return rows
+            at = {"cursor": page["next_cursor"]}
 
-    def post(self, *path: str, body: bytes, media_type: str, **query: str) -> Any:
-        return self._call("POST", path, query, body, media_type)
+    def delete(self, *path: str, if_match: str | None = None) -> Any:
+        return self._call("DELETE", path, {}, if_match=if_match)
+
+    def post(
+        self, *path: str, body: bytes, media_type: str, if_match: str | None = None, **query: str | Sequence[str]
+    ) -> Any:
+        return self._call("POST", path, query, body, media_type, if_match)
+
+    def patch(self, *path: str, body: bytes, if_match: str | None = None) -> Any:
+        return self._call("PATCH", path, {}, body, "application/merge-patch+json", if_match)
 
     def lines(self, *path: str, after: str | None = None, **query: str) -> Iterator[str]:
         """Lines of an answer that goes on, such as a stream of events; `after` is the id of the last one seen."""
@@ -79,13 +99,16 @@ class Client:
         self,
         method: str,
         path: tuple[str, ...],
-        query: Mapping[str, str],
+        query: Query,
         body: bytes | None = None,
         media_type: str | None = None,
+        if_match: str | None = None,
     ) -> Any:
         headers = {"Accept": "application/json, application/problem+json"}
         if media_type:
             headers["Content-Type"] = media_type
+        if if_match:
+            headers["If-Match"] = if_match
         with self._open(method, path, query, body, headers) as response:
             return _decode(response.read(), self.url)
 
@@ -94,26 +117,26 @@ class Client:
         self,
         method: str,
         path: tuple[str, ...],
-        query: Mapping[str, str],
+        query: Query,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[HTTPResponse]:
         target = self.url + "".join(f"/{quote(part, safe='')}" for part in path)
         if query:
-            target += "?" + urlencode(query)
+            target += "?" + urlencode(query, doseq=True)
         request = urllib.request.Request(target, body, method=method)  # noqa: S310 - the scheme was checked in `at`
         for name, value in (headers or {}).items():
             request.add_header(name, value)
         if self.credential:
             request.add_unredirected_header("Authorization", f"Bearer {self.credential}")
         try:
-            with self._opener().open(request, timeout=TIMEOUT_S) as response:
+            with self._opener().open(request, timeout=self.timeout_s) as response:
                 yield response
         except urllib.error.HTTPError as error:
             with error:
                 raise _from_problem(error.code, error.read(), self.url) from None
         except TimeoutError as error:
-            raise ServerUnavailable(f"{self.url} did not answer within {TIMEOUT_S:g} s") from error
+            raise ServerUnavailable(f"{self.url} did not answer within {self.timeout_s:g} s") from error
         except (OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise ServerUnavailable(f"no carelane server at {self.url} ({reason}); {_REMEDY}") from error

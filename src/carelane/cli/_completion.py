@@ -7,7 +7,7 @@ import os
 from carelane.cli._exit import Exit
 from carelane.cli._output import emit_text
 
-__all__ = ["ASKED", "answer_shells", "run_completion"]
+__all__ = ["ASKED", "answer_shells", "intent_names", "run_completion"]
 
 ASKED = "_CARELANE_COMPLETE"
 """The variable by which a shell's script asks for completions instead of running a command."""
@@ -27,3 +27,15 @@ def answer_shells() -> None:
         from typer.completion import completion_init  # type: ignore[attr-defined]
 
         completion_init()
+
+
+def intent_names(incomplete: str) -> list[str]:
+    """Names of intents at the server that the environment names. None without a server: a shell shows no errors."""
+    from carelane.cli._client import Client
+    from carelane.errors import CarelaneError
+
+    try:
+        client = Client.at(os.environ.get("CARELANE_URL"), timeout_s=2)
+        return [row["name"] for row in client.rows("intents", "v1", "intents", query={"prefix": incomplete}, most=100)]
+    except CarelaneError:
+        return []

@@ -37,19 +37,22 @@ def run_explain_filed(url: str | None, name: str, *, output: Format) -> Exit:
     decision = detail["decision"]
     if decision is not None and decision["decision"] == "refused":
         detail["decision"] = decision = Client.at(url).get("v1", "plans", name)
-    if decision is None:
-        emit_text(f"{name} is {detail['summary']['phase']} and not decided yet")
-        return Exit.DONE
     document = {"phase": detail["summary"]["phase"], "decision": decision}
+    if decision is None:
+        emit(document, output, lambda: emit_text(f"{name} is {document['phase']} and not decided yet"))
+        return Exit.DONE
     emit(document, output, lambda: emit_text("\n".join(_filed(detail))))
     return _exit([decision])
 
 
-def run_explain_offline(topology: Topology, intents: Sequence[Filed], *, output: Format) -> Exit:
+def run_explain_offline(
+    topology: Topology, intents: Sequence[Filed], *, policy_file: str | None = None, output: Format
+) -> Exit:
     """What would be decided on an empty network. Exit 3 when something is refused. Raises InputError."""
-    from carelane.cli._plan import decide
+    from carelane.cli._plan import decide, under_policy
 
-    document = decide(topology, intents, optimize=False)
+    topology, policy = under_policy(topology, policy_file)
+    document = decide(topology, intents, optimize=False, policy=policy)
     decisions: Sequence[Row] = document["decisions"]
     text = "\n\n".join("\n".join(explained(decision)) for decision in decisions)
     emit({"decisions": decisions}, output, lambda: emit_text(text))

@@ -87,9 +87,9 @@ def run_key_list(url: str | None, *, output: Format) -> Exit:
     return Exit.DONE
 
 
-def run_key_revoke(url: str | None, key_id: str) -> Exit:
+def run_key_revoke(url: str | None, key_id: str, *, output: Format) -> Exit:
     key = Client.at(url).delete("v1", "keys", key_id)
-    tell(f"key {key['id']} ({_whose(key)}) is revoked")
+    emit(key, output, lambda: tell(f"key {key['id']} ({_whose(key)}) is revoked"))
     return Exit.DONE
 
 

@@ -1,19 +1,17 @@
-"""Commands that only read: schema, catalogue, topology show and check."""
+"""Commands that only read what comes with carelane: schema and catalogue."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from carelane.cli._decisions import show
 from carelane.cli._exit import Exit
-from carelane.cli._output import Format, emit, emit_json, emit_rows, emit_text
+from carelane.cli._output import Format, emit, emit_json, emit_text
 
 if TYPE_CHECKING:
     from carelane.intents import CatalogueService
-    from carelane.topology import Topology, TopologySummary
 
-__all__ = ["run_catalogue", "run_schema", "run_topology_check", "run_topology_show"]
+__all__ = ["run_catalogue", "run_schema"]
 
 
 def run_schema() -> Exit:
@@ -57,84 +55,3 @@ def _default_text(field: str, value: float | int | str) -> str:
     if field.endswith("_s"):
         return format_duration(value)
     return f"{value} bytes" if field.endswith("_bytes") else show(value)
-
-
-def run_topology_show(topology: Topology, *, output: Format) -> Exit:
-    """Nodes, links and endpoints with every figure as understood."""
-    from carelane.api.present import topology_json
-
-    document = topology_json(topology)
-    emit(document, output, lambda: _print_topology(document))
-    return Exit.DONE
-
-
-def _print_topology(document: Mapping[str, Any]) -> None:
-    nodes, links, endpoints = document["nodes"], document["links"], document["endpoints"]
-    emit_text(f"{document['name']}: {len(nodes)} nodes, {len(links)} links, {len(endpoints)} endpoints\n")
-    emit_rows(
-        ("NODE", "DPID", "SITE", "AVAILABILITY", "RISK GROUPS"),
-        ((n["id"], n["dpid"], n["site"] or "-", show(n["availability"]), _list(n["risk_groups"])) for n in nodes),
-    )
-    emit_text("")
-    emit_rows(
-        ("LINK", "A", "B", "CAPACITY", "DELAY", "AVAILABILITY", "RISK GROUPS"),
-        (
-            (
-                link["id"],
-                f"{link['a']} port {link['a_port']}",
-                f"{link['b']} port {link['b_port']}",
-                show(link["capacity_mbps"], "Mbit/s"),
-                show(link["delay_ms"], "ms"),
-                show(link["availability"]),
-                _list(link["risk_groups"]),
-            )
-            for link in links
-        ),
-        empty="no links",
-    )
-    emit_text("")
-    emit_rows(
-        ("ENDPOINT", "NODE", "PORT", "ADDRESS", "CAPACITY", "TENANT"),
-        (
-            (
-                e["id"],
-                e["node"],
-                str(e["port"]),
-                e["address"] or "-",
-                show(e["capacity_mbps"], "Mbit/s"),
-                e["tenant"] or "-",
-            )
-            for e in endpoints
-        ),
-        empty="no endpoints",
-    )
-
-
-def _list(values: list[str]) -> str:
-    return ", ".join(values) or "-"
-
-
-def run_topology_check(topology: Topology, *, output: Format) -> Exit:
-    """What the topology cannot promise; exit 1 when figures are missing or parts are cut off."""
-    from carelane.topology import summarize, summary_json
-
-    summary = summarize(topology)
-    emit(summary_json(summary), output, lambda: _print_summary(summary))
-    return Exit.BROKEN if summary.warnings else Exit.DONE
-
-
-def _print_summary(summary: TopologySummary) -> None:
-    emit_text(
-        f"{summary.name}: {summary.nodes} nodes, {summary.links} links, {summary.endpoints} endpoints, "
-        f"{len(summary.components)} connected parts"
-    )
-    findings = [("warning", text) for text in summary.warnings]
-    findings += [("note", f"link {link}: the only way between its two sides") for link in summary.bridges]
-    findings += [("note", f"node {node}: its failure cuts others off") for node in summary.articulation_nodes]
-    findings += [
-        ("note", f"risk group {group.id}: its failure cuts nodes off from each other")
-        for group in summary.risk_groups
-        if group.divides
-    ]
-    emit_text("")
-    emit_rows(("LEVEL", "FINDING"), findings, empty="nothing to report: every promise can be computed")

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Format", "Rows", "emit", "emit_json", "emit_rows", "emit_text", "emit_yaml", "printable", "table_of"]
+__all__ = [
+    "Format",
+    "Rows",
+    "emit",
+    "emit_json",
+    "emit_rows",
+    "emit_text",
+    "emit_yaml",
+    "live_table",
+    "printable",
+    "rest",
+    "table_of",
+]
 
 Format = Literal["json", "yaml", "table"]
 Rows = Iterable[Sequence[str]]
@@ -58,7 +71,7 @@ def emit_rows(headers: Sequence[str], rows: Rows, *, empty: str = "nothing") -> 
 
 
 def table_of(headers: Sequence[str], rows: Rows) -> Table:
-    """The table that `emit_rows` prints, for a display that goes on."""
+    """The table that `emit_rows` prints, for a display that goes on too."""
     from rich.table import Table
     from rich.text import Text
 
@@ -68,6 +81,25 @@ def table_of(headers: Sequence[str], rows: Rows) -> Table:
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     return table
+
+
+def live_table(headers: Sequence[str], rows: Callable[[], Rows], every_s: float, ends: float | None) -> None:
+    """A table kept up to date in place, until interrupted or until `ends` of the monotonic clock."""
+    from rich.live import Live
+
+    with Live(screen=False, auto_refresh=False) as live:
+        while True:
+            live.update(table_of(headers, rows()), refresh=True)
+            if rest(every_s, ends):
+                return
+
+
+def rest(every_s: float, ends: float | None) -> bool:
+    """Sleep until the next look; true when time is up."""
+    left = every_s if ends is None else min(every_s, ends - time.monotonic())
+    if left > 0:
+        time.sleep(left)
+    return ends is not None and time.monotonic() >= ends
 
 
 def printable(text: str) -> str:

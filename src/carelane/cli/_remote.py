@@ -10,7 +10,7 @@ from carelane.cli._client import Client
 from carelane.cli._decisions import decision_notes, print_plan
 from carelane.cli._exit import Exit, tell
 from carelane.cli._output import Format, emit, emit_rows, emit_text
-from carelane.cli._sources import Submission
+from carelane.cli._sources import Patch, Submission
 from carelane.errors import InputError, NotFoundError, TransientError
 from carelane.intents.lifecycle import SETTLED
 
@@ -24,6 +24,7 @@ __all__ = [
     "run_describe",
     "run_diff",
     "run_get",
+    "run_patch",
     "seconds",
     "table_rows",
 ]
@@ -38,6 +39,7 @@ def run_apply(
     submission: Submission,
     *,
     dry_run: bool,
+    optimize: bool = False,
     preempt: bool = False,
     wait: bool,
     timeout: str,
@@ -46,9 +48,12 @@ def run_apply(
     """File intents. Exit 3 when some are refused, 1 when some failed or are degraded, 75 when time ran out."""
     client = Client.at(url)
     seconds(timeout)
+    if optimize and not dry_run:
+        raise InputError("only a dry run decides a batch as one", field="--optimize", remedy="add --dry-run")
     try:
-        query = {name: "true" for name, asked in (("dryRun", dry_run), ("preempt", preempt)) if asked}
-        answer = client.post("v1", "intents", body=submission.body, media_type=submission.media_type, **query)
+        query = {name: "true" for name, asked in (("optimize", optimize), ("preempt", preempt)) if asked}
+        route = "plans" if dry_run else "intents"
+        answer = client.post("v1", route, body=submission.body, media_type=submission.media_type, **query)
     except InputError as error:
         raise submission.placed(error) from error
     if dry_run:
@@ -57,13 +62,32 @@ def run_apply(
     return _follow(client, answer["intents"], wait=wait, timeout=timeout, output=output)
 
 
-def run_accept(url: str | None, name: str, *, offer: int, wait: bool, timeout: str, output: Format) -> Exit:
+def run_accept(
+    url: str | None, name: str, *, offer: int, generation: int | None, wait: bool, timeout: str, output: Format
+) -> Exit:
     """File the intent again as offer number `offer`, from 1, has it. Exits as `run_apply` does."""
     client = Client.at(url)
     seconds(timeout)
     path = ("v1", "intents", name, "offers", str(offer - 1))
-    answer = client.post(*path, body=b"", media_type="application/json")
+    answer = client.post(*path, body=b"", media_type="application/json", if_match=_etag(generation))
     return _follow(client, [answer], wait=wait, timeout=timeout, output=output)
+
+
+def run_patch(
+    url: str | None, name: str, patch: Patch, *, generation: int | None, wait: bool, timeout: str, output: Format
+) -> Exit:
+    """Change an intent that is filed. Exits as `run_apply` does, and with 2 where it is no longer `generation`."""
+    client = Client.at(url)
+    seconds(timeout)
+    try:
+        answer = client.patch("v1", "intents", name, body=patch.body, if_match=_etag(generation))
+    except InputError as error:
+        raise patch.placed(error) from error
+    return _follow(client, [answer], wait=wait, timeout=timeout, output=output)
+
+
+def _etag(generation: int | None) -> str | None:
+    return None if generation is None else f'"g{generation}"'
 
 
 def _follow(client: Client, results: Sequence[Row], *, wait: bool, timeout: str, output: Format) -> Exit:
@@ -89,9 +113,9 @@ def _verdict(decisions: Sequence[Row]) -> Exit:
     return Exit.DONE if all(row["decision"] == "admitted" for row in decisions) else Exit.REFUSED
 
 
-def list_rows(client: Client, *, withdrawn: bool = False) -> list[Row]:
-    """All intents that the server lets us see."""
-    return list(client.get("v1", "intents", withdrawn=str(withdrawn).lower())["intents"])
+def list_rows(client: Client, *, withdrawn: bool = False, **filters: str | Sequence[str]) -> list[Row]:
+    """All intents that the server lets us see and that pass `filters`."""
+    return client.rows("intents", "v1", "intents", query={"withdrawn": str(withdrawn).lower(), **filters})
 
 
 def _rows_of(client: Client, names: Mapping[str, int]) -> list[Row]:
@@ -139,12 +163,22 @@ def _print_applied(rows: Sequence[Row]) -> None:
         emit_text("\n" + "\n".join(notes))
 
 
-def run_get(url: str | None, name: str | None, *, output: Format) -> Exit:
-    """One row for each intent."""
+def run_get(
+    url: str | None,
+    name: str | None,
+    *,
+    withdrawn: bool = False,
+    filters: Mapping[str, str | Sequence[str] | None],
+    output: Format,
+) -> Exit:
+    """One row for each intent that passes `filters`, or the one of that name."""
     client = Client.at(url)
+    given = {key: value for key, value in filters.items() if value}
     if name is None:
-        answer: Any = client.get("v1", "intents")
-        rows = answer["intents"]
+        rows = list_rows(client, withdrawn=withdrawn, **given)
+        answer: Any = {"intents": rows}
+    elif given or withdrawn:
+        raise InputError("a name and a filter are both given", remedy="give one of them")
     else:
         answer = client.get("v1", "intents", name)["summary"]
         rows = [answer]
@@ -167,14 +201,14 @@ def run_describe(url: str | None, name: str, *, output: Format) -> Exit:
     return Exit.DONE
 
 
-def run_delete(url: str | None, name: str, *, wait: bool, timeout: str) -> Exit:
+def run_delete(url: str | None, name: str, *, generation: int | None, wait: bool, timeout: str, output: Format) -> Exit:
     """Withdraw; exit 75 when something of it is still there in the end, 1 when withdrawing failed."""
     client = Client.at(url)
     timeout_s = seconds(timeout)
-    row = client.delete("v1", "intents", name)
+    row = client.delete("v1", "intents", name, if_match=_etag(generation))
     if wait:
         row = _until_gone(client, name, timeout_s)
-    tell(f"{name}: {phase_text(row)}")
+    emit(row, output, lambda: tell(f"{name}: {phase_text(row)}"))
     if row["phase"] == "Failed":
         return Exit.BROKEN
     if wait and row["phase"] != "Withdrawn":

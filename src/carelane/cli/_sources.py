@@ -13,10 +13,11 @@ from carelane.cli._exit import warn
 from carelane.errors import InputError
 
 if TYPE_CHECKING:
+    from carelane.documents import Document
     from carelane.intents import ServiceIntent
     from carelane.topology import Topology
 
-__all__ = ["Filed", "Submission", "load_network", "read_intents", "read_submission"]
+__all__ = ["Filed", "Patch", "Submission", "load_network", "read_intents", "read_patch", "read_submission"]
 
 T = TypeVar("T")
 MAX_BYTES = 8 * 1024 * 1024
@@ -136,6 +137,33 @@ def read_submission(
         parts.append((_shown(file), body.count(b"\n") + 1))
         body += _read(file).removeprefix(_BOM)
     return Submission(body, "application/yaml", tuple(parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A merge patch (RFC 7396) in JSON, and the document that it was written in."""
+
+    body: bytes
+    document: Document
+
+    def placed(self, error: InputError) -> InputError:
+        """The server's error, placed where the patch names the field."""
+        path = tuple((error.field or "").split("."))
+        line = self.document.line_of(path) if path[0] in self.document.value else None
+        return replace(error, file=self.document.file, line=line)
+
+
+def read_patch(text: str | None, file: str | None) -> Patch:
+    """A patch in YAML or JSON, given on the command line or in a file. Raises InputError."""
+    from carelane.documents import load_documents
+
+    if (text is None) == (file is None):
+        raise InputError("no patch" if text is None else "two patches", expected="either -p PATCH or -f FILE")
+    place = "--patch" if file is None else _shown(file)
+    documents = load_documents((text or "").encode() if file is None else _read(file), place)
+    if len(documents) != 1:
+        raise InputError("not one patch", place, expected="one mapping, such as '{spec: {objectives: {delay: 30ms}}}'")
+    return Patch(json.dumps(documents[0].value, ensure_ascii=False).encode(), documents[0])
 
 
 def _shown(file: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from carelane.cli._client import Client
 from carelane.cli._exit import Exit
-from carelane.cli._output import Format, emit_text
+from carelane.cli._output import Format, emit_text, live_table, rest
 from carelane.cli._remote import HEADERS, list_rows, phase_text, seconds, table_rows
 from carelane.errors import InputError, NotFoundError
 
@@ -29,7 +29,7 @@ def run_watch(url: str | None, names: Sequence[str], *, every: str, duration: st
     every_s = seconds(every, "--every")
     ends = None if duration is None else time.monotonic() + seconds(duration, "--for")
     if output == "table" and sys.stdout.isatty():
-        _live(client, names, every_s, ends)
+        live_table(HEADERS, lambda: table_rows(_rows(client, names)), every_s, ends)
     else:
         _changes(client, names, every_s, ends, _json_line if output == "json" else _text_line)
     return Exit.DONE
@@ -55,16 +55,8 @@ def _changes(
         for name in seen.keys() - {row["name"] for row in rows}:
             emit_text(line({**seen[name], "phase": "Withdrawn", "reason": "Withdrawn", "message": ""}))
         seen = {row["name"]: row for row in rows}
-        if _rest(every_s, ends):
+        if rest(every_s, ends):
             return
-
-
-def _rest(every_s: float, ends: float | None) -> bool:
-    """Sleep until the next look; true when time is up."""
-    left = every_s if ends is None else min(every_s, ends - time.monotonic())
-    if left > 0:
-        time.sleep(left)
-    return ends is not None and time.monotonic() >= ends
 
 
 def _json_line(row: Row) -> str:
@@ -75,15 +67,3 @@ def _json_line(row: Row) -> str:
 
 def _text_line(row: Row) -> str:
     return f"{row['updated_at']} {row['name']}: {phase_text(row)}"
-
-
-def _live(client: Client, names: Sequence[str], every_s: float, ends: float | None) -> None:
-    from rich.live import Live
-
-    from carelane.cli._output import table_of
-
-    with Live(screen=False, auto_refresh=False) as live:
-        while True:
-            live.update(table_of(HEADERS, table_rows(_rows(client, names))), refresh=True)
-            if _rest(every_s, ends):
-                return

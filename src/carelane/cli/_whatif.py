@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from carelane.cli._decisions import decision_notes, percent, reason_text, show
 from carelane.cli._exit import Exit
 from carelane.cli._output import Format, emit, emit_rows, emit_text
-from carelane.cli._plan import requirements_of
+from carelane.cli._plan import requirements_of, under_policy
 from carelane.cli._sources import Filed
-from carelane.controller.pipeline import resolve
-from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.whatif import (
     Processes,
     Question,
     RayCluster,
     Workers,
+    added,
     answer_json,
     ask,
     baseline,
@@ -25,12 +24,11 @@ from carelane.controller.pipeline.whatif import (
     sweep_json,
 )
 from carelane.errors import InputError
-from carelane.intents import parse_line
 from carelane.topology import Topology
 from carelane.topology.failure import Failure
 from carelane.units import parse_rate_bps
 
-__all__ = ["Changes", "run_sweep", "run_whatif"]
+__all__ = ["Changes", "run_sweep", "run_whatif", "run_whatif_there"]
 
 Row = Mapping[str, Any]
 
@@ -45,14 +43,17 @@ class Changes:
     add: Sequence[str]
 
 
-def run_whatif(topology: Topology, intents: Sequence[Filed], changes: Changes, *, output: Format) -> Exit:
+def run_whatif(
+    topology: Topology, intents: Sequence[Filed], changes: Changes, *, policy_file: str | None = None, output: Format
+) -> Exit:
     """Ask, print, and say by exit code whether every promise would hold whole. Raises InputError."""
-    base = baseline(topology, requirements_of(intents, topology))
+    topology, policy = under_policy(topology, policy_file)
+    base = baseline(topology, requirements_of(intents, topology), policy)
     question = Question(
         Failure.of(topology, changes.fail, "--fail"),
         Failure.of(topology, changes.drain, "--drain"),
         dict(_upgrade(text) for text in changes.upgrade),
-        tuple(_added(text, number, intents, topology) for number, text in enumerate(changes.add, 1)),
+        added(changes.add, {filed.intent.name for filed in intents}, topology),
     )
     answer = ask(base, question)
     document = answer_json(answer)
@@ -60,10 +61,29 @@ def run_whatif(topology: Topology, intents: Sequence[Filed], changes: Changes, *
     return Exit.DONE if answer.harmless else Exit.REFUSED
 
 
-def _upgrade(text: str) -> tuple[str, int]:
+def run_whatif_there(url: str | None, changes: Changes, *, output: Format) -> Exit:
+    """The same of the slices that a running server holds."""
+    import json
+
+    from carelane.cli._client import Client
+
+    rates = dict(_split(text) for text in changes.upgrade)
+    question = {"failed": changes.fail, "drained": changes.drain, "upgrades": rates, "added": changes.add}
+    body = json.dumps(question, ensure_ascii=False).encode()
+    document = Client.at(url).post("v1", "what-if", body=body, media_type="application/json")
+    emit(document, output, lambda: _print_answer(document))
+    return Exit.DONE if document["harmless"] else Exit.REFUSED
+
+
+def _split(text: str) -> tuple[str, str]:
     link, _, rate = text.rpartition("=")
     if not link:
         raise InputError(f"{text!r}", field="--upgrade", expected="LINK=RATE, such as l1=10Gbps")
+    return link, rate
+
+
+def _upgrade(text: str) -> tuple[str, int]:
+    link, rate = _split(text)
     try:
         return link, parse_rate_bps(rate)
     except InputError as error:
@@ -71,20 +91,14 @@ def _upgrade(text: str) -> tuple[str, int]:
         raise
 
 
-def _added(text: str, number: int, intents: Sequence[Filed], topology: Topology) -> Requirement:
-    """One more intent; its name is one that no other has."""
-    taken = {filed.intent.name for filed in intents}
-    name = next(name for name in _names(number) if name not in taken)
-    return resolve(parse_line(text, name=name, known_endpoints=topology.endpoints), topology)
-
-
-def _names(number: int) -> Iterator[str]:
-    yield f"added-{number}"
-    yield from (f"added-{number}-{again}" for again in range(2, 1_000_000))
-
-
 def run_sweep(
-    topology: Topology, intents: Sequence[Filed], *, workers: int | None, ray: str | None, output: Format
+    topology: Topology,
+    intents: Sequence[Filed],
+    *,
+    workers: int | None,
+    ray: str | None,
+    policy_file: str | None = None,
+    output: Format,
 ) -> Exit:
     """Every single failure, with progress on stderr. Raises InputError."""
     from rich.console import Console
@@ -92,7 +106,8 @@ def run_sweep(
 
     if ray is not None and workers is not None and ray != "local":
         raise InputError("a cluster has the workers it has", field="--workers", remedy="leave --workers out")
-    base = baseline(topology, requirements_of(intents, topology))
+    topology, policy = under_policy(topology, policy_file)
+    base = baseline(topology, requirements_of(intents, topology), policy)
     with Progress(console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("single failures")
         found = sweep(

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from carelane.errors import NotLeader
 from carelane.store._engine import is_postgres, sqlite_file, translated
 
-__all__ = ["Fence", "Lease", "Tenure", "is_shared", "require_epoch", "session_name"]
+__all__ = ["Fence", "Lease", "Member", "Tenure", "is_shared", "require_epoch", "session_name"]
 
 log = structlog.get_logger("carelane.leadership")
 
@@ -32,6 +32,20 @@ _TABLE = """
         id integer PRIMARY KEY CHECK (id = 1), holder text NOT NULL, address text NOT NULL,
         epoch bigint NOT NULL, expires_at timestamptz NOT NULL)
 """
+_MEMBERS_TABLE = """
+    CREATE TABLE IF NOT EXISTS controllers (
+        holder text PRIMARY KEY, address text NOT NULL, seen_at timestamptz NOT NULL)
+"""
+_PRESENT = """
+    INSERT INTO controllers VALUES (:holder, :address, clock_timestamp())
+    ON CONFLICT (holder) DO UPDATE SET seen_at = clock_timestamp()
+"""
+_MEMBERS = """
+    SELECT c.holder, c.address, c.seen_at, l.epoch IS NOT NULL AS leads
+    FROM controllers c LEFT JOIN leadership l ON l.holder = c.holder AND l.expires_at > clock_timestamp()
+    WHERE c.seen_at > clock_timestamp() - make_interval(secs => :ttl) ORDER BY leads DESC, c.address, c.holder
+"""
+_FORGET = "DELETE FROM controllers WHERE holder = :holder OR seen_at < clock_timestamp() - interval '1 day'"
 _NEXT = "GREATEST({epoch} + 1, CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS bigint))"
 _END = "clock_timestamp() + make_interval(secs => :ttl)"
 _FIRST = f"""
@@ -79,6 +93,16 @@ class Tenure:
     live: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One controller that was heard of within the time of a lease, at the database's time `seen_at`."""
+
+    holder: str
+    address: str
+    seen_at: datetime
+    leads: bool
+
+
 class Lease:
     """For one thread at a time; `holder` is unique to this process, `address` is where clients find it.
 
@@ -105,6 +129,7 @@ class Lease:
             # Not the writers' lock: a leader that was stopped may hold that, and is to be succeeded.
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _TABLE_LOCK})
             connection.execute(text(_TABLE))
+            connection.execute(text(_MEMBERS_TABLE))
 
     def round(self) -> Tenure:
         """Renew the lease if it is ours, take it if its time is over; how it stands then."""
@@ -112,14 +137,21 @@ class Lease:
             with self._engine.begin() as connection:
                 if not connection.execute(text(_RENEW), self._values).rowcount:
                     connection.execute(text(_FIRST), self._values)
+                connection.execute(text(_PRESENT), self._values)
                 found = _look(connection)
             return found if found.live else self._take(found)
+
+    def members(self) -> tuple[Member, ...]:
+        """Every controller that is there, the leader first."""
+        with translated(), self._engine.begin() as connection:
+            return tuple(Member(*row) for row in connection.execute(text(_MEMBERS), self._values))
 
     def release(self) -> None:
         """Let the next one begin at once."""
         with translated(), self._engine.begin() as connection:
             end = "UPDATE leadership SET expires_at = clock_timestamp() WHERE id = 1 AND holder = :holder"
             connection.execute(text(end), self._values)
+            connection.execute(text(_FORGET), self._values)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -67,6 +67,7 @@ MATRIX = [
     Row("GET", "/v1/topology/check", UNBOUND),
     Row("GET", "/v1/capacity", EVERYBODY),
     Row("GET", "/v1/catalogue", EVERYBODY),
+    Row("GET", "/v1/controllers", EVERYBODY),
     Row("GET", "/v1/intents/{name}/compliance", EVERYBODY),
     Row("GET", "/v1/compliance", EVERYBODY),
     Row("GET", "/v1/consultations", EVERYBODY),

@@ -6,15 +6,23 @@ from typing import Annotated, Literal
 
 import typer
 
+from carelane.cli._completion import intent_names
+
 __all__ = [
     "Availability",
     "Capacity",
     "Destinations",
+    "Every",
     "Files",
+    "For",
     "Format",
+    "Generation",
+    "IntentName",
+    "Limit",
     "Line",
     "Name",
     "Output",
+    "PolicyFile",
     "Sources",
     "Substrate",
     "Timeout",
@@ -47,6 +55,9 @@ Availability = Annotated[
         "--default-availability", metavar="RATIO", help="For links and nodes that state none, such as 99.99%."
     ),
 ]
+PolicyFile = Annotated[
+    str | None, typer.Option("--policy", metavar="FILE", help="Quotas, pre-emption, how full links may be.")
+]
 Url = Annotated[
     str | None, typer.Option("--url", envvar="CARELANE_URL", help="Server; http://127.0.0.1:8642 if not given.")
 ]
@@ -56,3 +67,11 @@ Substrate = Annotated[
     typer.Option(help="Where the switches run: this machine's kernel, the lab kernel, or without a kernel."),
 ]
 Timeout = Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long to wait.")]
+Every = Annotated[str, typer.Option("--every", metavar="DURATION", help="How often to look.")]
+For = Annotated[str | None, typer.Option("--for", metavar="DURATION", help="How long; until interrupted without it.")]
+IntentName = Annotated[str, typer.Argument(metavar="NAME", help="An intent.", autocompletion=intent_names)]
+Generation = Annotated[
+    int | None,
+    typer.Option("--if-generation", min=1, metavar="N", help="Only while it is this generation, as `describe` tells."),
+]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many, newest first.")]

@@ -11,15 +11,22 @@ from carelane.cli._commands._options import (
     Availability,
     Capacity,
     Destinations,
+    Every,
     Files,
+    For,
+    Generation,
+    IntentName,
+    Limit,
     Line,
     Name,
     Output,
+    PolicyFile,
     Sources,
     Timeout,
     Url,
     Wait,
 )
+from carelane.cli._completion import intent_names
 
 __all__: list[str] = []
 
@@ -32,6 +39,7 @@ def apply(
     to: Destinations = None,
     name: Name = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, but file nothing.")] = False,
+    optimize: Annotated[bool, typer.Option("--optimize", help="With --dry-run: decide all as one batch.")] = False,
     preempt: Annotated[
         bool, typer.Option("--preempt", help="Less important slices may go for it, where policy lets that be.")
     ] = False,
@@ -46,8 +54,43 @@ def apply(
 
     submission = read_submission(line, file or [], source or [], to or [], name)
     raise typer.Exit(
-        run_apply(url, submission, dry_run=dry_run, preempt=preempt, wait=wait, timeout=timeout, output=output)
+        run_apply(
+            url,
+            submission,
+            dry_run=dry_run,
+            optimize=optimize,
+            preempt=preempt,
+            wait=wait,
+            timeout=timeout,
+            output=output,
+        )
     )
+
+
+@app.command()
+def patch(
+    name: IntentName,
+    text: Annotated[
+        str | None, typer.Option("-p", "--patch", metavar="PATCH", help="YAML or JSON of what changes; null removes.")
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option("-f", "--file", metavar="FILE", help="The same in a file, - for stdin.")
+    ] = None,
+    generation: Generation = None,
+    wait: Wait = True,
+    timeout: Timeout = "60s",
+    url: Url = None,
+    output: Output = "table",
+) -> None:
+    """Change an intent: `carelane patch or1 -p '{spec: {objectives: {bandwidth: 60Mbps}}}'`.
+
+    A merge patch of its manifest (RFC 7396). Exits as `apply` does.
+    """
+    from carelane.cli._remote import run_patch
+    from carelane.cli._sources import read_patch
+
+    wanted = read_patch(text, file)
+    raise typer.Exit(run_patch(url, name, wanted, generation=generation, wait=wait, timeout=timeout, output=output))
 
 
 @app.command()
@@ -75,20 +118,24 @@ def diff(
 
 @app.command()
 def get(
-    name: Annotated[str | None, typer.Argument(help="One intent; all without it.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One intent; all without it.", autocompletion=intent_names)] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
+    phase: Annotated[list[str] | None, typer.Option(help="Only in this phase, such as Active. Repeatable.")] = None,
+    service: Annotated[str | None, typer.Option(help="Only of this service.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="Only whose names begin so.")] = None,
+    withdrawn: Annotated[bool, typer.Option("--withdrawn", help="Withdrawn ones too.")] = False,
     url: Url = None,
     output: Output = "table",
 ) -> None:
     """List intents and their state."""
     from carelane.cli._remote import run_get
 
-    raise typer.Exit(run_get(url, name, output=output))
+    filters = {"tenant": tenant, "phase": phase, "service": service, "prefix": prefix}
+    raise typer.Exit(run_get(url, name, withdrawn=withdrawn, filters=filters, output=output))
 
 
 @app.command()
-def describe(
-    name: Annotated[str, typer.Argument(help="The intent.")], url: Url = None, output: Output = "table"
-) -> None:
+def describe(name: IntentName, url: Url = None, output: Output = "table") -> None:
     """Everything known about one intent: state, reasons, paths with bounds, labels, queues, meters, history."""
     from carelane.cli._remote import run_describe
 
@@ -97,20 +144,27 @@ def describe(
 
 @app.command()
 def delete(
-    name: Annotated[str, typer.Argument(help="The intent.")],
+    name: IntentName,
+    generation: Generation = None,
     wait: Wait = True,
     timeout: Timeout = "60s",
     url: Url = None,
+    output: Output = "table",
 ) -> None:
     """Withdraw an intent and wait until nothing of it is left on the switches."""
     from carelane.cli._remote import run_delete
 
-    raise typer.Exit(run_delete(url, name, wait=wait, timeout=timeout))
+    raise typer.Exit(run_delete(url, name, generation=generation, wait=wait, timeout=timeout, output=output))
 
 
 @app.command()
 def explain(
-    what: Annotated[str, typer.Argument(metavar="NAME|LINE", help="A filed intent; with -t, an intent in one line.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|LINE", help="A filed intent; with -t, an intent in one line.", autocompletion=intent_names
+        ),
+    ],
     topology: Annotated[
         str | None, typer.Option("-t", "--topology", metavar="TOPOLOGY", help="Decide LINE here, without a server.")
     ] = None,
@@ -118,6 +172,7 @@ def explain(
     to: Destinations = None,
     default_capacity: Capacity = None,
     default_availability: Availability = None,
+    policy: PolicyFile = None,
     url: Url = None,
     output: Output = "table",
 ) -> None:
@@ -126,6 +181,8 @@ def explain(
     Exit 3 when it is refused.
     """
     if topology is None:
+        if policy is not None:
+            raise typer.BadParameter("--policy is for -t; a server has its own, CARELANE_POLICY")
         from carelane.cli._explain import run_explain_filed
 
         raise typer.Exit(run_explain_filed(url, what, output=output))
@@ -134,16 +191,17 @@ def explain(
 
     network = load_network(topology, default_capacity, default_availability)
     intents = read_intents(what, [], source or [], to or [], None, network.endpoints, topology)
-    raise typer.Exit(run_explain_offline(network, intents, output=output))
+    raise typer.Exit(run_explain_offline(network, intents, policy_file=policy, output=output))
 
 
 @app.command()
 def watch(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Intents; all without any.")] = None,
-    every: Annotated[str, typer.Option(metavar="DURATION", help="How often to look.")] = "1s",
-    duration: Annotated[
-        str | None, typer.Option("--for", metavar="DURATION", help="How long; until interrupted without it.")
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Intents; all without any.", autocompletion=intent_names),
     ] = None,
+    every: Every = "1s",
+    duration: For = None,
     url: Url = None,
     output: Output = "table",
 ) -> None:
@@ -156,9 +214,7 @@ def watch(
 @app.command()
 def events(
     after: Annotated[int | None, typer.Option(min=0, help="From the step after this one; new ones without it.")] = None,
-    duration: Annotated[
-        str | None, typer.Option("--for", metavar="DURATION", help="How long; until interrupted without it.")
-    ] = None,
+    duration: For = None,
     url: Url = None,
     output: Output = "table",
 ) -> None:
@@ -166,3 +222,34 @@ def events(
     from carelane.cli._events import run_events
 
     raise typer.Exit(run_events(url, after=after, duration=duration, output=output))
+
+
+@app.command()
+def history(
+    name: IntentName,
+    limit: Limit = 100,
+    url: Url = None,
+    output: Output = "table",
+) -> None:
+    """Every step of an intent, newest first."""
+    from carelane.cli._listings import run_history
+
+    raise typer.Exit(run_history(url, name, limit=limit, output=output))
+
+
+@app.command()
+def accept(
+    name: IntentName,
+    offer: Annotated[int, typer.Option("--offer", min=1, max=100, help="Which, as `explain` lists them.")] = 1,
+    generation: Generation = None,
+    wait: Wait = True,
+    timeout: Timeout = "60s",
+    url: Url = None,
+    output: Output = "table",
+) -> None:
+    """Accept an offer of a refused intent: it is filed again with the offer's figures."""
+    from carelane.cli._remote import run_accept
+
+    raise typer.Exit(
+        run_accept(url, name, offer=offer, generation=generation, wait=wait, timeout=timeout, output=output)
+    )

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from carelane.cli._commands._app import app
-from carelane.cli._commands._options import Output, Timeout, Url, Wait
+from carelane.cli._commands._options import Every, For, Limit, Output, Timeout, Url, Wait
+from carelane.cli._completion import intent_names
 
 __all__: list[str] = []
 
@@ -69,9 +70,6 @@ def reoptimise(
     raise typer.Exit(run_reoptimise(url, dry_run=dry_run, wait=wait, timeout=timeout, output=output))
 
 
-Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many, newest first.")]
-
-
 @app.command()
 def drains(url: Url = None, output: Output = "table") -> None:
     """List the links and switches that are out of service on purpose."""
@@ -90,7 +88,10 @@ def capacity(url: Url = None, output: Output = "table") -> None:
 
 @app.command()
 def compliance(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One intent; all if not given.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="One intent; all if not given.", autocompletion=intent_names),
+    ] = None,
     url: Url = None,
     output: Output = "table",
 ) -> None:
@@ -102,6 +103,7 @@ def compliance(
 
 @app.command()
 def audit(
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only what was done to this tenant's.")] = None,
     subject: Annotated[str | None, typer.Option("--subject", help="Only what they did.")] = None,
     action: Annotated[str | None, typer.Option("--action", help="Only these, such as intent.apply.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="Only what was done to it.")] = None,
@@ -112,32 +114,41 @@ def audit(
     """Who changed what, newest first; `-o json` has every change before and after."""
     from carelane.cli._listings import run_audit
 
-    raise typer.Exit(run_audit(url, subject=subject, action=action, target=target, limit=limit, output=output))
+    asked = {"tenant": tenant, "subject": subject, "action": action, "target": target}
+    raise typer.Exit(run_audit(url, asked, limit=limit, output=output))
 
 
 @app.command()
-def history(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An intent.")],
-    limit: Limit = 100,
+def consultations(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Consultations; all without any.", autocompletion=intent_names),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Go on, in place on a terminal; -o json prints a line a look.")
+    ] = False,
+    every: Every = "1s",
+    duration: For = None,
     url: Url = None,
     output: Output = "table",
 ) -> None:
-    """Every step of an intent, newest first."""
-    from carelane.cli._listings import run_history
+    """What each site of each slice offers, may send and sends: how bursts are shaped now."""
+    from carelane.cli._consultations import run_consultations
 
-    raise typer.Exit(run_history(url, name, limit=limit, output=output))
+    raise typer.Exit(run_consultations(url, names or [], live=live, every=every, duration=duration, output=output))
 
 
 @app.command()
-def accept(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A refused intent.")],
-    offer: Annotated[int, typer.Option("--offer", min=1, max=100, help="Which, as `explain` lists them.")] = 1,
-    wait: Wait = True,
-    timeout: Timeout = "60s",
-    url: Url = None,
-    output: Output = "table",
-) -> None:
-    """Accept an offer of a refused intent: it is filed again with the offer's figures."""
-    from carelane.cli._remote import run_accept
+def access(url: Url = None, output: Output = "table") -> None:
+    """The access policy in force, rule by rule, and how often each forbade something."""
+    from carelane.cli._listings import run_access
 
-    raise typer.Exit(run_accept(url, name, offer=offer, wait=wait, timeout=timeout, output=output))
+    raise typer.Exit(run_access(url, output=output))
+
+
+@app.command()
+def whoami(url: Url = None, output: Output = "table") -> None:
+    """Whom the server takes you for: subject, role and tenant of your key."""
+    from carelane.cli._listings import run_whoami
+
+    raise typer.Exit(run_whoami(url, output=output))

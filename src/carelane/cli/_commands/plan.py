@@ -15,8 +15,10 @@ from carelane.cli._commands._options import (
     Line,
     Name,
     Output,
+    PolicyFile,
     Sources,
     TopologyFile,
+    Url,
 )
 
 __all__: list[str] = []
@@ -33,9 +35,7 @@ def plan(
     default_capacity: Capacity = None,
     default_availability: Availability = None,
     optimize: Annotated[bool, typer.Option("--optimize", help="Decide all intents as one batch.")] = False,
-    policy: Annotated[
-        str | None, typer.Option("--policy", metavar="FILE", help="Quotas, pre-emption, how full links may be.")
-    ] = None,
+    policy: PolicyFile = None,
     output: Output = "table",
 ) -> None:
     """Decide intents against a topology; no server, no switches.
@@ -53,7 +53,9 @@ def plan(
 
 @app.command()
 def whatif(
-    topology: TopologyFile,
+    topology: Annotated[
+        str | None, typer.Option("-t", "--topology", metavar="TOPOLOGY", help="Ask here, of the intents of -f.")
+    ] = None,
     file: Files = None,
     fail: Annotated[
         list[str] | None,
@@ -77,24 +79,31 @@ def whatif(
     ] = None,
     default_capacity: Capacity = None,
     default_availability: Availability = None,
+    policy: PolicyFile = None,
+    url: Url = None,
     output: Output = "table",
 ) -> None:
     """Ask what a failure, maintenance, an upgrade or more traffic would do to the promises; nothing is changed.
 
-    Exit 0 when every promise would hold whole, 3 when one would not, 2 on bad input.
+    Of the slices that a running server holds, or with -t of the intents of files, without a server. Exit 0 when every
+    promise would hold whole, 3 when one would not, 2 on bad input.
     """
+    from carelane.cli._whatif import Changes, run_sweep, run_whatif, run_whatif_there
+
+    changes = Changes(fail or [], drain or [], upgrade or [], add or [])
+    if topology is None:
+        if file or sweep or default_capacity or default_availability or policy:
+            raise typer.BadParameter("-f, --sweep, --policy and defaults are for files; give their topology with -t")
+        raise typer.Exit(run_whatif_there(url, changes, output=output))
     from carelane.cli._sources import load_network, read_intents
 
     network = load_network(topology, default_capacity, default_availability)
     intents = read_intents(None, file or [], [], [], None, network.endpoints, topology)
-    from carelane.cli._whatif import Changes, run_sweep, run_whatif
-
     if sweep:
         if fail or drain or upgrade or add:
             raise typer.BadParameter("--sweep asks about every single failure; leave --fail and the others out")
-        raise typer.Exit(run_sweep(network, intents, workers=workers, ray=ray, output=output))
-    changes = Changes(fail or [], drain or [], upgrade or [], add or [])
-    raise typer.Exit(run_whatif(network, intents, changes, output=output))
+        raise typer.Exit(run_sweep(network, intents, workers=workers, ray=ray, policy_file=policy, output=output))
+    raise typer.Exit(run_whatif(network, intents, changes, policy_file=policy, output=output))
 
 
 @app.command()

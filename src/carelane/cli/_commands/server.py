@@ -132,6 +132,14 @@ def southbound(
 
 
 @app.command()
+def status(url: Url = None, output: Output = "table") -> None:
+    """Whether the server can work, which controllers there are, and which of them acts. Exit 1 when none can."""
+    from carelane.cli._status import run_status
+
+    raise typer.Exit(run_status(url, output=output))
+
+
+@app.command()
 def backup(
     target: Annotated[Path, typer.Argument(metavar="FILE", help="New file; only you will be able to read it.")],
     database: Annotated[
@@ -183,12 +191,14 @@ def key_list(url: Url = None, output: Output = "table") -> None:
 
 @key_app.command("revoke")
 def key_revoke(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="From `carelane key list`.")], url: Url = None
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="From `carelane key list`.")],
+    url: Url = None,
+    output: Output = "table",
 ) -> None:
     """Make an API key worthless, at once."""
     from carelane.cli._keys import run_key_revoke
 
-    raise typer.Exit(run_key_revoke(url, key_id))
+    raise typer.Exit(run_key_revoke(url, key_id, output=output))
 
 
 @key_app.command("recover")

@@ -1,0 +1,49 @@
+"""`carelane status`: whether the server can work, which controllers there are, and which of them acts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from carelane.cli._client import Client
+from carelane.cli._exit import Exit
+from carelane.cli._output import Format, emit, emit_rows, emit_text
+from carelane.errors import ServerUnavailable, TransientError
+
+__all__ = ["run_status"]
+
+
+def run_status(url: str | None, *, output: Format) -> Exit:
+    """Exit 1 when it is not ready, or when no controller acts. Raises ServerUnavailable."""
+    client = Client.at(url)
+    reasons = _reasons(client)
+    places = client.get("v1", "controllers")["controllers"]
+    acting = any(place["role"] != "follower" for place in places)
+    if not acting:
+        reasons.append("no controller acts; another takes over within seconds, if one can reach the database")
+    answer = {"ready": not reasons, "reasons": reasons, "controllers": places}
+    emit(answer, output, lambda: _print(answer))
+    return Exit.DONE if answer["ready"] else Exit.BROKEN
+
+
+def _reasons(client: Client) -> list[str]:
+    """Why it is not ready, by its own words."""
+    try:
+        client.get("readyz")
+    except ServerUnavailable:
+        raise
+    except TransientError as error:
+        return [str(error)]
+    return []
+
+
+def _print(answer: Mapping[str, Any]) -> None:
+    emit_text("ready" if answer["ready"] else "not ready: " + "; ".join(answer["reasons"]))
+    emit_text("")
+    emit_rows(
+        ("CONTROLLER", "ROLE", "LAST SEEN", ""),
+        (
+            (row["address"] or "-", row["role"], row["seen_at"] or "-", "answered this" if row["here"] else "")
+            for row in answer["controllers"]
+        ),
+    )
