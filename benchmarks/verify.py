@@ -100,7 +100,8 @@ def main() -> int:
     start, began = time.perf_counter(), time.thread_time()
     faults = verifier.check(program, held)
     full_s, full_cpu_s = time.perf_counter() - start, time.thread_time() - began
-    taken_ms, taken_cpu_ms = [], []
+    taken_ms: list[float] = []
+    taken_cpu_ms: list[float] = []
     for item in coming:
         held = [*held, item]
         after = compilation.program(held)
