@@ -27,6 +27,7 @@ from types import MappingProxyType
 from carelane.controller.pipeline.decide import decide
 from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.preempt import decide_displacing, displaced, displacement
+from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.quotas import Usage
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult
@@ -47,6 +48,7 @@ def plan(
     optimize: bool = False,
     policy: AdmissionPolicy | None = None,
     held: Mapping[str, Requirement] = MappingProxyType({}),
+    progress: Progress = silent,
 ) -> PlanResult:
     """Decide `requirements` on `topology` beside what `ledger` holds. Raises InputError for a repeated name.
 
@@ -54,8 +56,8 @@ def plan(
     """
     _check_names(requirements)
     if policy is not None and (policy.quotas or policy.preemption):
-        return _plan_under(topology, requirements, ledger or CapacityLedger(), optimize, policy, held)
-    return _plan(topology, requirements, ledger, optimize)
+        return _plan_under(topology, requirements, ledger or CapacityLedger(), optimize, policy, held, progress)
+    return _plan(topology, requirements, ledger, optimize, progress)
 
 
 def _plan_under(
@@ -65,15 +67,20 @@ def _plan_under(
     optimize: bool,
     policy: AdmissionPolicy,
     held: Mapping[str, Requirement],
+    progress: Progress,
 ) -> PlanResult:
     """The same under quotas and pre-emption."""
     usage, graph, ledger = Usage(policy, held.values()), LaneGraph.for_run(topology, len(requirements)), start
     if optimize and len(requirements) > 1:
         from carelane.controller.pipeline.quota_batch import within_quotas
 
-        return within_quotas(graph, requirements, usage, start, lambda part, at: _plan(topology, part, at, True))
+        def together(part: Sequence[Requirement], at: CapacityLedger) -> PlanResult:
+            return _plan(topology, part, at, True, progress if len(part) > 1 else silent)
+
+        return within_quotas(graph, requirements, usage, start, together)
     decided: dict[str, Decision] = {}
-    for requirement in requirements:
+    for place, requirement in enumerate(requirements):
+        progress("deciding", place, len(requirements))
         decision = usage.refusal(requirement)
         if decision is None:
             decision, ledger = decide_displacing(graph, requirement, ledger, usage.held, policy.preemption)
@@ -106,7 +113,11 @@ def _displaceable(
 
 
 def _plan(
-    topology: Topology, requirements: Sequence[Requirement], ledger: CapacityLedger | None, optimize: bool
+    topology: Topology,
+    requirements: Sequence[Requirement],
+    ledger: CapacityLedger | None,
+    optimize: bool,
+    progress: Progress,
 ) -> PlanResult:
     graph = LaneGraph.for_run(topology, len(requirements))
     start = held = ledger or CapacityLedger()
@@ -114,9 +125,10 @@ def _plan(
         # here, because the solver takes longer to import than a small file to plan
         from carelane.controller.pipeline.batch import plan_batch
 
-        return plan_batch(graph, requirements, start)
+        return plan_batch(graph, requirements, start, progress)
     decisions = []
-    for requirement in requirements:
+    for place, requirement in enumerate(requirements):
+        progress("deciding", place, len(requirements))
         decision, held = decide(graph, requirement, held)
         decisions.append(decision)
     return PlanResult(tuple(decisions), held, totals(graph, decisions, start, held))

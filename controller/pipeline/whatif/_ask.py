@@ -9,6 +9,7 @@ from types import MappingProxyType
 from carelane.controller.pipeline.decide import decide
 from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.planner import plan
+from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.replan import Fate, replan
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.resolver import resolve
@@ -35,9 +36,9 @@ class Baseline:
         return tuple(decision for decision in self.decisions if decision.admitted)
 
 
-def baseline(topology: Topology, requirements: Sequence[Requirement]) -> Baseline:
+def baseline(topology: Topology, requirements: Sequence[Requirement], progress: Progress = silent) -> Baseline:
     """The baseline of a file: its intents decided in order on an empty network."""
-    planned = plan(topology, requirements)
+    planned = plan(topology, requirements, progress=progress)
     return Baseline(topology, planned.decisions, planned.ledger)
 
 

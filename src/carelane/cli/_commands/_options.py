@@ -22,6 +22,7 @@ __all__ = [
     "Line",
     "Name",
     "Output",
+    "ShowProgress",
     "Sources",
     "Substrate",
     "Timeout",
@@ -71,3 +72,7 @@ Generation = Annotated[
     typer.Option("--if-generation", min=1, metavar="N", help="Only while it is this generation, as `describe` tells."),
 ]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many, newest first.")]
+ShowProgress = Annotated[
+    bool | None,
+    typer.Option("--progress/--no-progress", help="How far it is, on stderr; by itself on a terminal only."),
+]
