@@ -15,6 +15,7 @@ from carelane import __version__
 from carelane.api.auth import Authenticator
 from carelane.api.camara.apps import mount_camara
 from carelane.api.camara.sinks import SinkRules
+from carelane.api.camara.vault import Vault
 from carelane.api.rest import models, problems
 from carelane.api.rest.admin import add_admin
 from carelane.api.rest.caller import RequestIds, assert_closed
@@ -42,6 +43,7 @@ def create_app(
     service: IntentService,
     authenticator: Authenticator,
     *,
+    vault: Vault,
     allowed_hosts: Iterable[str] = (),
     any_address: bool = False,
     sinks: SinkRules | None = None,
@@ -78,7 +80,7 @@ def create_app(
     add_admin(app, service.store, authenticator.keys)
     add_events(app, service.store)
     _add_health(app, service)
-    mount_camara(app, service, views, sinks)
+    mount_camara(app, service, views, vault, sinks)
     add_page(app)
 
     @app.get(

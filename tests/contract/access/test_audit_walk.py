@@ -96,7 +96,7 @@ def entries(door: Door, number: str) -> list[dict[str, Any]]:
 def stands(door: Door, session_id: str) -> None:
     """Only a session that is available can be extended."""
     door.controller.service.wait([f"qod-{session_id}"], 20)
-    keeper = SessionKeeper(door.controller.service)
+    keeper = SessionKeeper(door.controller.service, door.vault)
     keeper.step()
     keeper.stop()
 

@@ -214,3 +214,18 @@ def key_recover(
     from carelane.cli._keys import run_key_recover
 
     raise typer.Exit(run_key_recover(database, revoke_admins=revoke_admins))
+
+
+@key_app.command("rotate-seal")
+def key_rotate_seal(
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="The store; CARELANE_DATABASE if not given.")
+    ] = None,
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="Make none; all but the newest go, once nothing needs them.")
+    ] = False,
+) -> None:
+    """Make a new key that seals sinks' tokens in the store. A running server seals with it at once."""
+    from carelane.cli._keys import run_rotate_seal
+
+    raise typer.Exit(run_rotate_seal(database, drop_old=drop_old))
