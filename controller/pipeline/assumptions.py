@@ -19,7 +19,7 @@ def model_assumptions(graph: PathGraph, requirement: Requirement, embedding: Emb
     said = [
         f"per port: reserved rate R, latency L/R + Lmax/C (RFC 2212 guaranteed rate; L {requirement.max_packet_bytes} "
         f"bytes, Lmax {FRAME_BYTES} bytes, C the port's capacity); HTB as such a server is a model, "
-        "calibrated by the lab scenario htb-calibration",
+        "calibrated by the lab scenario htb-calibration; carelane port-waits adds what other queues may send first",
         "rates, bursts and packets count whole layer 2 frames, the 4-byte path label included",
     ]
     if objectives.loss is not None:

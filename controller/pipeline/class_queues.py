@@ -24,7 +24,7 @@ from carelane.topology.delay import FRAME_BYTES, PS, cost_ps
 from carelane.topology.ledger import PortKey
 from carelane.topology.model import Hop, Topology
 
-__all__ = ["SharedBound", "broken_by", "shared_bounds"]
+__all__ = ["SharedBound", "Way", "bound_of", "broken_by", "shared_bounds", "ways_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def shared_bounds(topology: Topology, decisions: Sequence[Decision]) -> tuple[Sh
 
     Raises InputError for a port whose capacity is not stated.
     """
-    ways = [way for decision in decisions if decision.admitted for way in _ways(topology, decision)]
+    ways = [way for decision in decisions if decision.admitted for way in ways_of(topology, decision)]
     ports: dict[PortKey, SharedPort] = {}
     for way in ways:
         for port in way.ports:
@@ -65,7 +65,7 @@ def shared_bounds(topology: Topology, decisions: Sequence[Decision]) -> tuple[Sh
         for number, way in enumerate(ways)
     ]
     delays = class_delays(ports.values(), flows)
-    return tuple(_bound(way, delays[str(number)]) for number, way in enumerate(ways))
+    return tuple(bound_of(way, delays[str(number)]) for number, way in enumerate(ways))
 
 
 def broken_by(topology: Topology, admitted: Sequence[Decision], further: Sequence[Decision]) -> tuple[SharedBound, ...]:
@@ -79,7 +79,7 @@ def broken_by(topology: Topology, admitted: Sequence[Decision], further: Sequenc
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class Way:
     """One direction of one path, policed to `stream`."""
 
     decision: Decision
@@ -97,7 +97,7 @@ class _Way:
         return f"{self.decision.name} {'down' if self.stream.down else 'up'} {leaf}"
 
 
-def _ways(topology: Topology, decision: Decision) -> Iterator[_Way]:
+def ways_of(topology: Topology, decision: Decision) -> Iterator[Way]:
     shape = shape_of(decision.requirement)
     for path in decision.paths:
         onwards, back = (shape.down, shape.up) if shape.rooted_at_source else (shape.up, shape.down)
@@ -106,7 +106,7 @@ def _ways(topology: Topology, decision: Decision) -> Iterator[_Way]:
         for source, to, hops, stream in ends:
             if stream.flow_bps:
                 ports = (*((hop.node, hop.link) for hop in hops), delivery_port(topology.endpoints[to]))
-                yield _Way(decision, path, source, to, ports, stream, leaf)
+                yield Way(decision, path, source, to, ports, stream, leaf)
 
 
 def _reversed(hops: Sequence[Hop]) -> tuple[Hop, ...]:
@@ -129,7 +129,7 @@ def _capacity_bps(topology: Topology, port: PortKey) -> int:
     return capacity
 
 
-def _bound(way: _Way, queueing_s: Fraction | None) -> SharedBound:
+def bound_of(way: Way, queueing_s: Fraction | None) -> SharedBound:
     objectives = way.decision.requirement.objectives
     propagation_s = way.path.propagation_s
     delay = None

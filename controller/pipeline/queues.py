@@ -123,14 +123,31 @@ class Queues:
     def bounds(self, down_bps: int, up_bps: int) -> list[tuple[Bound, Bound]] | None:
         """Bounds (down, up) of every path at uniform rates; None when there are none (cyclic dependency)."""
         floors = self.uniform_floors(down_bps, up_bps)
-        ports = {port: Port(floor, self._latency[port]) for port, floor in floors.items()}
         try:
-            delays = self.shared.delays_ps(ports, self._packet_bytes)
+            delays = self._delays_ps(floors, self._latency)
         except CyclicDependency:
             return None
         down = _bounds(down_bps, delays[: len(self.paths)] if down_bps else [], len(self.paths))
         up = _bounds(up_bps, delays[-len(self.paths) :] if up_bps else [], len(self.paths))
         return list(zip(down, up, strict=True))
+
+    def delays_ps(self, rows: Sequence[_Rated], latency_ps: Mapping[PortKey, int]) -> list[tuple[int, int]] | None:
+        """Queueing and transmission delay (down, up) of every path where others cause these latencies; 0: unused.
+
+        None as with `bounds`.
+        """
+        try:
+            delays = self._delays_ps(self.floors(rows), latency_ps)
+        except CyclicDependency:
+            return None
+        idle = [0] * len(self.paths)
+        down = delays[: len(self.paths)] if self._shape.down.floor_bps else idle
+        up = delays[-len(self.paths) :] if self._shape.up.floor_bps else idle
+        return list(zip(down, up, strict=True))
+
+    def _delays_ps(self, floors: Mapping[PortKey, int], latency_ps: Mapping[PortKey, int]) -> list[int]:
+        ports = {port: Port(floor, latency_ps[port]) for port, floor in floors.items()}
+        return self.shared.delays_ps(ports, self._packet_bytes)
 
 
 def _bounds(rate_bps: int, delays: Sequence[int], count: int) -> list[Bound]:

@@ -133,6 +133,24 @@ def test_bad_input_is_named_with_its_line(
     assert message in ran.err
 
 
+def test_servers_with_a_queue_for_each_class(call: Cli, network_file: Path) -> None:
+    """f0 goes first: [20 (t - 20)]+ of each server; without a class a flow has no queue, and its line is named."""
+    queues = EXAMPLE.replace("latency: 20}", "latency: 20, priorities: [care, rest]}").replace(
+        "id: f0", "id: f0, class: care"
+    )
+    network_file.write_text(queues.replace("id: f1", "id: f1, class: rest"), encoding="utf-8")
+    ran = call("bound", str(network_file), "-o", "json")
+    assert ran.code == 0
+    assert json.loads(ran.out)["f0"] == 20 + 25 / 20 + 20 + (25 + 5 * 20) / 20
+    detailed = json.loads(call("bound", str(network_file), "--details", "-o", "json").out)
+    assert "s1 rest" in detailed["servers"]
+    network_file.write_text(queues, encoding="utf-8")
+    refused = call("bound", str(network_file))
+    assert refused.code == 2
+    assert ":7: spec.flows[1].class" in refused.err
+    assert "flow f1 is of no class, for which server s1 has no queue" in refused.err
+
+
 def test_a_missing_file_and_a_wrong_word_are_bad_input(call: Cli, network_file: Path) -> None:
     assert call("bound", str(network_file) + "x").code == 2
     assert call("bound", str(network_file), "--analysis", "guess").code == 2
@@ -156,6 +174,23 @@ def test_class_queues_print_a_bound_for_every_path_and_whom_more_would_break(
     assert {row["name"] for row in json.loads(broken.out)["broken"]} == {"or1-surgery"}
     table = call("class-queues", "-t", str(topology_file), "-f", str(intent_file), "--adding", str(more)).out
     assert "broken by what was added: or1-surgery" in table
+
+
+def test_port_waits_count_what_goes_first(call: Cli, topology_file: Path, intent_file: Path, tmp_path: Path) -> None:
+    """Alone the figures are the plan's; behind the bursts of another slice of its class they are not kept."""
+    files = ("-t", str(topology_file), "-f", str(intent_file))
+    ran = call("port-waits", *files, "-o", "json")
+    assert ran.code == 0
+    planned = json.loads(call("plan", *files, "-o", "json").out)["decisions"][0]["paths"]
+    assert [row["delay_bound_ms"] for row in json.loads(ran.out)["slices"][::2]] == pytest.approx(
+        [path["delay_bound_ms"] for path in planned], abs=1e-5
+    )
+    more = tmp_path / "more.yaml"
+    text = intent_file.read_text(encoding="utf-8").replace("or1-surgery", "bursty").replace("20ms", "none")
+    more.write_text(text.replace("jitter: 5ms", "jitter: none").replace("  objectives", "  burst: 2MB\n  objectives"))
+    broken = call("port-waits", *files, "--adding", str(more))
+    assert broken.code == 1
+    assert "broken by what was added: or1-surgery" in broken.out
 
 
 LADDER = """\

@@ -52,7 +52,8 @@ def test_version(cli: Cli) -> None:
 def test_every_command_explains_itself(call: Cli) -> None:
     overview = call("--help").out
     for command in ("up", "plan", "apply", "diff", "get", "describe", "delete", "lab", "topology", "version",
-                    "schema", "catalogue", "bound", "availability", "class-queues", "shared-backups"):  # fmt: skip
+                    "schema", "catalogue", "bound", "availability", "class-queues", "port-waits",
+                    "shared-backups"):  # fmt: skip
         assert command in overview
         assert call(command, "--help").code == 0
 

@@ -14,7 +14,18 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from queue_simulation import Choice, Queue, Source, by_class, by_rank, first_come, greedy, newest_flow, simulate
+from queue_simulation import (
+    Choice,
+    Queue,
+    Source,
+    by_class,
+    by_rank,
+    first_come,
+    greedy,
+    newest_flow,
+    round_robin,
+    simulate,
+)
 
 from carelane.topology.calculus import ClassFlow, Flow, Network, Server, SharedPort, class_delays, delay_bounds
 
@@ -181,6 +192,32 @@ def test_in_queues_that_classes_share(drawn: Drawn, classes: list[int]) -> None:
         for flow, taken in restless.worst(dice, by_class(of, order), lines=True).items():
             delay = bounds[flow]
             assert delay is None or taken <= float(delay) + 1e-9
+
+
+@given(networks(), st.lists(st.integers(0, 2), min_size=6, max_size=6), st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_behind_schedulers(drawn: Drawn, classes: list[int], robin: bool) -> None:
+    """Servers with a queue for each class, by strict priority or deficit round robin; in order of arrival within."""
+    plain, names, dice = drawn.network(), ("high", "middle", "low"), Random(drawn.seed)
+    of = {f"f{n}": names[classes[n]] for n in range(len(drawn.flows))}
+    quanta = {name: Fraction(dice.choice([3, 4, 10])) for name in names}
+    network = Network.of(
+        [replace(s, quanta=quanta) if robin else replace(s, priorities=names) for s in plain.servers.values()],
+        [replace(f, traffic_class=of[f.id], packet=Fraction(LONGEST)) for f in plain.flows.values()],
+    )
+    bounds = [
+        delay_bounds(network, "tfa", "fifo").flows,
+        delay_bounds(network, "tfa", "fifo", propagation="delay").flows,
+        delay_bounds(network, "sfa", "fifo").flows,
+        delay_bounds(network, "tfa", "arbitrary").flows,
+    ]
+    for order in _orders(drawn, dice):
+        ranked = by_class({flow: names.index(name) for flow, name in of.items()}, order)
+        choose = round_robin({name: float(size) for name, size in quanta.items()}, of, order) if robin else ranked
+        for flow, taken in drawn.worst(dice, choose).items():
+            for found in bounds:
+                delay = found[flow].delay
+                assert delay is None or taken <= float(delay) + 1e-9
 
 
 def test_the_simulation_reaches_the_bound_of_one_server() -> None:

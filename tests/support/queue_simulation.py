@@ -23,6 +23,7 @@ __all__ = [
     "first_come",
     "greedy",
     "newest_flow",
+    "round_robin",
     "simulate",
 ]
 
@@ -74,6 +75,30 @@ def by_class(classes: Mapping[str, int], last: Sequence[str]) -> Choice:
     """Strict priority between classes, in order of arrival within one."""
     rank = {flow: number for number, flow in enumerate(last)}
     return lambda waiting: min(waiting, key=lambda flow: (classes[flow], waiting[flow][0].arrived, rank[flow]))
+
+
+def round_robin(quanta: Mapping[str, float], classes: Mapping[str, str], last: Sequence[str]) -> Choice:
+    """Deficit round robin between classes (Shreedhar and Varghese), in order of arrival within one, at every server."""
+    rank, ring = {flow: number for number, flow in enumerate(last)}, list(quanta)
+    turns: dict[int, tuple[int, float]] = {}
+    """Whose turn it is, and what is left of its quantum; by server."""
+    kept: dict[tuple[int, int], float] = {}
+
+    def choose(waiting: Mapping[str, deque[Packet]]) -> str:
+        server = id(waiting)
+        turn, left = turns.get(server, (0, quanta[ring[0]]))
+        while True:
+            own = [flow for flow in waiting if classes[flow] == ring[turn]]
+            if own:
+                flow = min(own, key=lambda flow: (waiting[flow][0].arrived, rank[flow]))
+                if waiting[flow][0].size <= left:
+                    turns[server] = turn, left - waiting[flow][0].size
+                    return flow
+            kept[server, turn] = left if own else 0.0
+            turn = (turn + 1) % len(ring)
+            left = kept.get((server, turn), 0.0) + quanta[ring[turn]]
+
+    return choose
 
 
 def newest_flow(last: Sequence[str]) -> Choice:

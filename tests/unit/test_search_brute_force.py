@@ -27,6 +27,7 @@ NETWORKS = (
     "telesurgery-3700km",
     "cernet",
     str(ZOO / "Janetbackbone.graphml"),
+    str(ZOO / "Janetlense.graphml"),
     str(ZOO / "Geant2012.graphml"),
 )
 BITS, PACKET = 24_000, 12_000

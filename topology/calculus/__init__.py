@@ -29,6 +29,7 @@ from carelane.topology.calculus._curves import (
     sum_of,
     token_bucket,
 )
+from carelane.topology.calculus._htb import FloorQueue, htb_waits_ps
 from carelane.topology.calculus._manifest import parse_network
 from carelane.topology.calculus._network import Flow, Network, Server
 from carelane.topology.calculus._schedulers import deficit_round_robin, strict_priority
@@ -39,6 +40,7 @@ __all__ = [
     "Bound",
     "Bounds",
     "ClassFlow",
+    "FloorQueue",
     "Flow",
     "Multiplexing",
     "Network",
@@ -55,6 +57,7 @@ __all__ = [
     "delay_arbitrary",
     "delay_bounds",
     "delay_fifo",
+    "htb_waits_ps",
     "left_over_arbitrary",
     "left_over_fifo",
     "output",

@@ -14,7 +14,7 @@ servers state a peak, for TFA of circles, and where flows are too entangled for 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -31,6 +31,7 @@ from carelane.topology.calculus._curves import (
 )
 from carelane.topology.calculus._left_over import LeftOver, TooEntangled
 from carelane.topology.calculus._network import Network
+from carelane.topology.calculus._scheduled import class_by_class
 
 __all__ = ["Analysis", "Bound", "Bounds", "Multiplexing", "Propagation", "delay_bounds"]
 
@@ -67,9 +68,57 @@ def delay_bounds(
 ) -> Bounds:
     """The bounds of all flows. `line_shaping` uses the peaks that servers state.
 
-    Raises InputError when flows feed each other in a circle and the analysis needs feed-forward, or when they are too
-    entangled for it.
+    Where servers have a queue for each class, `multiplexing` is the order within a class, and a queue's delay stands in
+    `servers` under its server's name and the class's.
+
+    Raises InputError when flows feed each other in a circle and the analysis needs feed-forward, when they are too
+    entangled for it, or when classes cannot be told apart.
     """
+
+    def analyse(part: Network) -> tuple[Bounds, LeftOver | ByDelay]:
+        return _analysed(part, analysis, multiplexing, line_shaping=line_shaping, propagation=propagation)
+
+    if not any(server.scheduled for server in network.servers.values()):
+        return analyse(network)[0]
+    return _of_classes(network, multiplexing, analyse)
+
+
+def _of_classes(
+    network: Network, multiplexing: Multiplexing, analyse: Callable[[Network], tuple[Bounds, LeftOver | ByDelay]]
+) -> Bounds:
+    flows: dict[str, Bound] = {}
+    servers: dict[str, Fraction | None] = {}
+    ways: set[Propagation] = set()
+    for part in class_by_class(network, multiplexing, lambda queues: _with_arrivals(*analyse(queues))):
+        if part.found is not None:
+            flows |= part.found.flows
+            servers |= part.found.servers
+            ways.add(part.found.propagation)
+        flows |= {lost.flow: Bound(None, lost.reason) for lost in part.lost}
+    return Bounds({flow: flows[flow] for flow in network.flows}, servers, "delay" if "delay" in ways else "service")
+
+
+def _with_arrivals(bounds: Bounds, traffic: LeftOver | ByDelay) -> tuple[Bounds, Callable[[str], ArrivalCurve | None]]:
+    if not isinstance(traffic, LeftOver):
+        return bounds, traffic.arrival
+
+    def arrival(server: str) -> ArrivalCurve | None:
+        try:
+            return traffic.arrival(server, traffic.at(server))
+        except TooEntangled:
+            raise _too_entangled() from None
+
+    return bounds, arrival
+
+
+def _analysed(
+    network: Network,
+    analysis: Analysis,
+    multiplexing: Multiplexing,
+    *,
+    line_shaping: bool,
+    propagation: Propagation,
+) -> tuple[Bounds, LeftOver | ByDelay]:
     fifo = multiplexing == "fifo"
     peaks = any(server.peak is not None for server in network.servers.values())
     if propagation == "auto" and analysis == "tfa" and (network.circle is not None or (fifo and peaks)):
@@ -79,17 +128,22 @@ def delay_bounds(
         left_over = LeftOver(network, fifo=fifo, shaping=line_shaping)
         try:
             if analysis == "tfa":
-                return _total_flow(network, left_over, fifo=fifo)
-            return _separate_flows(network, left_over, "service")
+                return _total_flow(network, left_over, fifo=fifo), left_over
+            return _separate_flows(network, left_over, "service"), left_over
         except TooEntangled:
             if propagation == "service":
-                raise InputError(
-                    "the flows meet and part in too many ways to keep aggregates apart",
-                    field="propagation",
-                    expected="auto or delay",
-                ) from None
+                raise _too_entangled() from None
     by_delay = ByDelay(network, fifo=fifo, shaping=line_shaping)
-    return _by_delay(network, by_delay) if analysis == "tfa" else _separate_flows(network, by_delay, "delay")
+    found = _by_delay(network, by_delay) if analysis == "tfa" else _separate_flows(network, by_delay, "delay")
+    return found, by_delay
+
+
+def _too_entangled() -> InputError:
+    return InputError(
+        "the flows meet and part in too many ways to keep aggregates apart",
+        field="propagation",
+        expected="delay, or auto where classes share no server",
+    )
 
 
 def _need_feed_forward(network: Network) -> None:

@@ -1,7 +1,8 @@
 """The CalculusNetwork manifest: servers and flows as plain numbers whose units fit each other.
 
 `rate` in data per time, `latency` in time, `burst` in data: with bits and microseconds a rate is in bits per
-microsecond, and bounds come out in microseconds. A number is taken as the decimal that was written.
+microsecond, and bounds come out in microseconds. A number is taken as the decimal that was written. `priorities` (the
+first is served first) or `quanta` (data) make a server one with a queue for each `class`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from math import isfinite
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
@@ -23,6 +25,7 @@ __all__ = ["KIND", "NetworkManifest", "parse_network"]
 
 KIND = "CalculusNetwork"
 OTHER_KINDS = frozenset({"Topology", "ServiceIntent"})
+MAX_CLASSES = 100
 LARGEST = 10**24
 """Beyond this, and below its inverse, a figure is a slip of the pen."""
 
@@ -65,6 +68,8 @@ class ServerSpec(_Part):
     rate: Rate
     latency: Amount
     peak: Rate | None = None
+    priorities: list[Name] = Field(default=[], max_length=MAX_CLASSES)
+    quanta: dict[Name, Rate] = Field(default={}, max_length=MAX_CLASSES)
 
 
 class FlowSpec(_Part):
@@ -72,6 +77,8 @@ class FlowSpec(_Part):
     path: list[Name]
     rate: Rate
     burst: Amount
+    class_: Name | None = Field(default=None, alias="class")
+    packet: Amount = Fraction(0)
 
 
 class Spec(_Part):
@@ -117,13 +124,16 @@ def _network(document: Document) -> Network:
     spec = validate(document, NetworkManifest).spec
     servers: dict[str, Server] = {}
     for index, item in enumerate(spec.servers):
-        server = Server(item.id, item.rate, item.latency, item.peak)
+        quanta = MappingProxyType(item.quanta)
+        server = Server(item.id, item.rate, item.latency, item.peak, tuple(item.priorities), quanta)
         with _placed(document, "servers", index):
             check_server(server, servers)
         servers[server.id] = server
     flows: dict[str, Flow] = {}
     for index, entry in enumerate(spec.flows):
-        flow = Flow(entry.id, tuple(entry.path), entry.rate, entry.burst)
+        flow = Flow(
+            entry.id, tuple(entry.path), entry.rate, entry.burst, traffic_class=entry.class_, packet=entry.packet
+        )
         with _placed(document, "flows", index):
             check_flow(flow, servers, flows)
         flows[flow.id] = flow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -17,16 +17,28 @@ __all__ = ["Flow", "Network", "Server", "check_flow", "check_server"]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A rate-latency server; `peak` is the line rate behind it, which shapes what leaves. None: not stated."""
+    """A rate-latency server; `peak` is the line rate behind it, which shapes what leaves. None: not stated.
+
+    It may have a queue for each class: served by strict priority in the order of `priorities`, or by deficit round
+    robin with `quanta` of data. `curve` stands for rate and latency where a service is no single line.
+    """
 
     id: str
     rate: Fraction
     latency: Fraction
     peak: Fraction | None = None
+    priorities: tuple[str, ...] = ()
+    quanta: Mapping[str, Fraction] = field(default_factory=lambda: MappingProxyType({}))
+    curve: ServiceCurve | None = None
+
+    @property
+    def scheduled(self) -> tuple[str, ...]:
+        """The classes that have a queue of their own."""
+        return self.priorities or tuple(self.quanta)
 
     @property
     def service(self) -> ServiceCurve:
-        return rate_latency(self.rate, self.latency)
+        return self.curve or rate_latency(self.rate, self.latency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,7 @@ class Flow:
 
     Flows of one `stream` are the same traffic on several ways: to one `leaf` they are alternatives of which one is
     used at a time, to several they are copies. Where they come together from one server, and where alternatives meet,
-    they count once. Only the analysis by delay knows streams.
+    they count once. Only the analysis by delay knows streams. `packet` is the longest that a scheduler has in hand.
     """
 
     id: str
@@ -44,6 +56,8 @@ class Flow:
     burst: Fraction
     stream: str | None = None
     leaf: str | None = None
+    traffic_class: str | None = None
+    packet: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True)
@@ -140,6 +154,10 @@ def check_server(server: Server, known: Mapping[str, Server]) -> None:
             field="peak",
             expected=f"at least {server.rate}: the line carries what the server serves",
         )
+    if server.priorities and server.quanta:
+        raise InputError(f"server {server.id} has priorities and quanta", field="quanta", expected="one of both")
+    if len(set(server.priorities)) < len(server.priorities):
+        raise InputError(f"server {server.id} lists a class twice", field="priorities", expected="each class once")
 
 
 def check_flow(flow: Flow, servers: Mapping[str, Server], known: Mapping[str, Flow]) -> None:
@@ -163,3 +181,20 @@ def check_flow(flow: Flow, servers: Mapping[str, Server], known: Mapping[str, Fl
                 f"flow {flow.id} crosses {server} twice", field="path", expected="a path that repeats no server"
             )
         seen.add(server)
+        _check_class(flow, servers[server])
+
+
+def _check_class(flow: Flow, server: Server) -> None:
+    if server.scheduled and flow.traffic_class not in server.scheduled:
+        raise InputError(
+            f"flow {flow.id} is of {f'class {flow.traffic_class}' if flow.traffic_class else 'no class'}, for which "
+            f"server {server.id} has no queue",
+            field="class",
+            expected=f"one of {', '.join(server.scheduled)}",
+        )
+    if server.quanta and flow.traffic_class is not None and server.quanta[flow.traffic_class] <= flow.packet:
+        raise InputError(
+            f"the quantum of class {flow.traffic_class} at server {server.id} is not above the packets of {flow.id}",
+            field="packet",
+            expected=f"less than {server.quanta[flow.traffic_class]}: the longest packet less one byte is enough",
+        )

@@ -47,7 +47,7 @@ from carelane.controller.pipeline.compile._layout import (
     ground_watches,
 )
 from carelane.controller.pipeline.compile._policing import Bucket, forward_bucket, reverse_bucket
-from carelane.controller.pipeline.compile._queues import LEAST_FLOOR_BPS
+from carelane.controller.pipeline.compile._queues import LEAST_FLOOR_BPS, queue_plan
 from carelane.controller.pipeline.compile._resolved import Lane, Site, Slice, Way, resolve_slice
 from carelane.controller.pipeline.compile._tree import program_tree
 from carelane.controller.pipeline.compile._unicast import program_way
@@ -74,6 +74,7 @@ __all__ = [
     "forward_bucket",
     "ground_rules",
     "ground_watches",
+    "queue_plan",
     "resolve_slice",
     "reverse_bucket",
 ]

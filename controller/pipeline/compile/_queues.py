@@ -21,7 +21,7 @@ the kernel would not be what was asked for. This least floor is not counted agai
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil
@@ -32,7 +32,7 @@ from carelane.errors import CollisionError
 from carelane.policies.classes import STANDARD
 from carelane.topology.model import Topology
 
-__all__ = ["LEAST_FLOOR_BPS", "PortPlan"]
+__all__ = ["LEAST_FLOOR_BPS", "PortPlan", "queue_plan"]
 
 LEAST_FLOOR_BPS = 16_000
 _BEST_EFFORT_BURST_BITS = 10 * 1500 * 8
@@ -144,6 +144,15 @@ class PortPlan:
             0, _stated_floor(0, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, ""
         )
         return PortQos(port, rate_bps, (best_effort, *queues))
+
+
+def queue_plan(topology: Topology, slices: Iterable[Slice]) -> Mapping[str, list[PortQos]]:
+    """The QoS of every port that `slices` use, by node. Raises CollisionError as `by_node`."""
+    plan = PortPlan(topology)
+    for item in slices:
+        for way in item.ways:
+            plan.reserve(item, way)
+    return plan.by_node()
 
 
 def _stated_floor(floor_bps: int, rate_bps: int) -> int:

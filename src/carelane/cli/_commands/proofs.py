@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from carelane.cli._commands._app import app
 from carelane.cli._commands._options import Availability, Capacity, Files, Output, TopologyFile
 
+if TYPE_CHECKING:
+    from carelane.cli._class_queues import Analysis
+    from carelane.cli._output import Format
+
 __all__: list[str] = []
+
+Adding = Annotated[
+    list[str] | None,
+    typer.Option("--adding", metavar="INTENTS", help="Intents that come later: whom would they break? Repeatable."),
+]
 
 
 @app.command()
@@ -72,10 +81,7 @@ def availability(
 def class_queues(
     topology: TopologyFile,
     file: Files = None,
-    adding: Annotated[
-        list[str] | None,
-        typer.Option("--adding", metavar="INTENTS", help="Intents that come later: whom would they break? Repeatable."),
-    ] = None,
+    adding: Adding = None,
     default_capacity: Capacity = None,
     default_availability: Availability = None,
     output: Output = "table",
@@ -84,14 +90,50 @@ def class_queues(
 
     Exit 0 when all objectives would hold, 1 when some would not, 2 on bad input.
     """
-    from carelane.cli._class_queues import run_class_queues
+    from carelane.cli._class_queues import CLASS_QUEUES
+
+    raise typer.Exit(
+        _queues(CLASS_QUEUES, topology, file, adding, (default_capacity, default_availability), output=output)
+    )
+
+
+@app.command("port-waits")
+def port_waits(
+    topology: TopologyFile,
+    file: Files = None,
+    adding: Adding = None,
+    default_capacity: Capacity = None,
+    default_availability: Availability = None,
+    output: Output = "table",
+) -> None:
+    """Bound the delays of admitted intents with what their queues wait for others at every port.
+
+    Exit 0 when all objectives hold even so, 1 when some would not, 2 on bad input.
+    """
+    from carelane.cli._class_queues import PORT_WAITS
+
+    raise typer.Exit(
+        _queues(PORT_WAITS, topology, file, adding, (default_capacity, default_availability), output=output)
+    )
+
+
+def _queues(
+    analysis: Analysis,
+    topology: str,
+    file: list[str] | None,
+    adding: list[str] | None,
+    defaults: tuple[str | None, str | None],
+    *,
+    output: Format,
+) -> int:
+    from carelane.cli._class_queues import run_queues
     from carelane.cli._sources import load_network, read_intents
 
-    network = load_network(topology, default_capacity, default_availability)
+    network = load_network(topology, *defaults)
     names = [*(file or []), *(adding or [])]
     intents = read_intents(None, names, [], [], None, network.endpoints, topology)
     later = {"<stdin>" if name == "-" else name for name in set(adding or []) - set(file or [])}
-    raise typer.Exit(run_class_queues(network, intents, later, output=output))
+    return run_queues(analysis, network, intents, later, output=output)
 
 
 @app.command("shared-backups")

@@ -1,0 +1,111 @@
+"""Promises beside the queues they share ports with: the plan's figure where nobody goes first, else by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from carelane.controller.pipeline import plan, resolve
+from carelane.controller.pipeline.compile import compile_program
+from carelane.controller.pipeline.identifiers import labels_needed
+from carelane.controller.pipeline.port_waits import waited_bounds, waited_out_by
+from carelane.controller.pipeline.program import FIRST_LABEL, PortQos, SliceIds
+from carelane.controller.pipeline.slice_plan import Decision
+from carelane.intents import ServiceIntent, StatedObjectives
+from carelane.topology import Topology, parse_topology
+from carelane.topology.delay import FRAME_BYTES
+
+FRAME = Fraction(8 * FRAME_BYTES)
+LINE = """
+apiVersion: carelane/v1
+kind: Topology
+metadata: {name: line}
+spec:
+  nodes: [{id: a, availability: 1}, {id: b, availability: 1}]
+  links: [{id: l1, a: a, b: b, capacity: 100Mbps, delay: 1ms, availability: 0.999}]
+  endpoints:
+    - {id: a/1, node: a, address: 10.0.0.1/32, capacity: 1Gbps}
+    - {id: a/2, node: a, address: 10.0.0.3/32, capacity: 1Gbps}
+    - {id: b/1, node: b, address: 10.0.0.2/32, capacity: 1Gbps}
+    - {id: b/2, node: b, address: 10.0.0.4/32, capacity: 1Gbps}
+"""
+SURGERY, VIDEO = "remote-surgery", "remote-surgery-video"
+
+
+@pytest.fixture(scope="module")
+def line() -> Topology:
+    return parse_topology(LINE)
+
+
+def ask(
+    name: str, service: str, ends: int = 1, rate: int = 10**7, burst: int = 1500, **objectives: Any
+) -> ServiceIntent:
+    figures: dict[str, Any] = {"delay_s": "none", "jitter_s": "none", "loss": "none", "availability": "none"}
+    figures |= {"forward_bps": rate, "reverse_bps": 0} | objectives
+    intent = ServiceIntent(
+        name, "t", service, (f"a/{ends}",), (f"b/{ends}",), objectives=StatedObjectives(**figures), direction="forward"
+    )
+    return replace(intent, burst_bytes=burst, protection="none")
+
+
+def admit(topology: Topology, *intents: ServiceIntent) -> tuple[Decision, ...]:
+    decisions = plan(topology, [resolve(intent, topology) for intent in intents]).decisions
+    assert all(decision.admitted for decision in decisions)
+    return decisions
+
+
+def at_link(topology: Topology, decisions: tuple[Decision, ...]) -> PortQos:
+    """The queues that compile puts at port l1 of switch a."""
+    slices = [
+        (decision, SliceIds(number, FIRST_LABEL + 8 * number, labels_needed(decision)))
+        for number, decision in enumerate(decisions, 1)
+    ]
+    (found,) = [qos for qos in compile_program(topology, slices)["a"].ports if qos.port == topology.links["l1"].a_port]
+    return found
+
+
+def test_alone_at_its_ports_a_slice_gets_what_the_plan_says(line: Topology) -> None:
+    decisions = admit(line, ask("x", VIDEO, burst=64_000))
+    (row,) = waited_bounds(line, decisions)
+    assert row.delay_s is not None
+    assert float(row.delay_s) == pytest.approx(decisions[0].paths[0].delay_bound_s or 0, abs=1e-12)
+
+
+def test_the_higher_class_does_not_wait_and_the_lower_waits_for_its_bucket(line: Topology) -> None:
+    """At the link the video waits for what surgery may send at once, one overdraft and the frame that has begun."""
+    decisions = admit(line, ask("low", VIDEO, 1, burst=64_000), ask("high", SURGERY, 2, burst=9_000))
+    low, high = waited_bounds(line, decisions)
+    first = next(queue for queue in at_link(line, decisions).queues if queue.slice == "high")
+    wait = (first.burst_bits + 2 * FRAME) / (10**8 - first.min_rate_bps)
+    own = Fraction(8 * 64_000 + 2 * 12_000, decisions[0].paths[0].reserved_bps)
+    assert high.delay_s is not None
+    assert float(high.delay_s) == pytest.approx(decisions[1].paths[0].delay_bound_s or 0, abs=1e-12)
+    assert low.delay_s is not None
+    assert float(low.delay_s) == pytest.approx(float(own + wait + FRAME / 10**9) + 1e-3, abs=1e-11)
+
+
+def test_who_was_fine_and_is_broken_by_what_comes_is_named(line: Topology) -> None:
+    asked = ask("low", VIDEO, 1, burst=64_000, delay_s=0.06)
+    (held,) = admit(line, asked)
+    both = admit(line, asked, ask("high", SURGERY, 2, burst=400_000))
+    assert [row.keeps for row in waited_bounds(line, [held])] == [True]
+    assert [row.name for row in waited_out_by(line, [held], both[1:])] == ["low"]
+    harmless = admit(line, asked, ask("later", "genome-transfer", 2, burst=400_000))
+    assert waited_out_by(line, [held], harmless[1:]) == ()
+
+
+def test_a_wait_that_costs_tokens_has_no_bound(line: Topology) -> None:
+    """A bucket of one packet cannot keep what is earned behind a megabyte: a broken promise, if there is one."""
+    decisions = admit(line, ask("low", VIDEO, 1, delay_s=0.5), ask("high", SURGERY, 2, burst=1_000_000))
+    low, _ = waited_bounds(line, decisions)
+    assert (low.delay_s, low.keeps) == (None, False)
+
+
+def test_a_plan_without_addresses_is_bounded_too(line: Topology) -> None:
+    bare = parse_topology(LINE.replace(" address: 10.0.0.1/32,", "").replace(" address: 10.0.0.4/32,", ""))
+    wanted = (ask("low", VIDEO, 1, burst=64_000), ask("high", SURGERY, 2, burst=9_000))
+    rows = [waited_bounds(network, admit(network, *wanted)) for network in (line, bare)]
+    assert rows[0] == rows[1]
