@@ -20,6 +20,7 @@ from carelane.api.rest import models, problems
 from carelane.api.rest.admin import add_admin
 from carelane.api.rest.caller import RequestIds, assert_closed
 from carelane.api.rest.events import add_events
+from carelane.api.rest.examples import illustrate
 from carelane.api.rest.guard import Guard
 from carelane.api.rest.intents import add_intents, add_plans
 from carelane.api.rest.measured import add_measured
@@ -95,6 +96,7 @@ def create_app(
         return Response(encode(registry), media_type=content_type)
 
     assert_closed(app, OPEN)
+    illustrate(app)
     return app
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
+import yaml
 from fastapi import Depends, FastAPI, Path, Query, Response
 from fastapi.responses import JSONResponse
 
@@ -35,6 +36,7 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="How many rows at most."
 Name = Annotated[str, Path(description="Name of an intent.", examples=["or1-surgery"])]
 Reading = Annotated[Caller, caller(Role.VIEWER)]
 Filing = Annotated[Caller, changer(Role.HOSPITAL_IT)]
+Changing = Annotated[Caller, changer(Role.HOSPITAL_IT, versioned=True)]
 
 _MANIFEST = {
     "apiVersion": "carelane/v1",
@@ -56,7 +58,10 @@ BODY: dict[str, Any] = {
                 "schema": {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]},
                 "examples": {"manifest": {"value": _MANIFEST}, "line": {"value": _LINE}},
             },
-            "application/yaml": {"schema": {"type": "string"}},
+            "application/yaml": {
+                "schema": {"type": "string"},
+                "example": yaml.safe_dump(_MANIFEST, sort_keys=False, default_flow_style=None),
+            },
         },
     }
 }
@@ -161,7 +166,7 @@ def _add_changes(app: FastAPI, service: IntentService, views: Views) -> None:
         summary="Change an intent: RFC 7396 merge patch of its manifest",
         response_model=models.Applied,
     )
-    def patch_intent(who: Filing, name: Name, body: Incoming) -> JSONResponse:
+    def patch_intent(who: Changing, name: Name, body: Incoming) -> JSONResponse:
         return refile(who, name, body.data, lambda found: patched(views.topology(who.principal), found, body, who))
 
     @app.post(
@@ -170,7 +175,7 @@ def _add_changes(app: FastAPI, service: IntentService, views: Views) -> None:
         summary="Accept an offer: the intent filed again with its figures",
         response_model=models.Applied,
     )
-    def accept_offer(who: Filing, name: Name, index: Annotated[int, Path(ge=0, le=99)]) -> JSONResponse:
+    def accept_offer(who: Changing, name: Name, index: Annotated[int, Path(ge=0, le=99, examples=[0])]) -> JSONResponse:
         return refile(who, name, b"", lambda found: accepted_offer(found, index, who))
 
     @app.delete(
@@ -180,7 +185,7 @@ def _add_changes(app: FastAPI, service: IntentService, views: Views) -> None:
         summary="Withdraw an intent",
         response_model=models.Summary,
     )
-    def delete_intent(who: Filing, name: Name) -> JSONResponse:
+    def delete_intent(who: Changing, name: Name) -> JSONResponse:
         return withdrawn(service, who, name)
 
 
