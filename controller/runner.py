@@ -67,7 +67,6 @@ class Controller:
         sharing: Mode = "fair",
         hold_off_s: float = 10.0,
         repair_after_s: float = 5.0,
-        weights: SharePolicy | None = None,
         access: AccessPolicy | None = None,
         address: str = "",
         lease_s: float = DEFAULT_TTL_S,
@@ -83,7 +82,7 @@ class Controller:
         self._telemetry_interval_s = telemetry_interval_s
         self._sharing: Mode = sharing
         self._hold_off_s, self._repair_after_s = hold_off_s, repair_after_s
-        self._weights = weights or SharePolicy()
+        self._weights = policy.weights if policy else SharePolicy()
         self._loop: TelemetryLoop | None = None
         self.leadership = Leadership(database_url, address, ttl_s=lease_s)
         self._acting = threading.Event()

@@ -10,7 +10,7 @@ ledger after them, totals. Decisions taken here:
 - A single path is chosen by link prices that grow with load (`lane`), so that load spreads early; prices never refuse.
 - Delay and jitter of a path are the worse of its two directions. Availability is the worst site's.
 - Policy, where there is one: quotas are asked before anything is planned; what does not fit takes the place of what it
-  may (`preempt`). In a batch nothing that is held already is displaced: there, priorities decide.
+  may (`preempt`). In a batch that is asked of what the packing refused, the most important first.
 - The upper bound is certified by link prices, cut by what endpoints and their nodes can carry.
 
 Floors are kept per egress port (node, link id), per delivery port (node, endpoint id) and, for what an endpoint may
@@ -30,7 +30,7 @@ from carelane.controller.pipeline.preempt import decide_displacing, displaced, d
 from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.quotas import Usage
 from carelane.controller.pipeline.requirement import Requirement
-from carelane.controller.pipeline.slice_plan import Decision, PlanResult
+from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Totals
 from carelane.controller.pipeline.totals import totals
 from carelane.errors import InputError
 from carelane.policies.admission import AdmissionPolicy
@@ -70,15 +70,49 @@ def _plan_under(
     progress: Progress,
 ) -> PlanResult:
     """The same under quotas and pre-emption."""
-    usage, graph, ledger = Usage(policy, held.values()), LaneGraph.for_run(topology, len(requirements)), start
+    usage, graph = Usage(policy, held.values()), LaneGraph.for_run(topology, len(requirements))
+    decided: dict[str, Decision] = {}
+    packed: Totals | None = None
     if optimize and len(requirements) > 1:
         from carelane.controller.pipeline.quota_batch import within_quotas
 
         def together(part: Sequence[Requirement], at: CapacityLedger) -> PlanResult:
             return _plan(topology, part, at, True, progress if len(part) > 1 else silent)
 
-        return within_quotas(graph, requirements, usage, start, together)
-    decided: dict[str, Decision] = {}
+        batch = within_quotas(graph, requirements, usage, start, together)
+        again = sorted((d.requirement for d in batch.decisions if not d.admitted), key=lambda item: -item.priority)
+        if policy.preemption is None or not again:
+            return batch
+        packed, decided = batch.totals, {decision.name: decision for decision in batch.decisions}
+        ledger = _displacing(graph, again, batch.ledger, usage, policy, decided, progress)
+    else:
+        ledger = _displacing(graph, requirements, start, usage, policy, decided, progress)
+    decisions = tuple(decided.values())
+    may_go = _displaceable(held, requirements, policy)  # another planner might displace others of them
+    for name in may_go:
+        start = start.without_slice(name)
+    cap_bps = Usage(policy, [item for name, item in held.items() if name not in may_go]).cap_bps(requirements)
+    found = totals(graph, decisions, start, ledger)
+    bounds_bps = [found.upper_bound_bps, cap_bps]
+    if packed is not None and not may_go:
+        found = replace(packed, admitted_bps=found.admitted_bps)
+        bounds_bps.append(packed.upper_bound_bps)
+    return PlanResult(decisions, ledger, replace(found, upper_bound_bps=max(found.admitted_bps, min(bounds_bps))))
+
+
+def _displacing(
+    graph: LaneGraph,
+    requirements: Sequence[Requirement],
+    ledger: CapacityLedger,
+    usage: Usage,
+    policy: AdmissionPolicy,
+    decided: dict[str, Decision],
+    progress: Progress,
+) -> CapacityLedger:
+    """Decide one after the other within quotas, in the place of others where policy lets that be; the ledger after it.
+
+    `decided` and `usage` are brought up to date.
+    """
     for place, requirement in enumerate(requirements):
         progress("deciding", place, len(requirements))
         decision = usage.refusal(requirement)
@@ -91,14 +125,7 @@ def _plan_under(
             usage.remove(name)
         if decision.admitted:
             usage.add(requirement)
-    decisions = tuple(decided.values())
-    may_go = _displaceable(held, requirements, policy)  # another planner might displace others of them
-    for name in may_go:
-        start = start.without_slice(name)
-    cap_bps = Usage(policy, [item for name, item in held.items() if name not in may_go]).cap_bps(requirements)
-    found = totals(graph, decisions, start, ledger)
-    bound_bps = max(found.admitted_bps, min(found.upper_bound_bps, cap_bps))
-    return PlanResult(decisions, ledger, replace(found, upper_bound_bps=bound_bps))
+    return ledger
 
 
 def _displaceable(

@@ -72,6 +72,11 @@ class Rules:
         """Whether neither quotas nor pre-emption can matter."""
         return self.policy is None or not (self.policy.quotas or self.policy.preemption)
 
+    @property
+    def consented(self) -> AdmissionPolicy | None:
+        """The policy, under which nobody goes without consent."""
+        return self.policy if self.policy is None or self.consent else replace(self.policy, preemption=None)
+
 
 @traced("planner.propose")
 def propose(
@@ -146,7 +151,7 @@ def dry_run(
             ledger = ledger.without_slice(requirement.name)
         start = ledger
         in_force = {item.name: held[item.name] for item in holdings.slices if not item.retiring}
-        result = plan(there, requirements, ledger, optimize=optimize, policy=rules.policy, held=in_force)
+        result = plan(there, requirements, ledger, optimize=optimize, policy=rules.consented, held=in_force)
     else:
         result = _one_by_one(Desk(topology, holdings, without, now, rules), requirements, consent=rules.consent)
     if any(displacement(decision) for decision in result.decisions):

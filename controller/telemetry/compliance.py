@@ -23,6 +23,7 @@ from typing import Literal
 
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.controller.telemetry.burn import Budget
+from carelane.controller.telemetry.passages import History
 from carelane.controller.telemetry.probes import ProbeReport
 from carelane.controller.telemetry.sharing import Observation
 from carelane.controller.telemetry.sources import Tap
@@ -36,7 +37,6 @@ Objective = Literal["bandwidth", "loss", "delay", "jitter", "availability"]
 _FRESH_EPOCHS = 5
 _PROBE_FRESH_S = 30.0
 _WINDOW_S = 60.0
-_IN_FLIGHT_S = 1.5
 _TOLERANCE = 0.98
 _RARE = 0.001
 
@@ -73,11 +73,11 @@ class IntentCompliance:
 
 @dataclass(slots=True)
 class _Site:
-    """What one source did lately: (time, arrived and carried bit/s, packets passed, delivered, lost in queues)."""
+    """What one source did lately: (time, arrived and carried bit/s), and what became of its packets."""
 
     tap: Tap
-    epochs: deque[tuple[float, float, float, int, int | None, int]] = field(default_factory=lambda: deque(maxlen=600))
-    hop: str = ""
+    epochs: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=600))
+    history: History = field(default_factory=History)
 
 
 @dataclass(slots=True)
@@ -94,7 +94,7 @@ class _Intent:
 class ComplianceBook:
     """One writer (the loop) and any readers: what is read is replaced as a whole."""
 
-    def __init__(self, interval_s: float, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, interval_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval_s = interval_s
         self._clock = clock
         self._intents: dict[str, _Intent] = {}
@@ -133,12 +133,10 @@ class ComplianceBook:
         for seen in observations:
             intent = self._intents.get(seen.tap.slice)
             site = intent.sites.get(seen.tap.key) if intent else None
-            if site is not None and seen.gain is not None:
-                lost = sum(count for _, count in seen.drops)
-                if lost:
-                    site.hop = max(seen.drops, key=lambda drop: drop[1])[0]
-                gain, passed = seen.gain, seen.passed or 0
-                site.epochs.append((at_s, gain.rate_bps, gain.carried_bps, passed, seen.delivered, lost))
+            if site is not None:
+                site.history.add(at_s, seen.passage)
+                if seen.gain is not None:
+                    site.epochs.append((at_s, seen.gain.rate_bps, seen.gain.carried_bps))
         changed = set()
         for name, intent in self._intents.items():
             intent.rows = self._rows(at_s, intent)
@@ -199,7 +197,7 @@ class ComplianceBook:
         rows = _measured([_bandwidth(at_s, site) for site in fresh])
         found = [_worst(rows) if rows else _unknown("bandwidth", intent.decision.requirement.forward_bps, "bit/s")]
         if wanted.loss is not None:
-            losses = _measured([_loss(at_s, site, wanted.loss) for site in fresh])
+            losses = _measured([self._loss(at_s, site, wanted.loss) for site in fresh])
             found.append(_worst(losses) if losses else _unknown("loss", wanted.loss, "ratio"))
         probes = self._fresh_probes(at_s, intent)
         if wanted.delay_s is not None:
@@ -207,6 +205,30 @@ class ComplianceBook:
         if wanted.jitter_s is not None:
             found.append(_jitter(intent.decision, probes, wanted.jitter_s))
         return tuple(found)
+
+    def _loss(self, at_s: float, site: _Site, promised: float) -> ObjectiveStatus:
+        """Drops in own queues count one by one; what vanished counts beyond what may still be on its way."""
+        fate = site.history.fate(at_s - _WINDOW_S, at_s - _FRESH_EPOCHS * self._interval_s)
+        if fate.passed == 0:
+            return _unknown("loss", promised, "ratio", f"{site.tap.site} sends nothing")
+        vanished = fate.vanished or 0
+        measured = max(fate.dropped, vanished) / fate.passed
+        if fate.vanished is None and measured <= promised:
+            cause = f"what comes out at {', '.join(site.tap.to)} is not counted now"
+            return ObjectiveStatus(
+                "loss", "unknown", promised, None, "ratio", None, fate.passed, None, site.tap.site, cause
+            )
+        state: State = "met" if measured <= promised else "broken"
+        confidence = 1 - (1 - promised) ** fate.passed if promised > 0 and measured == 0 else None
+        cause = ""
+        if state == "broken":
+            full = fate.dropped >= vanished
+            cause = f"its queue at {site.history.hop} is full" if full else "packets vanish on the way"
+        where = site.history.hop if fate.dropped else f"{site.tap.site} to {', '.join(site.tap.to)}"
+        margin = promised - measured
+        return ObjectiveStatus(
+            "loss", state, promised, measured, "ratio", margin, fate.passed, confidence, where, cause
+        )
 
     @staticmethod
     def _fresh_probes(at_s: float, intent: _Intent) -> list[ProbeReport]:
@@ -245,27 +267,6 @@ def _bandwidth(at_s: float, site: _Site) -> ObjectiveStatus:
     return ObjectiveStatus(
         "bandwidth", state, declared, carried, "bit/s", carried - due, len(recent), None, site.tap.site, cause
     )
-
-
-def _loss(at_s: float, site: _Site, promised: float) -> ObjectiveStatus:
-    """Drops in own queues count one by one; what vanished counts beyond what may still be on its way."""
-    recent = [epoch for epoch in site.epochs if epoch[0] > at_s - _WINDOW_S]
-    passed, dropped = sum(epoch[3] for epoch in recent), sum(epoch[5] for epoch in recent)
-    if passed == 0:
-        return _unknown("loss", promised, "ratio", f"{site.tap.site} sends nothing")
-    known = [epoch for epoch in recent if epoch[4] is not None]
-    gone = sum(epoch[3] - (epoch[4] or 0) for epoch in known)
-    seconds = max(recent[-1][0] - recent[0][0], 1e-9)
-    vanished = max(0.0, gone - passed / seconds * _IN_FLIGHT_S) if len(recent) > 1 else 0.0
-    measured = max(dropped, vanished) / passed
-    state: State = "met" if measured <= promised else "broken"
-    confidence = 1 - (1 - promised) ** passed if promised > 0 and measured == 0 else None
-    cause = ""
-    if state == "broken":
-        cause = f"its queue at {site.hop} is full" if dropped >= vanished else "packets vanish on the way"
-    where = site.hop if dropped else f"{site.tap.site} to {', '.join(site.tap.to)}"
-    margin = promised - measured
-    return ObjectiveStatus("loss", state, promised, measured, "ratio", margin, passed, confidence, where, cause)
 
 
 def _propagation(decision: Decision, report: ProbeReport) -> float:

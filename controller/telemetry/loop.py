@@ -10,9 +10,10 @@ ceilings it finds.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,7 +38,7 @@ from carelane.intents.lifecycle import KEPT, Phase
 from carelane.policies.shaping import Layout, SharePolicy
 from carelane.store import StoredIntent
 
-__all__ = ["CONFORMING", "PROBES", "TelemetryLoop"]
+__all__ = ["CONFORMING", "MEASURED", "PROBES", "TelemetryLoop"]
 
 log = structlog.get_logger("carelane.telemetry")
 
@@ -47,6 +48,10 @@ CONFORMING = "Conforming"
 PROBES = "ProbesCredible"
 """Condition: what probes at the sites report can be true."""
 
+MEASURED = "Measured"
+"""Condition: all switches of the slice tell what they count."""
+
+_SILENT_EPOCHS, _SILENT_S = 5, 3.0
 _SPREAD = 0.6
 _REFRESH_S = 1.0
 _REWIRE_LATEST_S = 5.0
@@ -62,7 +67,7 @@ _EMPTY = Wiring((), Layout((), {}, {}), ())
 @dataclass
 class TelemetryLoop:
     """`run` until `stop`, in epochs while it `acts`; or `epoch` by epoch, as tests do. Reading its results is
-    thread-safe."""
+    thread-safe. `now` is for schedules only: everything measured goes by `clock`, which nobody sets."""
 
     reconciler: Reconciler
     southbound: CounterSource
@@ -70,6 +75,7 @@ class TelemetryLoop:
     mode: Mode = "fair"
     weights: SharePolicy = field(default_factory=SharePolicy)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], float] = time.monotonic
     acts: Callable[[], bool] = lambda: True
     outcome: Outcome | None = field(default=None, init=False)
 
@@ -78,7 +84,7 @@ class TelemetryLoop:
         self.poller = Poller(self.southbound, self._stopping.wait)
         self.sharing = Sharing(self.interval_s, self.mode)
         self.containment = Containment()
-        self.compliance = ComplianceBook(self.interval_s)
+        self.compliance = ComplianceBook(self.interval_s, clock=self.clock)
         self.metrics = TelemetryMetrics(self)
         self._hand = ThreadPoolExecutor(1, thread_name_prefix="carelane-shape")
         self._shaping: Future[Mapping[str, SwitchCounters]] | None = None
@@ -87,6 +93,7 @@ class TelemetryLoop:
         self._rewired_at = -_REWIRE_LATEST_S
         self.busy: Callable[[], bool] = lambda: False
         self._starts: Mapping[str, datetime] = {}
+        self._missed: Mapping[str, int] = {}
         self.reconciler.observe = self.findings
 
     # What it knows
@@ -106,10 +113,35 @@ class TelemetryLoop:
             found.append(Finding(PROBES, "False", "ProbeDoubted", told))
         elif self.compliance.probed(name):
             found.append(Finding(PROBES, "True", "NoDoubt", "nothing that probes report contradicts light or itself"))
+        silent = self._silent(name)
+        if silent:
+            found.append(Finding(MEASURED, "False", "CountersStale", "; ".join(silent)))
+        elif self.compliance.knows(name):
+            found.append(Finding(MEASURED, "True", "CountersFresh", "every switch of the slice tells what it counts"))
         broken = self.compliance.breach(name)
         if broken is not None:
             found.append(Finding(KEPT, "False", "ObjectiveBroken", broken))
         return tuple(found)
+
+    def _silent(self, name: str) -> list[str]:
+        """Switches of the slice that have told nothing for a while, with the reason where there is one."""
+        nodes = {node for tap in self._wiring.taps if tap.slice == name for node in tap.nodes}
+        silent = sorted(node for node in nodes if self._missed.get(node, 0) >= self._silent_epochs)
+        errors = self.poller.errors()
+        why = {node: errors.get(node, (0, ""))[1] or "it does not answer" for node in silent}
+        return [f"no counters from {node}: {why[node]}; its sites keep what they have" for node in silent]
+
+    @property
+    def _silent_epochs(self) -> int:
+        return max(_SILENT_EPOCHS, math.ceil(_SILENT_S / self.interval_s))
+
+    def _count_missed(self, stale: Collection[str]) -> frozenset[str]:
+        """Gives the slices of switches that fell silent now, or that speak again."""
+        before, limit = self._missed, self._silent_epochs
+        self._missed = {node: before.get(node, 0) + 1 for node in stale}
+        fell = {node for node, count in self._missed.items() if count == limit}
+        spoke = {node for node, count in before.items() if count >= limit and node not in self._missed}
+        return frozenset(tap.slice for tap in self._wiring.taps if not (fell | spoke).isdisjoint(tap.nodes))
 
     @property
     def layout(self) -> Layout:
@@ -177,6 +209,7 @@ class TelemetryLoop:
         if self._mark is None:
             return
         self.outcome = self._mark = None
+        self._missed = {}
         self._wiring = _EMPTY
         self.sharing = Sharing(self.interval_s, self.mode)
 
@@ -194,12 +227,13 @@ class TelemetryLoop:
         begun, used = time.perf_counter(), time.thread_time()
         self._rewire()
         self._end_shaping(0.0)
-        wiring, moment = self._wiring, self.now()
-        outcome = self.sharing.step(wiring, self.poller.readings(), self._announced(moment))
-        at_s = moment.timestamp()
-        troubled = self.containment.step(
-            at_s, outcome.observations, outcome.spoofed, wiring.edges
-        ) | self.compliance.step(at_s, outcome.observations)
+        wiring, at_s = self._wiring, self.clock()
+        outcome = self.sharing.step(wiring, self.poller.readings(), self._announced(self.now()))
+        troubled = (
+            self.containment.step(at_s, outcome.observations, outcome.spoofed, wiring.edges)
+            | self.compliance.step(at_s, outcome.observations)
+            | self._count_missed(outcome.stale)
+        )
         self.outcome = outcome
         if troubled:
             self.reconciler.queue.add(sorted(troubled))

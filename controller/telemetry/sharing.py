@@ -16,7 +16,8 @@ from typing import Literal
 import numpy as np
 
 from carelane.controller.pipeline.ceilings import NO_CEILINGS, Ceilings, QueuePlace
-from carelane.controller.southbound.counters import Count, SwitchCounters
+from carelane.controller.southbound.counters import SwitchCounters
+from carelane.controller.telemetry.passages import Passage, Passages, sent
 from carelane.controller.telemetry.rates import Gain, gained
 from carelane.controller.telemetry.sources import Tap, Wiring
 from carelane.policies.shaping import DemandPolicy, HeldDemand, Sample, Source, aimd, follow, settled, share
@@ -35,16 +36,12 @@ _AIMD_STEP = 0.1
 class Observation:
     """One source in the last epoch. `gain` is None without a fresh sample: then nothing is known, not zero.
 
-    `passed` packets went into the network since its counters were last read, `delivered` came out at the far ends;
-    `drops` are those of the slice's own queues on its way, by link, where there were any. `changes` counts how often
-    its ceiling moved since the loop began.
+    `changes` counts how often its ceiling moved since the loop began.
     """
 
     tap: Tap
     gain: Gain | None
-    passed: int | None
-    delivered: int | None
-    drops: tuple[tuple[str, int], ...]
+    passage: Passage
     demand: HeldDemand
     granted_bps: float
     ceiling_bps: float
@@ -75,7 +72,7 @@ class Sharing:
     _held: dict[str, HeldDemand] = field(default_factory=dict)
     _base: dict[str, SwitchCounters] = field(default_factory=dict)
     _pending: dict[str, Gain] = field(default_factory=dict)
-    _passed: dict[str, int] = field(default_factory=dict)
+    _passages: Passages = field(default_factory=Passages)
     _ceilings: dict[str, float] = field(default_factory=dict)
     _changes: Counter[str] = field(default_factory=Counter)
     _adopted: Mapping[int, int] = field(default_factory=dict)
@@ -93,30 +90,18 @@ class Sharing:
     ) -> Outcome:
         """One epoch. `expected` are demands that a schedule announces, by source."""
         fresh = {node: now for node, now in readings.items() if self._is_news(now)}
-        self._passed = {}
         samples = [self._sample(tap, fresh) for tap in wiring.taps]
-        delivered = [self._delivered(tap, fresh) for tap in wiring.taps]
+        passages = self._passages.step(wiring.taps, fresh)
         spoofed = self._spoofed(wiring, fresh)
-        drops = [self._queue_drops(tap, fresh) for tap in wiring.taps]
-        for tap, sample, lost in zip(wiring.taps, samples, drops, strict=True):
-            self._follow(tap, sample, dropped=bool(lost), expected_bps=(expected or {}).get(tap.key, 0.0))
+        for tap, sample, passage in zip(wiring.taps, samples, passages, strict=True):
+            self._follow(tap, sample, dropped=bool(passage.drops), expected_bps=(expected or {}).get(tap.key, 0.0))
         granted, ceiling = self._share(wiring, samples)
         after = {tap.key: rate for tap, rate in zip(wiring.taps, ceiling, strict=True)}
         self._changes.update(key for key, rate in after.items() if self._ceilings.get(key) != rate)
         self._ceilings = after
         observations = tuple(
-            Observation(
-                tap,
-                sample,
-                self._passed.get(tap.key),
-                arrived,
-                drops[i],
-                self._held[tap.key],
-                granted[i],
-                ceiling[i],
-                self._changes[tap.key],
-            )
-            for i, (tap, sample, arrived) in enumerate(zip(wiring.taps, samples, delivered, strict=True))
+            Observation(tap, sample, passages[i], self._held[tap.key], granted[i], ceiling[i], self._changes[tap.key])
+            for i, (tap, sample) in enumerate(zip(wiring.taps, samples, strict=True))
         )
         stale = tuple(node for node in wiring.nodes if node not in fresh)
         self._base |= fresh
@@ -132,25 +117,14 @@ class Sharing:
         now, base = fresh.get(tap.node), self._base.get(tap.node)
         if now is None or base is None:
             return None
-        found = gained(_sent(tap, base), _sent(tap, now), now.at_s - base.at_s, line_bps=tap.line_bps)
+        found = gained(sent(tap, base), sent(tap, now), now.at_s - base.at_s, line_bps=tap.line_bps)
         if found is None:
             return None
-        self._passed[tap.key] = found.packets - found.dropped
         found = _joined(self._pending.pop(tap.key, None), found)
         if found.seconds < _LEAST_SPAN * self.interval_s:
             self._pending[tap.key] = found
             return None
         return found
-
-    def _delivered(self, tap: Tap, fresh: Mapping[str, SwitchCounters]) -> int | None:
-        """Packets handed over at the far end since it was last read; None when that is not known."""
-        total = 0
-        for node, key in tap.delivered:
-            now, base = fresh.get(node), self._base.get(node)
-            if now is None or base is None or key not in now.flows or key not in base.flows:
-                return None
-            total += max(0, now.flows[key].packets - base.flows[key].packets)
-        return total if tap.delivered else None
 
     def _spoofed(self, wiring: Wiring, fresh: Mapping[str, SwitchCounters]) -> dict[tuple[str, int], float]:
         found: dict[tuple[str, int], float] = {}
@@ -161,17 +135,6 @@ class Sharing:
                 got = gained(base.flows.get(edge.spoofed), now.flows.get(edge.spoofed), seconds, line_bps=None)
                 found[(edge.node, edge.port)] = got.packets / got.seconds if got else 0.0
         return found
-
-    def _queue_drops(self, tap: Tap, fresh: Mapping[str, SwitchCounters]) -> tuple[tuple[str, int], ...]:
-        found = []
-        for node, port, queue in tap.way:
-            now, base = fresh.get(node), self._base.get(node)
-            if now is None or base is None or (port, queue) not in now.queues or (port, queue) not in base.queues:
-                continue
-            lost = now.queues[port, queue].dropped - base.queues[port, queue].dropped
-            if lost > 0:
-                found.append((f"{node}:{port}", lost))
-        return tuple(found)
 
     def _follow(self, tap: Tap, sample: Gain | None, *, dropped: bool, expected_bps: float) -> None:
         elastic = tap.source.kind == "elastic"
@@ -222,16 +185,6 @@ def _ceiling(source: Source, granted_bps: float, ceiling_bps: float) -> float:
     if source.kind == "contract":
         return ceiling_bps
     return float(max(_rounded(ceiling_bps, 2), _rounded(granted_bps, 3), source.declared_bps))
-
-
-def _sent(tap: Tap, reading: SwitchCounters) -> Count | None:
-    """The meter counts at once; flow entries of Open vSwitch are up to half a second late (its revalidators)."""
-    if tap.meter is not None and tap.meter in reading.meters:
-        return reading.meters[tap.meter]
-    found = [reading.flows[key] for key in tap.sent if key in reading.flows]
-    if not found:
-        return None
-    return Count(sum(count.packets for count in found), sum(count.bytes for count in found))
 
 
 def _joined(before: Gain | None, after: Gain) -> Gain:

@@ -57,6 +57,11 @@ class Tap:
     def key(self) -> str:
         return self.source.key
 
+    @property
+    def nodes(self) -> frozenset[str]:
+        """Switches that tell about it."""
+        return frozenset({self.node, *(node for node, _ in self.delivered)})
+
 
 @dataclass(frozen=True, slots=True)
 class EdgePort:
@@ -79,7 +84,7 @@ class Wiring:
     @property
     def nodes(self) -> tuple[str, ...]:
         """Switches that have anything to tell, in order of name."""
-        found = {tap.node for tap in self.taps} | {node for tap in self.taps for node, _ in tap.delivered}
+        found = frozenset[str]().union(*(tap.nodes for tap in self.taps))
         return tuple(sorted(found | {edge.node for edge in self.edges}))
 
 

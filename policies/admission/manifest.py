@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +14,8 @@ from carelane.documents import Document, load_documents, read_bounded, validate
 from carelane.errors import InputError
 from carelane.intents import CATALOGUE
 from carelane.policies.admission.model import AdmissionPolicy, Preemption, Quota
+from carelane.policies.classes import CLASSES
+from carelane.policies.shaping import SharePolicy
 from carelane.topology.model import Topology
 from carelane.units import parse_rate_bps, parse_ratio
 
@@ -20,6 +23,7 @@ __all__ = ["KIND", "parse_policy", "read_policy"]
 
 KIND = "Policy"
 MAX_ROWS = 100_000
+MAX_TIERS = 1000
 
 
 def _share(value: object) -> Fraction:
@@ -43,6 +47,8 @@ def _service(value: object) -> str:
 Share = Annotated[Fraction, BeforeValidator(_share)]
 Rate = Annotated[int, BeforeValidator(parse_rate_bps)]
 Services = Annotated[list[Annotated[str, BeforeValidator(_service)]], Field(min_length=1, max_length=1000)]
+
+Weight = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)]
 
 
 class _Model(BaseModel):
@@ -71,10 +77,17 @@ class Preempting(_Model):
     minimumPriorityGap: Annotated[int, Field(ge=1, le=9, strict=True)] = 1
 
 
+class Weights(_Model):
+    classes: dict[str, Weight] = {}
+    tenants: Annotated[dict[str, Weight], Field(max_length=MAX_ROWS)] = {}
+    sites: Annotated[dict[str, Weight], Field(max_length=MAX_ROWS)] = {}
+
+
 class Spec(_Model):
     maxReservable: Annotated[Shares, BeforeValidator(_shares)] = Shares()
     quotas: Annotated[dict[str, TenantQuota], Field(max_length=MAX_ROWS)] = {}
     preemption: Preempting | None = None
+    weights: Weights = Weights()
 
 
 class Metadata(_Model):
@@ -94,12 +107,13 @@ def read_policy(path: str | Path, topology: Topology) -> AdmissionPolicy:
 
 
 def parse_policy(data: bytes | str, topology: Topology, file: str = "<text>") -> AdmissionPolicy:
-    """The policy in YAML text. Raises InputError, also for links that `topology` does not have."""
+    """The policy in YAML text. Raises InputError, also for links and sites that `topology` does not have."""
     documents = load_documents(data, file)
     if len(documents) != 1 or documents[0].kind != KIND:
         raise InputError("not an admission policy", file, expected=f"one document of kind {KIND}")
     spec = validate(documents[0], Manifest).spec
     _check_links(documents[0], spec, topology)
+    _check_weights(documents[0], spec.weights, topology)
     asked = spec.preemption
     return AdmissionPolicy(
         name=str(documents[0].value["metadata"]["name"]),
@@ -107,7 +121,14 @@ def parse_policy(data: bytes | str, topology: Topology, file: str = "<text>") ->
         links=MappingProxyType(spec.maxReservable.links),
         quotas=MappingProxyType({name: Quota(row.bandwidth, row.slices) for name, row in spec.quotas.items()}),
         preemption=None if asked is None else Preemption(_set(asked.by), _set(asked.of), asked.minimumPriorityGap),
+        weights=_weights(spec.weights),
     )
+
+
+def _weights(stated: Weights) -> SharePolicy:
+    tiers = {name: weight for name, weight in stated.sites.items() if "*" in name}
+    sites = {name: weight for name, weight in stated.sites.items() if name not in tiers}
+    return SharePolicy(stated.classes, stated.tenants, sites, tiers)
 
 
 def _check_links(document: Document, spec: Spec, topology: Topology) -> None:
@@ -115,6 +136,26 @@ def _check_links(document: Document, spec: Spec, topology: Topology) -> None:
     if unknown is not None:
         place = ("spec", "maxReservable", "links", unknown)
         raise document.error(f"{unknown!r} is no link of {topology.name}", place, expected="the id of a link")
+
+
+def _check_weights(document: Document, stated: Weights, topology: Topology) -> None:
+    def known(name: str) -> bool:
+        return any(fnmatchcase(end, name) for end in topology.endpoints) if "*" in name else name in topology.endpoints
+
+    place = ("spec", "weights")
+    strange = next((name for name in stated.classes if name not in CLASSES), None)
+    if strange is not None:
+        expected = f"one of {', '.join(CLASSES)}"
+        raise document.error(f"{strange!r} is no traffic class", (*place, "classes", strange), expected=expected)
+    tiers = sum("*" in name for name in stated.sites)
+    if tiers > MAX_TIERS:
+        raise document.error(f"{tiers} patterns", (*place, "sites"), expected=f"{MAX_TIERS} at most")
+    unknown = next((name for name in stated.sites if not known(name)), None)
+    if unknown is not None:
+        expected = "the id of an endpoint, or a pattern such as 'town/*' that some match"
+        raise document.error(
+            f"{unknown!r} is no site of {topology.name}", (*place, "sites", unknown), expected=expected
+        )
 
 
 def _set(names: list[Any] | None) -> frozenset[str]:

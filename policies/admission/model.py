@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
 
+from carelane.policies.shaping import SharePolicy
 from carelane.topology.model import Topology
 
 __all__ = ["EVERYBODY", "AdmissionPolicy", "Preemption", "Quota", "bounded"]
@@ -43,13 +44,14 @@ class Preemption:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionPolicy:
-    """`links` are shares of single links, instead of `max_reservable`."""
+    """`links` are shares of single links, instead of `max_reservable`; `weights` are those of shares beyond floors."""
 
     name: str
     max_reservable: Fraction = Fraction(1)
     links: Mapping[str, Fraction] = field(default_factory=lambda: MappingProxyType({}))
     quotas: Mapping[str, Quota] = field(default_factory=lambda: MappingProxyType({}))
     preemption: Preemption | None = None
+    weights: SharePolicy = field(default_factory=SharePolicy)
 
     def quota(self, tenant: str) -> Quota:
         """A tenant's own quota, else everybody's, else one without limits."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from carelane.policies.classes import TrafficClass
 from carelane.policies.shaping.share import Kind
@@ -22,11 +23,21 @@ def kind_of(traffic_class: TrafficClass) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class SharePolicy:
-    """Weights multiply: of the class, of the tenant, of the site (an endpoint's id). What is not named weighs 1."""
+    """Weights multiply: of the class, of the tenant, of the site (an endpoint's id). What is not named weighs 1.
+
+    `tiers` are weights of all sites whose id matches a pattern (`town/*`): the longest that matches counts, unless the
+    site has a weight of its own.
+    """
 
     classes: Mapping[str, float] = field(default_factory=dict)
     tenants: Mapping[str, float] = field(default_factory=dict)
     sites: Mapping[str, float] = field(default_factory=dict)
+    tiers: Mapping[str, float] = field(default_factory=dict)
 
     def weight(self, traffic_class: str, tenant: str, site: str) -> float:
-        return self.classes.get(traffic_class, 1.0) * self.tenants.get(tenant, 1.0) * self.sites.get(site, 1.0)
+        """The weight of one source; above 0."""
+        own = self.sites.get(site)
+        if own is None:
+            tiers = [pattern for pattern in self.tiers if fnmatchcase(site, pattern)]
+            own = self.tiers[max(tiers, key=len)] if tiers else 1.0
+        return self.classes.get(traffic_class, 1.0) * self.tenants.get(tenant, 1.0) * own

@@ -80,6 +80,8 @@ def _quantity(value: object, units: Mapping[str, Decimal], limit: Decimal, what:
     if match is None:
         raise InputError(f"{_shown(value)} is not {what}", expected=expected)
     number, unit = match.groups()
+    if unit[:1].isdigit():  # what is left of a number with more digits than any quantity needs
+        raise InputError(f"the number in {_shown(value)} is too long", expected=expected)
     if unit not in units:
         raise InputError(f"unknown unit {unit!r} in {_shown(value)}", expected=f"{what} in one of {', '.join(units)}")
     with localcontext(prec=100):

@@ -94,6 +94,36 @@ def test_a_batch_keeps_share_and_quota(call: Cli, files: Path) -> None:
     assert document["totals"]["admitted_mbps"] == document["totals"]["upper_bound_mbps"] == 80.0
 
 
+def test_whatif_adds_under_quota_and_names_who_would_go(call: Cli, files: Path) -> None:
+    asked = ("whatif", "-t", f"{files}/network.yaml", "-f", f"{files}/intents.yaml", "--add")
+    line = "emergency rescue s/1 -> t/1: 12 Mbps, delay none, jitter none, loss none, availability none"
+    plain = call(*asked, line, "-o", "json")
+    assert "preempts" not in json.loads(plain.out)["added"][0]
+    under = call(*asked, line, "--policy", f"{files}/policy.yaml", "-o", "json")
+    document = json.loads(under.out)
+    assert under.code == 3
+    assert (document["added"][0]["decision"], document["added"][0]["preempts"]) == ("admitted", ["images"])
+    outcomes = {row["name"]: row["outcome"] for row in document["intents"]}
+    assert outcomes == {"images": "broken", "rescue": "kept"}
+    assert "pre-empted" in document["intents"][0]["reasons"][0]["detail"]
+    (files / "policy.yaml").write_text(POLICY.replace("ambulance", '"*"').replace("40Mbps", "60Mbps"))
+    wide = call(*asked, line.replace("12", "61"), "--policy", f"{files}/policy.yaml", "-o", "json")
+    assert json.loads(wide.out)["added"][0]["reasons"][0]["constraint"] == "policy"
+    swept = call(*asked[:-1], "--sweep", "--workers", "1", "--policy", f"{files}/policy.yaml", "-o", "json")
+    assert swept.code == 3
+    assert call("whatif", "--policy", f"{files}/policy.yaml").code == 2
+
+
+def test_explain_speaks_of_the_policy(call: Cli, files: Path) -> None:
+    line = "emergency rescue s/1 -> t/1: 61 Mbps, delay none, jitter none, loss none, availability none"
+    assert call("explain", line, "-t", f"{files}/network.yaml").code == 0
+    (files / "policy.yaml").write_text(POLICY.replace("80%", "60%"), encoding="utf-8")
+    ran = call("explain", line, "-t", f"{files}/network.yaml", "--policy", f"{files}/policy.yaml")
+    assert ran.code == 3
+    assert "60%" in ran.out
+    assert call("explain", "rescue", "--policy", f"{files}/policy.yaml").code == 2
+
+
 def test_a_fault_of_the_policy_is_told_with_its_place_and_nothing_is_decided(call: Cli, files: Path) -> None:
     (files / "policy.yaml").write_text(POLICY.replace("80%", "{links: {l7: 10%}}"), encoding="utf-8")
     ran = call("plan", "-t", f"{files}/network.yaml", "-f", f"{files}/intents.yaml", "--policy", f"{files}/policy.yaml")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +18,8 @@ from carelane.controller.reconcile.holdings import Holdings
 from carelane.errors import ConflictError, SwitchUnreachable
 from carelane.intents.lifecycle import ADMITTED, INSTALLED
 from carelane.policies.admission.manifest import parse_policy
+from carelane.store import Store
+from carelane.topology import parse_topology
 from carelane.topology.model import Topology
 
 Rig = Any
@@ -205,3 +212,70 @@ def test_the_share_bounds_filings_and_drains(under: Callable[..., Rig], ask: Cal
     with pytest.raises(ConflictError):
         rig.service.drain("wn")  # 80 of 100 Mbit/s on the other way would be more than half
     assert {rig.phase("one"), rig.phase("two")} == {"Active"}
+
+
+PAIRS = 120
+CHILD = """
+import sys
+from conftest import Rig, Simulator, Switches, manifest
+from test_service_policy import ladder, policy_of
+from carelane.store import Store
+
+topology = ladder()
+rig = Rig(topology, Switches(Simulator(topology)), Store(sys.argv[1]), policy=policy_of(topology))
+for number in range(len(topology.links)):
+    print(number, flush=True)
+    low, high = (manifest(f"{kind}-{number}", f"w{number}/a", f"e{number}/a", mbps).replace(
+        "spec:\\n", f"spec:\\n  priority: {priority}\\n")
+        for kind, mbps, priority in (("low", 80, 1), ("high", 60, 9)))
+    rig.service.apply(rig.intents(low))
+    rig.service.apply(rig.intents(high), preempt=True)
+"""
+
+
+def ladder() -> Topology:
+    """Lines of one link that have nothing to do with each other."""
+    text = "apiVersion: carelane/v1\nkind: Topology\nmetadata: {name: ladder}\nspec:\n  nodes:\n"
+    text += "".join(f"    - {{id: {side}{n}, kind: switch}}\n" for n in range(PAIRS) for side in "we")
+    text += "  links:\n"
+    text += "".join(f"    - {{id: l{n}, a: w{n}, b: e{n}, capacity: 100Mbps, length: 1km}}\n" for n in range(PAIRS))
+    text += "  endpoints:\n" + "".join(
+        f"    - {{id: {side}{n}/a, node: {side}{n}, address: 10.{k}.0.{n + 1}/32, capacity: 1Gbps}}\n"
+        for n in range(PAIRS)
+        for k, side in enumerate("we")
+    )
+    return parse_topology(text)
+
+
+def policy_of(topology: Topology) -> Any:
+    return parse_policy(HEAD + GIVES_WAY, topology)
+
+
+def test_a_killed_process_leaves_no_half_of_a_displacement(tmp_path: Path) -> None:
+    """kill -9 in the middle of one displacement after the other: each is whole in the store, or has not happened."""
+    for displacements in (1, 4, 7):
+        file = tmp_path / f"killed-{displacements}.db"
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, f"sqlite:///{file}"],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+            text=True,
+        )
+        assert child.stdout is not None
+        while (line := child.stdout.readline()) and int(line) < displacements:
+            pass
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait(30)
+        child.stdout.close()
+        store = Store(f"sqlite:///{file}")
+        with store.read() as read:
+            slices = {item.name: item for item in Holdings.of(read.slices()).slices}
+            filed = {intent.name for intent in read.intents()}
+            gone = {name for name in filed if any(step.reason == "PreEmpted" for step in read.history(name))}
+        store.close()
+        displaced = {name for name in slices if name.startswith("low") and slices[name].retiring}
+        assert {f"high-{name.split('-')[1]}" for name in displaced} == {name for name in filed if "high" in name}
+        assert displaced == gone
+        assert all(not slices[name].retiring for name in slices if name.startswith("high"))
+        assert filed == set(slices)
+        assert len(displaced) >= displacements

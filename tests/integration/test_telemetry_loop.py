@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from carelane.controller.telemetry.loop import TelemetryLoop
 from carelane.controller.telemetry.probes import ProbeReport
 from carelane.errors import InputError, ProgramError
 from carelane.intents import load_intents
+from carelane.policies.admission.manifest import parse_policy
+from carelane.policies.shaping import SharePolicy
 from carelane.store import Store
 from carelane.topology import parse_topology
 from carelane.topology.model import Topology
@@ -91,6 +93,7 @@ class Town:
     url: str
     clock: float = 1000.0
     offered: dict[tuple[str, str], float] = field(default_factory=dict)
+    weights: SharePolicy = field(default_factory=SharePolicy)
 
     def __post_init__(self) -> None:
         self.simulator = Simulator(self.topology, clock=lambda: self.clock)
@@ -101,8 +104,13 @@ class Town:
         self.reconciler = Reconciler(
             self.store, self.simulator, self.topology, queue=WorkQueue(Backoff(0.001, 0.01, rate_per_s=1e4))
         )
-        self.loop = TelemetryLoop(self.reconciler, self.simulator, now=lambda: datetime.fromtimestamp(self.clock, UTC))
-        self.loop.compliance._clock = lambda: self.clock
+        self.loop = TelemetryLoop(
+            self.reconciler,
+            self.simulator,
+            weights=self.weights,
+            now=lambda: datetime.fromtimestamp(self.clock, UTC),
+            clock=lambda: self.clock,
+        )
         self.drift = DriftCheck(self.reconciler)
         self.service = IntentService(self.topology, self.reconciler, self.drift, telemetry=self.loop)
 
@@ -192,6 +200,31 @@ def test_what_is_left_is_shared_evenly_and_all_floors_stay_free(town: Town) -> N
     ]
     jain = sum(carried) ** 2 / (len(carried) * sum(rate**2 for rate in carried))
     assert jain >= 0.98
+
+
+def test_weights_of_policy_share_what_is_left(tmp_path: Path) -> None:
+    topology = parse_topology(NETWORK)
+    stated = (
+        "apiVersion: carelane/v1\nkind: Policy\nmetadata: {name: county}\nspec:\n  weights:\n"
+        "    classes: {multimedia-conferencing: 2}\n    tenants: {county: 2}\n"
+        "    sites: {'island/*': 1, 'island/s*': 2, island/s0: 6}\n"
+    )
+    weights = parse_policy(stated, topology).weights
+    assert weights.weight("multimedia-conferencing", "county", "island/s1") == 8, "class, tenant, and tier of the site"
+    assert weights.weight("high-throughput-data", "lab", "island/scan") == 2
+    assert weights.weight("high-throughput-data", "lab", "island/or") == 1
+    made = Town(topology, f"sqlite:///{tmp_path}/weights.db", weights=weights)
+    try:
+        made.service.apply(load_intents(INTENTS))
+        made.settle()
+        made.epoch(2)
+        carry(made, 30 * M)
+        made.epoch(4)
+        beyond = [made.allowed(station) - 2 * M for station in STATIONS]
+        assert sum(beyond) == pytest.approx(24.9 * M, rel=0.02), "all that nobody was promised"
+        assert beyond == pytest.approx([beyond[1] * 3, *[beyond[1]] * 3], rel=0.02)
+    finally:
+        made.stop()
 
 
 def test_steady_demand_changes_nothing(town: Town) -> None:
@@ -406,9 +439,83 @@ def test_a_switch_that_is_silent_or_talks_nonsense_freezes_its_sites_and_no_othe
     town.epoch(5)
     states = {row.objective: row.state for row in town.service.compliance("surgery").objectives}  # type: ignore[union-attr]
     assert set(states.values()) == {"unknown"}, "stale is a state, not a zero"
+
+    def measured(name: str) -> tuple[str, str, str]:
+        found = next(item for item in town.service.describe(name).conditions if item.type == "Measured")
+        return found.status, found.reason, found.message
+
+    for name in ("surgery", "rounds"):
+        assert measured(name)[:2] == ("False", "CountersStale")
+        assert "no counters from island: island: the switch's statistics make no sense" in measured(name)[2]
+    assert town.service.describe("surgery").summary.phase == "Active", "nobody knows of a broken promise"
     monkeypatch.undo()
     town.epoch(2)
+    assert measured("surgery")[:2] == ("True", "CountersFresh")
     assert all(seen.fresh for seen in town.service.sources())
+
+
+def test_packets_on_their_way_are_not_lost_and_lost_ones_are_missed(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, kept = town.simulator.counters, dict[str, SwitchCounters]()
+
+    def lagging(node: str) -> SwitchCounters:
+        """Flow entries as Open vSwitch counts them: late."""
+        now = honest(node)
+        before, kept[node] = kept.get(node, now), now
+        return replace(now, flows=before.flows)
+
+    def blind(node: str) -> SwitchCounters:
+        now = honest(node)
+        return replace(now, flows=kept["city"].flows) if node == "city" else now
+
+    def silent(node: str) -> SwitchCounters:
+        if node == "city":
+            raise ProgramError("city: the switch's statistics make no sense")
+        return honest(node)
+
+    def lost() -> tuple[str, str]:
+        found = town.service.compliance("rounds")
+        assert found is not None
+        row = next(row for row in found.objectives if row.objective == "loss")
+        return row.state, row.cause
+
+    monkeypatch.setattr(town.simulator, "counters", lagging)
+    town.epoch(20)
+    carry(town, 1 * M)
+    for _ in range(8):  # a start after a silence; ceilings move, and with them meters start anew
+        town.epoch()
+        assert lost()[0] != "broken"
+        assert town.service.describe("rounds").summary.phase == "Active"
+    town.offered |= dict.fromkeys([(station, "city/hub") for station in STATIONS], 8 * M)
+    for _ in range(8):
+        town.epoch()
+        assert lost()[0] == "met"
+    monkeypatch.setattr(town.simulator, "counters", silent)
+    town.epoch(6)
+    assert lost() == ("unknown", "what comes out at city/hub is not counted now")
+    assert town.service.describe("rounds").summary.phase == "Active"
+    monkeypatch.setattr(town.simulator, "counters", blind)
+    town.epoch(4)
+    assert lost() == ("broken", "packets vanish on the way")
+    assert town.service.describe("rounds").summary.phase == "Degraded"
+
+
+def test_a_controller_whose_clock_is_set_back_still_knows_what_is_stale(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carry(town, 1 * M)
+    town.epoch(5)
+    monkeypatch.setattr(town.loop, "now", lambda: datetime.fromtimestamp(town.clock - 7200, UTC))
+    town.epoch(2)
+    assert {row.objective: row.state for row in town.service.compliance("rounds").objectives}["bandwidth"] == "met"  # type: ignore[union-attr]
+
+    def silent(node: str) -> SwitchCounters:
+        raise ProgramError(f"{node}: the switch's statistics make no sense")
+
+    monkeypatch.setattr(town.simulator, "counters", silent)
+    town.epoch(7)
+    assert {row.state for row in town.service.compliance("rounds").objectives} == {"unknown"}  # type: ignore[union-attr]
 
 
 def test_a_switch_that_is_slow_to_take_its_ceilings_holds_up_no_measurement(

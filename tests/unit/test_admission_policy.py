@@ -60,6 +60,9 @@ def admitted(result: PlanResult) -> list[str]:
         ("  quotas:\n    t: {slices: -1}\n", 6, "spec.quotas.t.slices", "greater than or equal to 0"),
         ("  preemption:\n    by: [surgery]\n", 6, "spec.preemption.by[0]", "is no service"),
         ("  preemption:\n    minimumPriorityGap: 0\n", 6, "spec.preemption.minimumPriorityGap", "greater than or"),
+        ("  weights:\n    classes: {surgery: 2}\n", 6, "spec.weights.classes.surgery", "is no traffic class"),
+        ("  weights:\n    tenants: {t: 0}\n", 6, "spec.weights.tenants.t", "greater than or equal to 0.001"),
+        ("  weights:\n    sites: {u/*: 2}\n", 6, "spec.weights.sites.u/*", "is no site of test"),
         ("  preemtion: {}\n", 5, "spec.preemtion", ""),
     ],
 )
@@ -242,3 +245,18 @@ def test_a_slice_that_could_go_another_way_is_not_displaced_for_nothing() -> Non
 def test_a_quota_is_not_made_room_in_by_pre_emption() -> None:
     asked = [slice_of("low", 30, 1), slice_of("high", 30, 9)]
     assert admitted(decide(asked, "  preemption: {}\n  quotas:\n    t: {bandwidth: 40Mbps}\n")) == ["low"]
+
+
+@pytest.mark.parametrize(("gap", "goes"), [(4, True), (5, False)])
+def test_a_batch_takes_the_place_of_what_is_held_only_as_policy_lets_it(gap: int, goes: bool) -> None:
+    """60 of 100 are held; the packing finds room for 20 and not for 70, which may displace by a gap of 4 at most."""
+    rules = policy(f"  preemption: {{minimumPriorityGap: {gap}}}\n", LINE)
+    old, wide, small = slice_of("old", 60, 1), slice_of("wide", 70, 5), slice_of("small", 20, 5)
+    ledger = plan(LINE, [old]).ledger
+    result = plan(LINE, [wide, small], ledger, optimize=True, policy=rules, held={"old": old})
+    assert admitted(result) == (["wide", "small"] if goes else ["small"])
+    assert result.decisions[0].preempts == ((("old", "t"),) if goes else ())
+    assert result.ledger.names == ({"wide", "small"} if goes else {"old", "small"})
+    assert result.totals.admitted_bps <= result.totals.upper_bound_bps
+    plainly = plan(LINE, [wide, small], ledger, optimize=True, policy=None, held={"old": old})
+    assert admitted(plainly) == ["small"]

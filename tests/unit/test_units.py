@@ -117,3 +117,9 @@ def test_texts_for_people_and_for_files() -> None:
     assert rate_text(40_000_000) == "40Mbps"
     assert rate_text(1_500_001) == "1500001bps"
     assert duration_text(0.02) == "20ms"
+
+
+@pytest.mark.parametrize("value", ["9" * 23 + "Gbps", "1e300Gbps"])
+def test_a_number_with_too_many_digits_is_no_unknown_unit(value: str) -> None:
+    with pytest.raises(InputError, match="is too long"):
+        parse_rate_bps(value)

@@ -6,16 +6,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from carelane.controller.pipeline.decide import decide
 from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.planner import plan
+from carelane.controller.pipeline.preempt import decide_displacing, displaced, displacement
 from carelane.controller.pipeline.progress import Progress, silent
-from carelane.controller.pipeline.replan import Fate, replan
+from carelane.controller.pipeline.quotas import Usage
+from carelane.controller.pipeline.replan import Fate, Replanned, replan
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.resolver import resolve
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.errors import InputError
 from carelane.intents import parse_line
+from carelane.policies.admission import AdmissionPolicy
 from carelane.topology.failure import NOTHING, Failure
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Topology
@@ -25,21 +27,28 @@ __all__ = ["Answer", "Baseline", "Question", "added", "ask", "baseline"]
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The network as it is: every decision, refused ones too, and the floors of the admitted."""
+    """The network as it is: every decision, refused ones too, and the floors of the admitted; `topology` is bounded by
+    the `policy`, if there is one."""
 
     topology: Topology
     decisions: tuple[Decision, ...]
     ledger: CapacityLedger
+    policy: AdmissionPolicy | None = None
 
     @property
     def held(self) -> tuple[Decision, ...]:
         return tuple(decision for decision in self.decisions if decision.admitted)
 
 
-def baseline(topology: Topology, requirements: Sequence[Requirement], progress: Progress = silent) -> Baseline:
-    """The baseline of a file: its intents decided in order on an empty network."""
-    planned = plan(topology, requirements, progress=progress)
-    return Baseline(topology, planned.decisions, planned.ledger)
+def baseline(
+    topology: Topology,
+    requirements: Sequence[Requirement],
+    policy: AdmissionPolicy | None = None,
+    progress: Progress = silent,
+) -> Baseline:
+    """The baseline of a file: its intents decided in order on an empty network, bounded by `policy` already."""
+    planned = plan(topology, requirements, policy=policy, progress=progress)
+    return Baseline(topology, planned.decisions, planned.ledger, policy)
 
 
 def added(lines: Sequence[str], taken: Collection[str], topology: Topology) -> tuple[Requirement, ...]:
@@ -89,18 +98,56 @@ def ask(base: Baseline, question: Question) -> Answer:
     """The answer, on a copy. Raises InputError for an upgrade of no link or below what is reserved there."""
     upgraded = _upgraded(base, question.upgrades)
     replanned = replan(upgraded, base.held, base.ledger, question.failed | question.drained)
-    graph = LaneGraph(replanned.topology, len(question.added) + 1)
-    ledger = replanned.ledger
-    retried, added = [], []
-    if question.upgrades:
-        for decision in base.decisions:
-            if not decision.admitted:
-                again, ledger = decide(graph, decision.requirement, ledger)
-                retried.append(again)
-    for requirement in question.added:
-        decision, ledger = decide(graph, requirement, ledger)
-        added.append(decision)
-    return Answer(question, replanned.fates, tuple(retried), tuple(added), replanned.topology, ledger)
+    decided = _Further(base.policy, LaneGraph(replanned.topology, len(question.added) + 1), replanned)
+    refused = [decision.requirement for decision in base.decisions if not decision.admitted]
+    retried = decided.names(refused if question.upgrades else ())
+    more = decided.names(question.added)
+    found = decided.decisions
+    return Answer(
+        question,
+        tuple(decided.fates.values()),
+        tuple(found[name] for name in retried),
+        tuple(found[name] for name in more),
+        replanned.topology,
+        decided.ledger,
+    )
+
+
+class _Further:
+    """Decides what comes after the promises that are held, under the policy; who has to go for it is broken."""
+
+    def __init__(self, policy: AdmissionPolicy | None, graph: LaneGraph, replanned: Replanned) -> None:
+        self.fates = {fate.name: fate for fate in replanned.fates}
+        self.decisions: dict[str, Decision] = {}
+        self.ledger = replanned.ledger
+        self._graph = graph
+        self._rule = None if policy is None else policy.preemption
+        held = [fate.now.requirement for fate in replanned.fates if fate.now.admitted]
+        self._usage = Usage(policy, held)
+
+    def names(self, requirements: Sequence[Requirement]) -> list[str]:
+        """Decide these, in order; their names."""
+        for requirement in requirements:
+            self.decisions[requirement.name] = self._decided(requirement)
+        return [requirement.name for requirement in requirements]
+
+    def _decided(self, requirement: Requirement) -> Decision:
+        decision = self._usage.refusal(requirement)
+        if decision is None:
+            decision, self.ledger = decide_displacing(
+                self._graph, requirement, self.ledger, self._usage.held, self._rule
+            )
+        for name in displacement(decision):
+            gone = displaced(self._usage.held[name], requirement)
+            if name in self.fates:
+                fate = self.fates[name]
+                self.fates[name] = Fate(fate.before, "broken", carried=False, now=gone, reasons=gone.reasons)
+            else:
+                self.decisions[name] = gone
+            self._usage.remove(name)
+        if decision.admitted:
+            self._usage.add(requirement)
+        return decision
 
 
 def _upgraded(base: Baseline, upgrades: Mapping[str, int]) -> Topology:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.replan import replan
@@ -38,7 +38,8 @@ def sweep(
     are done."""
     asked = tuple(single_failures(base.topology)) if failures is None else tuple(failures)
     found = []
-    for struck in workers.map(strike, base, asked):
+    held = replace(base, policy=None)  # nothing further is decided, and its read-only views cannot be pickled
+    for struck in workers.map(strike, held, asked):
         found.append(struck)
         progress("single failures", len(found), len(asked))
     return tuple(found)

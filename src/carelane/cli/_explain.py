@@ -45,11 +45,14 @@ def run_explain_filed(url: str | None, name: str, *, output: Format) -> Exit:
     return _exit([decision])
 
 
-def run_explain_offline(topology: Topology, intents: Sequence[Filed], *, output: Format) -> Exit:
+def run_explain_offline(
+    topology: Topology, intents: Sequence[Filed], *, policy_file: str | None = None, output: Format
+) -> Exit:
     """What would be decided on an empty network. Exit 3 when something is refused. Raises InputError."""
-    from carelane.cli._plan import decide
+    from carelane.cli._plan import decide, under_policy
 
-    document = decide(topology, intents, optimize=False)
+    topology, policy = under_policy(topology, policy_file)
+    document = decide(topology, intents, optimize=False, policy=policy)
     decisions: Sequence[Row] = document["decisions"]
     text = "\n\n".join("\n".join(explained(decision)) for decision in decisions)
     emit({"decisions": decisions}, output, lambda: emit_text(text))

@@ -19,7 +19,7 @@ from carelane.topology import Topology
 if TYPE_CHECKING:
     from carelane.policies.admission import AdmissionPolicy
 
-__all__ = ["decide", "requirements_of", "resolved", "run_plan"]
+__all__ = ["decide", "requirements_of", "resolved", "run_plan", "under_policy"]
 
 
 def run_plan(
@@ -32,17 +32,22 @@ def run_plan(
     output: Format,
 ) -> Exit:
     """Decide, print, and say by exit code whether all are admitted. Raises InputError."""
-    policy = None
-    if policy_file is not None:
-        from carelane.policies.admission import bounded, read_policy
-
-        policy = read_policy(policy_file, topology)
-        topology = bounded(topology, policy)
+    topology, policy = under_policy(topology, policy_file)
     with shown_progress(progress) as told:
         document = decide(topology, intents, optimize=optimize, policy=policy, progress=told)
     emit(document, output, lambda: print_plan(document))
     admitted = all(decision["decision"] == "admitted" for decision in document["decisions"])
     return Exit.DONE if admitted else Exit.REFUSED
+
+
+def under_policy(topology: Topology, policy_file: str | None) -> tuple[Topology, AdmissionPolicy | None]:
+    """The network as far as the policy lets it be reserved, and the policy. Raises InputError, placed in its file."""
+    if policy_file is None:
+        return topology, None
+    from carelane.policies.admission import bounded, read_policy
+
+    policy = read_policy(policy_file, topology)
+    return bounded(topology, policy), policy
 
 
 def decide(

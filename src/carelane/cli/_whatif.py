@@ -9,7 +9,7 @@ from typing import Any
 from carelane.cli._decisions import decision_notes, percent, reason_text, show
 from carelane.cli._exit import Exit
 from carelane.cli._output import Format, emit, emit_rows, emit_text
-from carelane.cli._plan import requirements_of
+from carelane.cli._plan import requirements_of, under_policy
 from carelane.cli._progress import shown_progress
 from carelane.cli._sources import Filed
 from carelane.controller.pipeline.whatif import (
@@ -44,9 +44,12 @@ class Changes:
     add: Sequence[str]
 
 
-def run_whatif(topology: Topology, intents: Sequence[Filed], changes: Changes, *, output: Format) -> Exit:
+def run_whatif(
+    topology: Topology, intents: Sequence[Filed], changes: Changes, *, policy_file: str | None = None, output: Format
+) -> Exit:
     """Ask, print, and say by exit code whether every promise would hold whole. Raises InputError."""
-    base = baseline(topology, requirements_of(intents, topology))
+    topology, policy = under_policy(topology, policy_file)
+    base = baseline(topology, requirements_of(intents, topology), policy)
     question = Question(
         Failure.of(topology, changes.fail, "--fail"),
         Failure.of(topology, changes.drain, "--drain"),
@@ -95,14 +98,16 @@ def run_sweep(
     *,
     workers: int | None,
     ray: str | None,
-    progress: bool | None,
+    policy_file: str | None = None,
+    progress: bool | None = None,
     output: Format,
 ) -> Exit:
     """Every single failure, with progress on stderr. Raises InputError."""
     if ray is not None and workers is not None and ray != "local":
         raise InputError("a cluster has the workers it has", field="--workers", remedy="leave --workers out")
+    topology, policy = under_policy(topology, policy_file)
     with shown_progress(progress) as told:
-        base = baseline(topology, requirements_of(intents, topology), told)
+        base = baseline(topology, requirements_of(intents, topology), policy, told)
         found = sweep(base, _workers(workers, ray), progress=told)
     document = sweep_json(topology.name, found)
     emit(document, output, lambda: _print_sweep(document))

@@ -22,6 +22,7 @@ __all__ = [
     "Line",
     "Name",
     "Output",
+    "PolicyFile",
     "ShowProgress",
     "Sources",
     "Substrate",
@@ -54,6 +55,9 @@ Availability = Annotated[
     typer.Option(
         "--default-availability", metavar="RATIO", help="For links and nodes that state none, such as 99.99%."
     ),
+]
+PolicyFile = Annotated[
+    str | None, typer.Option("--policy", metavar="FILE", help="Quotas, pre-emption, how full links may be.")
 ]
 Url = Annotated[
     str | None, typer.Option("--url", envvar="CARELANE_URL", help="Server; http://127.0.0.1:8642 if not given.")

@@ -20,6 +20,7 @@ from carelane.cli._commands._options import (
     Line,
     Name,
     Output,
+    PolicyFile,
     Sources,
     Timeout,
     Url,
@@ -171,6 +172,7 @@ def explain(
     to: Destinations = None,
     default_capacity: Capacity = None,
     default_availability: Availability = None,
+    policy: PolicyFile = None,
     url: Url = None,
     output: Output = "table",
 ) -> None:
@@ -179,6 +181,8 @@ def explain(
     Exit 3 when it is refused.
     """
     if topology is None:
+        if policy is not None:
+            raise typer.BadParameter("--policy is for -t; a server has its own, CARELANE_POLICY")
         from carelane.cli._explain import run_explain_filed
 
         raise typer.Exit(run_explain_filed(url, what, output=output))
@@ -187,7 +191,7 @@ def explain(
 
     network = load_network(topology, default_capacity, default_availability)
     intents = read_intents(what, [], source or [], to or [], None, network.endpoints, topology)
-    raise typer.Exit(run_explain_offline(network, intents, output=output))
+    raise typer.Exit(run_explain_offline(network, intents, policy_file=policy, output=output))
 
 
 @app.command()

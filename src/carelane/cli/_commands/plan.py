@@ -15,6 +15,7 @@ from carelane.cli._commands._options import (
     Line,
     Name,
     Output,
+    PolicyFile,
     ShowProgress,
     Sources,
     TopologyFile,
@@ -35,9 +36,7 @@ def plan(
     default_capacity: Capacity = None,
     default_availability: Availability = None,
     optimize: Annotated[bool, typer.Option("--optimize", help="Decide all intents as one batch.")] = False,
-    policy: Annotated[
-        str | None, typer.Option("--policy", metavar="FILE", help="Quotas, pre-emption, how full links may be.")
-    ] = None,
+    policy: PolicyFile = None,
     progress: ShowProgress = None,
     output: Output = "table",
 ) -> None:
@@ -86,6 +85,7 @@ def whatif(
     ] = None,
     default_capacity: Capacity = None,
     default_availability: Availability = None,
+    policy: PolicyFile = None,
     progress: ShowProgress = None,
     url: Url = None,
     output: Output = "table",
@@ -99,8 +99,8 @@ def whatif(
 
     changes = Changes(fail or [], drain or [], upgrade or [], add or [])
     if topology is None:
-        if file or sweep or default_capacity or default_availability:
-            raise typer.BadParameter("-f, --sweep and defaults are for files; give their topology with -t")
+        if file or sweep or default_capacity or default_availability or policy:
+            raise typer.BadParameter("-f, --sweep, --policy and defaults are for files; give their topology with -t")
         raise typer.Exit(run_whatif_there(url, changes, output=output))
     from carelane.cli._sources import load_network, read_intents
 
@@ -109,8 +109,10 @@ def whatif(
     if sweep:
         if fail or drain or upgrade or add:
             raise typer.BadParameter("--sweep asks about every single failure; leave --fail and the others out")
-        raise typer.Exit(run_sweep(network, intents, workers=workers, ray=ray, progress=progress, output=output))
-    raise typer.Exit(run_whatif(network, intents, changes, output=output))
+        raise typer.Exit(
+            run_sweep(network, intents, workers=workers, ray=ray, policy_file=policy, progress=progress, output=output)
+        )
+    raise typer.Exit(run_whatif(network, intents, changes, policy_file=policy, output=output))
 
 
 @app.command()
