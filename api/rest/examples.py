@@ -43,7 +43,7 @@ def illustrate(app: FastAPI) -> None:
 
 
 def _add(document: dict[str, Any]) -> None:
-    recorded = json.loads(resources.files(__package__).joinpath("examples.json").read_text(encoding="utf-8"))
+    recorded = json.loads(resources.files("carelane.api.rest").joinpath("examples.json").read_text(encoding="utf-8"))
     for path, item in document["paths"].items():
         for method, operation in item.items():
             name = f"{method.upper()} {path}"

@@ -26,7 +26,7 @@ from carelane.intents import ServiceIntent
 from carelane.intents.lifecycle import Phase
 from carelane.store import StoredIntent, Writer
 
-__all__ = ["add_intents", "add_plans", "claimed", "filed", "withdrawn"]
+__all__ = ["add_intents", "add_plans", "claimed", "filed", "refiled", "withdrawn"]
 
 Incoming = Annotated[Body, Depends(bounded_body)]
 DryRun = Annotated[bool, Query(alias="dryRun", description="Decide, but file nothing.")]
@@ -103,6 +103,25 @@ def filed(
     return once(service.store, who, body + (b"\0preempt" if preempt else b""), change)
 
 
+def refiled(
+    service: IntentService, who: Caller, name: str, body: bytes, make: Callable[[StoredIntent], ServiceIntent]
+) -> JSONResponse:
+    """The intent filed again as `make` makes it from the present one, once for an Idempotency-Key, on the record."""
+
+    def change(keep: Keep) -> JSONResponse:
+        answer: dict[str, Any] = {}
+
+        def also(write: Writer, results: Sequence[ApplyResult], before: Mapping[str, StoredIntent]) -> None:
+            audit_filings(write, who, results, before)
+            answer.update(seen_by(who.tenant, _applied(results[0])))
+            keep(write, 200, answer)
+
+        result = service.change(name, make, also=also)
+        return JSONResponse(answer, headers={"ETag": etag(result.generation)})
+
+    return once(service.store, who, body, change)
+
+
 def withdrawn(service: IntentService, who: Caller, name: str) -> JSONResponse:
     """Withdraw an intent of the caller's, once for an Idempotency-Key, on the record."""
 
@@ -143,22 +162,6 @@ def _add_filing(app: FastAPI, service: IntentService, views: Views) -> None:
 
 
 def _add_changes(app: FastAPI, service: IntentService, views: Views) -> None:
-    def refile(who: Caller, name: str, body: bytes, make: Callable[[StoredIntent], ServiceIntent]) -> JSONResponse:
-        """Answer with the intent filed again as `make` makes it from the present one."""
-
-        def change(keep: Keep) -> JSONResponse:
-            answer: dict[str, Any] = {}
-
-            def also(write: Writer, results: Sequence[ApplyResult], before: Mapping[str, StoredIntent]) -> None:
-                audit_filings(write, who, results, before)
-                answer.update(seen_by(who.tenant, _applied(results[0])))
-                keep(write, 200, answer)
-
-            result = service.change(name, make, also=also)
-            return JSONResponse(answer, headers={"ETag": etag(result.generation)})
-
-        return once(service.store, who, body, change)
-
     @app.patch(
         "/v1/intents/{name}",
         tags=["intents"],
@@ -167,7 +170,8 @@ def _add_changes(app: FastAPI, service: IntentService, views: Views) -> None:
         response_model=models.Applied,
     )
     def patch_intent(who: Changing, name: Name, body: Incoming) -> JSONResponse:
-        return refile(who, name, body.data, lambda found: patched(views.topology(who.principal), found, body, who))
+        topology = views.topology(who.principal)
+        return refiled(service, who, name, body.data, lambda found: patched(topology, found, body, who))
 
     @app.post(
         "/v1/intents/{name}/offers/{index}",
@@ -176,7 +180,7 @@ def _add_changes(app: FastAPI, service: IntentService, views: Views) -> None:
         response_model=models.Applied,
     )
     def accept_offer(who: Changing, name: Name, index: Annotated[int, Path(ge=0, le=99, examples=[0])]) -> JSONResponse:
-        return refile(who, name, b"", lambda found: accepted_offer(found, index, who))
+        return refiled(service, who, name, b"", lambda found: accepted_offer(found, index, who))
 
     @app.delete(
         "/v1/intents/{name}",
