@@ -129,7 +129,7 @@ class Upkeep:
         reconciler = self._reconciler
         with reconciler.store.write() as write:
             without = reconciler.broken | drained_links(reconciler.topology, write.drains())
-            found = relocate(write, reconciler.topology, without, dead, self._now())
+            found = relocate(write, reconciler.topology, without, dead, self._now(), dead=True)
         log.info("repaired", links=sorted(dead), moved=found.moved, staying=found.staying, stuck=found.stuck)
         self._tell(found, "")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from carelane.controller.pipeline.whatif import Baseline, Question, added, answer_json, ask
 from carelane.controller.reconcile.holdings import Holdings
+from carelane.policies.admission import AdmissionPolicy
 from carelane.topology.failure import Failure
 from carelane.topology.model import Topology
 
@@ -25,8 +26,13 @@ class Asked:
     lines: Sequence[str] = ()
 
 
-def what_if(topology: Topology, holdings: Holdings, asked: Asked) -> dict[str, Any]:
-    """What each slice in force would become. Raises InputError for unknown names and for a faulty line."""
+def what_if(
+    topology: Topology, holdings: Holdings, asked: Asked, policy: AdmissionPolicy | None = None
+) -> dict[str, Any]:
+    """What each slice in force would become, and what `policy`, by which `topology` is bounded, lets be added.
+
+    Raises InputError for unknown names and for a faulty line.
+    """
     in_force = tuple(held.decision for held in holdings.slices if not held.retiring)
     question = Question(
         Failure.of(topology, asked.failed, "fail"),
@@ -34,4 +40,4 @@ def what_if(topology: Topology, holdings: Holdings, asked: Asked) -> dict[str, A
         dict(asked.upgrades),
         added(asked.lines, {decision.name for decision in in_force}, topology),
     )
-    return answer_json(ask(Baseline(topology, in_force, holdings.ledger()), question))
+    return answer_json(ask(Baseline(topology, in_force, holdings.ledger(), policy), question))

@@ -210,8 +210,11 @@ class IntentService:
 
     @traced("planner.what_if")
     def what_if(self, asked: Asked) -> Mapping[str, Any]:
-        """What would become of the slices in force; nothing is changed. Raises InputError for unknown names."""
-        return what_if(self.topology, self.holdings(), asked)
+        """What would become of the slices in force; nothing is changed, and nobody goes for what is added.
+
+        Raises InputError for unknown names.
+        """
+        return what_if(self.topology, self.holdings(), asked, self._rules().consented)
 
     @traced("intents.diff")
     def diff(self, intents: Sequence[ServiceIntent] = ()) -> tuple[SwitchChanges, ...]:

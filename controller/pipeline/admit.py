@@ -8,7 +8,8 @@ Decisions taken here:
   backups too, meets every bound and holds its floors.
 - Only links whose figures are stated are used for a promise that needs them.
 - Primary paths of several leaves form a tree, so that trunks are shared and queues feed each other in one direction
-  only. The tree is grown leaf by leaf; if a leaf finds no place, it is tried again with that leaf first.
+  only. The tree is grown leaf by leaf; if a leaf finds no place, it is tried again with that leaf first. Where the root
+  sends the same to all leaves, their backups form a second tree if they can, so that those share copies as well.
 - Where flows of the slice meet in a queue, all of them get one common rate, the least that keeps every bound.
 """
 
@@ -81,6 +82,8 @@ def embed(
 
 
 Routes = list[tuple[Route, ...]]
+Entered = list[dict[int, int]]
+"""For the tree of each role, by which arc it enters a node."""
 
 
 class _Embedder:
@@ -121,23 +124,33 @@ class _Embedder:
         """Routes of all leaves, or None and the leaf that found no place."""
         routes: dict[int, tuple[Route, ...]] = {}
         floors = OwnFloors(self.shape)
-        entered: dict[int, int] = {}
+        entered: Entered = [{} for _ in range(MAX_PATHS)]
         for leaf in order:
             found = self._leaf_routes(leaf, floors, entered)
             if found is None:
                 return None, leaf
             routes[leaf] = found
-            for arc in self.graph.arcs(found[0]):
-                entered[self.graph.tail[arc ^ 1]] = arc
-            for route in found:
-                floors.add(self.graph.arcs(route))
+            for role, route in enumerate(found):
+                arcs = self.graph.arcs(route)
+                floors.add(arcs, role)
+                if role == 0 or self.shape.down.sharing == "one":
+                    entered[role].update((self.graph.tail[arc ^ 1], arc) for arc in arcs)
         return [routes[leaf] for leaf in range(len(order))], -1
 
-    def _leaf_routes(self, leaf: int, floors: OwnFloors, entered: Mapping[int, int]) -> tuple[Route, ...] | None:
-        """The fewest disjoint routes for one leaf that are enough; they may end where the root is."""
+    def _leaf_routes(self, leaf: int, floors: OwnFloors, entered: Entered) -> tuple[Route, ...] | None:
+        """The fewest disjoint routes for one leaf that are enough; backups in the tree of backups if possible."""
+        found = self._routes_with(leaf, floors, entered, entered[1])
+        if found is None and entered[1] and not self.effort.exhausted:
+            return self._routes_with(leaf, floors, entered, {})
+        return found
+
+    def _routes_with(
+        self, leaf: int, floors: OwnFloors, entered: Entered, backups: Mapping[int, int]
+    ) -> tuple[Route, ...] | None:
+        """They may end where the root is."""
         root, end = self.shape.root, self.shape.leaves[leaf]
-        backup = self._query(leaf, floors, {})
-        primary = self._query(leaf, floors, entered) if entered else backup
+        backup = self._query(leaf, floors, backups, 1)
+        primary = self._query(leaf, floors, entered[0], 0) if entered[0] else backup
         least = 2 if self.requirement.protection == "required" else 1
         most = MAX_PATHS if self.target is not None and self.requirement.protection != "none" else least
         counts = [1] if root.node == end.node else range(least, most + 1)
@@ -167,9 +180,9 @@ class _Embedder:
         groups = {group for node in ends for group in self.graph.topology.nodes[node].risk_groups}
         return frozenset(groups & self.graph.group_wear.keys())
 
-    def _query(self, leaf: int, floors: OwnFloors, entered: Mapping[int, int]) -> Query:
+    def _query(self, leaf: int, floors: OwnFloors, entered: Mapping[int, int], role: int) -> Query:
         """The search for one leaf; nodes of the tree may only be entered by their own branch."""
-        graph, room = self.graph, floors.left(self.room)
+        graph, room = self.graph, floors.left(self.room, role)
         returning = room.reshape(-1, 2)[:, ::-1].ravel()  # of arc ^ 1
         usable = (room >= self.shape.down.floor_bps) & (returning >= self.shape.up.floor_bps)
         if self.limits.timed:

@@ -11,7 +11,7 @@ The order, and what each step protects:
    that a flow uses until step 6 must stay until then);
 3. liveness watches, and queues: before anything that sends into them. A queue that something remaining still uses
    stays until step 7;
-4. meters, 5. groups, 6. flows: referenced things before what refers to them;
+4. meters, 5. groups, 6. flows: referenced things before what refers to them, groups that groups send to included;
 7. delete the groups and meters that flows have just let go of; then take away their queues, the QoS of ports that
    no slice uses any longer, and the watches of ports that lead nowhere any longer.
 """
@@ -85,16 +85,16 @@ def references(action_lists: Iterable[Sequence[Action]]) -> References:
 def diff(own: SwitchProgram, desired: SwitchProgram) -> SwitchChanges:
     """Ordered, minimal operations from `own` to `desired`; empty when they are equal."""
     flows = _delta(own.flows, desired.flows, lambda rule: rule.key)
-    groups = _delta(own.groups, desired.groups, lambda group: group.id)
+    groups = _delta(_by_depth(own.groups)[::-1], _by_depth(desired.groups), lambda group: group.id)
     meters = _delta(own.meters, desired.meters, lambda meter: meter.id)
     watches = _delta(own.watches, desired.watches, lambda watch: watch.port)
     deleted = {rule.key for rule in flows.gone if isinstance(rule, FlowRule)}
     staying = [rule.actions for rule in own.flows if rule.key not in deleted]
     held = references(staying)
-    lasting = held.groups | {group.id for group in desired.groups}
+    lasting = _with_inner(held.groups, own.groups) | {group.id for group in desired.groups}
     buckets = [bucket.actions for group in own.groups if group.id in lasting for bucket in group.buckets]
     grown, shrunk = _ports(own.ports, desired.ports, references([*staying, *buckets]).queues)
-    early_groups, late_groups = _split(groups.gone, held.groups)
+    early_groups, late_groups = _split(groups.gone, _with_inner(held.groups, own.groups))
     early_meters, late_meters = _split(meters.gone, held.meters)
     operations = (
         *_deletes(flows.gone),
@@ -111,6 +111,40 @@ def diff(own: SwitchProgram, desired: SwitchProgram) -> SwitchChanges:
         *_deletes(watches.gone),
     )
     return SwitchChanges(desired.node, desired.dpid, operations)
+
+
+def _inner(group: Group) -> frozenset[int]:
+    """The groups that a group's buckets send to."""
+    return frozenset(
+        action.group for bucket in group.buckets for action in bucket.actions if isinstance(action, ToGroup)
+    )
+
+
+def _with_inner(numbers: frozenset[int], groups: Sequence[Group]) -> frozenset[int]:
+    """`numbers` and all groups that are reached through them."""
+    inner = {group.id: sent for group in groups if (sent := _inner(group))}
+    found, waiting = set(numbers), [number for number in numbers if number in inner]
+    while waiting:
+        new = inner.get(waiting.pop(), frozenset()) - found
+        found |= new
+        waiting += new
+    return frozenset(found)
+
+
+def _by_depth(groups: Sequence[Group]) -> Sequence[Group]:
+    """Groups in an order in which each comes after those it sends to; as they are, where none sends to another."""
+    inner = {group.id: sent for group in groups if (sent := _inner(group))}
+    if not inner:
+        return groups
+    depth: dict[int, int] = {}
+
+    def of(number: int) -> int:
+        if number not in depth:
+            depth[number] = 0  # a group that leads back to itself is refused by the switch
+            depth[number] = max((1 + of(other) for other in inner.get(number, ())), default=0)
+        return depth[number]
+
+    return sorted(groups, key=lambda group: of(group.id))
 
 
 def _delta(old: Sequence[_Item], new: Sequence[_Item], key: Callable[[_Item], object]) -> _Delta:

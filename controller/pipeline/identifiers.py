@@ -3,7 +3,8 @@
 Everything a switch holds for a slice can be traced back to it from these numbers alone:
 
   cookie  bits 48-63 COOKIE_OWNER, bits 32-47 what the rule is (`CookieKind`), bits 0-31 the slice number or 0
-  label   block of a slice: 2k and 2k + 1 for the two directions of path k of its decision, 2n for its tree
+  label   block of a slice: 2k and 2k + 1 for the two directions of path k of its decision; from 2n on, for point to
+          multipoint, one for each tree, and one for each link of a tree and tree that may take over from it
   group   GROUP_TAG | label; with bit 20 set where packets of the label come back to the edge of their path
   address of a point-to-multipoint slice's group: 239.192.0.0 + slice number, in the organisation-local scope of
           RFC 2365 section 6.2; for IPv6 ff18::8000:0 + slice number (RFC 3307 section 4.3)
@@ -25,11 +26,13 @@ from carelane.controller.pipeline.program import (
     SliceIds,
 )
 from carelane.controller.pipeline.slice_plan import Decision
+from carelane.controller.pipeline.trees import Edge, Forest, branches_of, grow
 from carelane.errors import ConflictError
 
 __all__ = [
     "CookieKind",
     "allocate",
+    "branch_label",
     "cookie_of",
     "forward_label",
     "group_id",
@@ -82,9 +85,14 @@ def reverse_label(ids: SliceIds, path: int) -> int:
     return ids.first_label + 2 * path + 1
 
 
-def tree_label(ids: SliceIds, paths: int) -> int:
-    """Label of the tree of a point-to-multipoint slice of `paths` paths."""
-    return ids.first_label + 2 * paths
+def tree_label(ids: SliceIds, paths: int, tree: int = 0) -> int:
+    """Label of a tree of a point-to-multipoint slice of `paths` paths."""
+    return ids.first_label + 2 * paths + tree
+
+
+def branch_label(ids: SliceIds, paths: int, forest: Forest, edge: Edge, tree: int) -> int:
+    """Label of packets that met a dead link at `edge`: on their way back in its own tree, then along another `tree`."""
+    return tree_label(ids, paths, forest.count + forest.edges[edge] * forest.count + tree)
 
 
 def group_id(label: int) -> int:
@@ -110,8 +118,12 @@ def multicast_address(ids: SliceIds, *, version: int = 4) -> IPv4Address | IPv6A
 
 
 def labels_needed(decision: Decision) -> int:
-    """How many labels the slice needs: two a path, and one for the tree of a point-to-multipoint slice."""
-    return 2 * len(decision.paths) + (decision.requirement.connectivity == "point-to-multipoint")
+    """How many labels the slice needs: two a path, and those of the trees of a point-to-multipoint slice."""
+    needed = 2 * len(decision.paths)
+    if decision.requirement.connectivity != "point-to-multipoint":
+        return needed
+    forest = grow(branches_of(decision.paths))
+    return needed + forest.count + (len(forest.edges) * forest.count if forest.count > 1 else 0)
 
 
 def allocate(decision: Decision, used: Iterable[SliceIds]) -> SliceIds:

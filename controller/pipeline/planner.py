@@ -32,10 +32,12 @@ from carelane.controller.pipeline.quotas import Usage
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Totals
 from carelane.controller.pipeline.totals import totals
+from carelane.controller.pipeline.wait_gate import WaitGate
 from carelane.errors import InputError
 from carelane.policies.admission import AdmissionPolicy
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Topology
+from carelane.topology.windows import ALWAYS
 
 __all__ = ["plan"]
 
@@ -48,15 +50,18 @@ def plan(
     optimize: bool = False,
     policy: AdmissionPolicy | None = None,
     held: Mapping[str, Requirement] = MappingProxyType({}),
+    promised: Sequence[Decision] = (),
     progress: Progress = silent,
 ) -> PlanResult:
     """Decide `requirements` on `topology` beside what `ledger` holds. Raises InputError for a repeated name.
 
-    With a `policy`, `topology` is bounded by it already; `held` says what the slices in the ledger asked for.
+    With a `policy`, `topology` is bounded by it already; `held` says what the slices in the ledger asked for, and
+    `promised` what those got whose delays are to hold with port waits.
     """
     _check_names(requirements)
-    if policy is not None and (policy.quotas or policy.preemption):
-        return _plan_under(topology, requirements, ledger or CapacityLedger(), optimize, policy, held, progress)
+    if policy is not None and not policy.lenient:
+        gate = WaitGate(topology, policy, promised)
+        return _plan_under(topology, requirements, ledger or CapacityLedger(), optimize, policy, held, gate, progress)
     return _plan(topology, requirements, ledger, optimize, progress)
 
 
@@ -67,9 +72,10 @@ def _plan_under(
     optimize: bool,
     policy: AdmissionPolicy,
     held: Mapping[str, Requirement],
+    gate: WaitGate,
     progress: Progress,
 ) -> PlanResult:
-    """The same under quotas and pre-emption."""
+    """The same under quotas, pre-emption and port waits."""
     usage, graph = Usage(policy, held.values()), LaneGraph.for_run(topology, len(requirements))
     decided: dict[str, Decision] = {}
     packed: Totals | None = None
@@ -80,13 +86,15 @@ def _plan_under(
             return _plan(topology, part, at, True, progress if len(part) > 1 else silent)
 
         batch = within_quotas(graph, requirements, usage, start, together)
-        again = sorted((d.requirement for d in batch.decisions if not d.admitted), key=lambda item: -item.priority)
-        if policy.preemption is None or not again:
-            return batch
         packed, decided = batch.totals, {decision.name: decision for decision in batch.decisions}
-        ledger = _displacing(graph, again, batch.ledger, usage, policy, decided, progress)
+        ledger = _let_in(start, batch.ledger, usage, gate, decided)
+        again = [item for item in _ranked(requirements) if not decided[item.name].admitted]
+        if policy.preemption is not None:
+            ledger = _displacing(graph, again, ledger, (usage, gate), policy, decided, progress)
+        if ledger is batch.ledger:
+            return batch
     else:
-        ledger = _displacing(graph, requirements, start, usage, policy, decided, progress)
+        ledger = _displacing(graph, requirements, start, (usage, gate), policy, decided, progress)
     decisions = tuple(decided.values())
     may_go = _displaceable(held, requirements, policy)  # another planner might displace others of them
     for name in may_go:
@@ -104,28 +112,55 @@ def _displacing(
     graph: LaneGraph,
     requirements: Sequence[Requirement],
     ledger: CapacityLedger,
-    usage: Usage,
+    rules: tuple[Usage, WaitGate],
     policy: AdmissionPolicy,
     decided: dict[str, Decision],
     progress: Progress,
 ) -> CapacityLedger:
     """Decide one after the other within quotas, in the place of others where policy lets that be; the ledger after it.
 
-    `decided` and `usage` are brought up to date.
+    `decided` and the `rules` are brought up to date.
     """
+    usage, gate = rules
     for place, requirement in enumerate(requirements):
         progress("deciding", place, len(requirements))
         decision = usage.refusal(requirement)
         if decision is None:
-            decision, ledger = decide_displacing(graph, requirement, ledger, usage.held, policy.preemption)
+            decision, after = decide_displacing(graph, requirement, ledger, usage.held, policy.preemption)
+            refused = gate.refusal(decision, displacement(decision)) if decision.admitted else None
+            decision, ledger = (decision, after) if refused is None else (refused, ledger)
         decided[requirement.name] = decision
         for name in displacement(decision):
             if name in decided:
                 decided[name] = displaced(usage.held[name], requirement)
             usage.remove(name)
+            gate.remove(name)
         if decision.admitted:
             usage.add(requirement)
+            gate.add(decision)
     return ledger
+
+
+def _let_in(
+    start: CapacityLedger, ledger: CapacityLedger, usage: Usage, gate: WaitGate, decided: dict[str, Decision]
+) -> CapacityLedger:
+    """Of what was packed together, what the gate lets in, the most important first; the ledger after it."""
+    admitted = [decision.requirement for decision in decided.values() if decision.admitted]
+    for requirement in _ranked(admitted):
+        refused = gate.refusal(decided[requirement.name])
+        if refused is None:
+            gate.add(decided[requirement.name])
+            continue
+        decided[requirement.name] = refused
+        usage.remove(requirement.name)
+        ledger = ledger.without_slice(requirement.name)
+        for port, window, rate_bps in start.parts(requirement.name):  # refused, it leaves what ran before
+            ledger = ledger.with_also(requirement.name, [(port, rate_bps)], None if window == ALWAYS else window)
+    return ledger
+
+
+def _ranked(requirements: Sequence[Requirement]) -> list[Requirement]:
+    return sorted(requirements, key=lambda item: -item.priority)
 
 
 def _displaceable(

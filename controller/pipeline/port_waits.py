@@ -30,7 +30,7 @@ from carelane.topology.ledger import PortKey
 from carelane.topology.model import Topology
 from carelane.topology.paths import PathGraph, Route
 
-__all__ = ["waited_bounds", "waited_out_by"]
+__all__ = ["ports_of", "waited_bounds", "waited_out_by"]
 
 LEAST_BURST_BITS = 8 * (1600 + 64)
 """Open vSwitch raises a smaller allowance to the MTU, which labels put at 1600, and 64 bytes (lib/netdev-linux.c)."""
@@ -66,6 +66,15 @@ def waited_out_by(
     fine = {row.name for row in rows} - {row.name for row in rows if not row.keeps}
     joined = waited_bounds(topology, [*admitted, *further])
     return tuple(row for row in joined if row.name in fine and not row.keeps)
+
+
+def ports_of(topology: Topology, decision: Decision) -> frozenset[PortKey]:
+    """Every port where an admitted decision has a queue, those included where returning packets go."""
+    ports: set[PortKey] = set()
+    for path in decision.paths:
+        ports |= {(node, hop.link) for hop in path.hops for node in (hop.node, hop.next_node)}
+        ports |= {delivery_port(topology.endpoints[name]) for name in (path.source, path.to)}
+    return frozenset(ports)
 
 
 def _waits(topology: Topology, admitted: Sequence[Decision]) -> dict[PortKey, _Waits]:

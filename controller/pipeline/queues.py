@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from carelane.controller.pipeline.limits import Bound, Room
 from carelane.controller.pipeline.shape import Slice, Stream, delivery_port
+from carelane.controller.pipeline.trees import Branch, copies
 from carelane.topology.delay import CyclicDependency, Flow, Port, SharedQueues, port_latency_ps
 from carelane.topology.ledger import PortKey
-from carelane.topology.model import Endpoint
+from carelane.topology.model import Endpoint, Topology
 from carelane.topology.paths import PathGraph, Route
 
 __all__ = ["LeafPath", "OwnFloors", "Queues", "room_at"]
@@ -28,22 +29,30 @@ class OwnFloors:
         self._shape = shape
         self._placed: tuple[dict[int, int], dict[int, int]] = ({}, {})
         """How many leaves lead over an arc, for `down` and for `up`."""
+        self._trees: dict[int, set[int]] = {}
+        """Which trees lead over an arc, by the role of their paths."""
 
-    def add(self, arcs: Sequence[int]) -> None:
+    def add(self, arcs: Sequence[int], role: int) -> None:
         """Note a path of another leaf. Floors that leaves share take no room from each other."""
         for stream, turn, placed in ((self._shape.down, 0, self._placed[0]), (self._shape.up, 1, self._placed[1])):
             if stream.sharing == "each":
                 for arc in arcs:
                     placed[arc ^ turn] = placed.get(arc ^ turn, 0) + 1
+        if self._shape.down.sharing == "one":
+            for arc in arcs:
+                self._trees.setdefault(arc, set()).add(role)
 
-    def left(self, room: Room) -> npt.NDArray[np.int64]:
-        """Room per arc for the next leaf: one of those that are active together may be the one that is placed."""
-        if not any(self._placed):
+    def left(self, room: Room, role: int) -> npt.NDArray[np.int64]:
+        """Room per arc for a path of that role of the next leaf: one of those that are active together may be the one
+        that is placed; trees of other roles hold floors of their own."""
+        if not any(self._placed) and not self._trees:
             return room.arcs
         free = room.arcs.copy()
         for stream, placed in zip((self._shape.down, self._shape.up), self._placed, strict=True):
             for arc, count in placed.items():
-                free[arc] -= min(count, stream.together - 1) * stream.floor_bps
+                free[arc] -= min(count, (stream.together or count) - 1) * stream.floor_bps
+        for arc, roles in self._trees.items():
+            free[arc] -= len(roles - {role}) * self._shape.down.floor_bps
         return free
 
 
@@ -66,6 +75,12 @@ class Queues:
         self._packet_bytes = packet_bytes
         self._down = [_ports_down(shape.leaves[leaf], route) for leaf, _, route in paths]
         self._up = [_ports_up(shape.root, route) for _, _, route in paths]
+        trees = _tree_keys(graph.topology, paths) if shape.down.sharing == "one" else None
+        leaves = [leaf for leaf, _, _ in paths]
+        self._floor_keys = (
+            trees or _at_all(map(shape.down.floor_key, leaves), self._down),
+            _at_all(map(shape.up.floor_key, leaves), self._up),
+        )
         self._latency: dict[PortKey, int] = {}
         for endpoint in (shape.root, *shape.leaves):
             self._latency[delivery_port(endpoint)] = _latency_ps(endpoint.capacity_bps)
@@ -75,26 +90,20 @@ class Queues:
                 latency = graph.latency[graph.link_index[link]]
                 self._latency |= {(data.a, link): latency, (data.b, link): latency}
         self._flows = [
-            *self._flows_of(shape.down, self._down),
-            *self._flows_of(shape.up, self._up),
+            *self._flows_of(shape.down, self._down, trees or _at_all(map(shape.down.flow_key, leaves), self._down)),
+            *self._flows_of(shape.up, self._up, _at_all(map(shape.up.flow_key, leaves), self._up)),
         ]
         self.shared = SharedQueues(self._flows)
         self.ports = sorted({port for flow in self._flows for port in flow.ports})
 
-    def _flows_of(self, stream: Stream, ways: Sequence[tuple[PortKey, ...]]) -> list[Flow]:
+    def _flows_of(
+        self, stream: Stream, ways: Sequence[tuple[PortKey, ...]], keys: Sequence[tuple[object, ...]]
+    ) -> list[Flow]:
         if not stream.floor_bps:
             return []
         return [
-            Flow(
-                leaf,
-                ports,
-                (stream.flow_key(leaf),) * len(ports),
-                stream.burst_bytes,
-                stream.flow_bps,
-                stream.down,
-                stream.together,
-            )
-            for (leaf, _, _), ports in zip(self.paths, ways, strict=True)
+            Flow(leaf, ports, own, stream.burst_bytes, stream.flow_bps, stream.down, stream.together)
+            for (leaf, _, _), ports, own in zip(self.paths, ways, keys, strict=True)
         ]
 
     def floors(self, rows: Sequence[_Rated]) -> dict[PortKey, int]:
@@ -107,13 +116,16 @@ class Queues:
 
     def _added(self, down: Sequence[int], up: Sequence[int]) -> dict[PortKey, int]:
         total: dict[PortKey, int] = {}
-        for stream, ways, rates in ((self._shape.down, self._down, down), (self._shape.up, self._up, up)):
+        down_keys, up_keys = self._floor_keys
+        for stream, ways, keys, rates in (
+            (self._shape.down, self._down, down_keys, down),
+            (self._shape.up, self._up, up_keys, up),
+        ):
             if not stream.floor_bps:
                 continue
             held: dict[PortKey, dict[object, int]] = {}
-            for (leaf, _, _), ports, rate in zip(self.paths, ways, rates, strict=True):
-                key = stream.floor_key(leaf)
-                for port in ports:
+            for ports, own, rate in zip(ways, keys, rates, strict=True):
+                for port, key in zip(ports, own, strict=True):
                     floors = held.setdefault(port, {})
                     floors[key] = max(floors.get(key, 0), rate)
             for port, floors in held.items():
@@ -148,6 +160,17 @@ class Queues:
     def _delays_ps(self, floors: Mapping[PortKey, int], latency_ps: Mapping[PortKey, int]) -> list[int]:
         ports = {port: Port(floor, latency_ps[port]) for port, floor in floors.items()}
         return self.shared.delays_ps(ports, self._packet_bytes)
+
+
+def _tree_keys(topology: Topology, paths: Sequence[LeafPath]) -> list[tuple[object, ...]]:
+    """Which copies of what the root sends are the same, at every port of each path: one at the port of delivery."""
+    branches = tuple(Branch(leaf, role, route.nodes, route.links) for leaf, role, route in paths)
+    return [(*keys, None) for keys in copies(topology, branches)]
+
+
+def _at_all(keys: Iterable[object], ways: Sequence[tuple[PortKey, ...]]) -> list[tuple[object, ...]]:
+    """One key for all ports of a way."""
+    return [(key,) * len(ports) for key, ports in zip(keys, ways, strict=True)]
 
 
 def _bounds(rate_bps: int, delays: Sequence[int], count: int) -> list[Bound]:

@@ -17,7 +17,7 @@ Availabilities are those of the network that is left, the failure taken as lasti
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -27,6 +27,7 @@ from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability
 from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, Reason, role_name
+from carelane.controller.pipeline.trees import floors_on_links
 from carelane.topology.availability import service_availability, unstated_availability
 from carelane.topology.failure import Failure
 from carelane.topology.ledger import CapacityLedger, PortKey
@@ -89,6 +90,9 @@ def replan(
     struck = [index for index, decision in enumerate(held) if _touched(decision, links, nodes)]
     survivors = {index: _surviving(held[index], links, nodes) for index in struck}
     for index in struck:
+        if held[index].requirement.connectivity == "point-to-multipoint":
+            alive = tuple(path for path in held[index].paths if _alive(path, links, nodes))
+            survivors[index] = _surviving_trees(topology, alive, ledger.slice_floors(held[index].name))
         ledger = _without_dead_floors(ledger, held[index], survivors[index])
     found: dict[int, Fate] = {}
     if struck:
@@ -118,7 +122,8 @@ def _alive(path: PlannedPath, links: Collection[str], nodes: Collection[str]) ->
 
 
 def _surviving(decision: Decision, links: Collection[str], nodes: Collection[str]) -> tuple[PlannedPath, ...]:
-    """Paths that work, promoted to the roles that are free: the first left of each pair is its primary."""
+    """Paths that work, promoted to the roles that are free: the first left of each pair is its primary. Not for trees,
+    which paths belong to by their roles."""
     counts: dict[tuple[str, str], int] = {}
     alive = []
     for path in decision.paths:
@@ -128,6 +133,24 @@ def _surviving(decision: Decision, links: Collection[str], nodes: Collection[str
             role = role_name(number)
             alive.append(path if path.role == role else replace(path, role=role))
     return tuple(alive)
+
+
+def _surviving_trees(
+    topology: Topology, paths: tuple[PlannedPath, ...], floors: Mapping[PortKey, int]
+) -> tuple[PlannedPath, ...]:
+    """Paths of a slice with trees for which what it holds is enough. A backup that has become a receiver's first path
+    shares no floor with the others any longer; where that takes more than is held, other backups have to go."""
+    while True:
+        over = {port for port, rate in floors_on_links(topology, paths).items() if rate > floors.get(port, 0)}
+        firsts = {path.to: path for path in reversed(paths)}
+        left = tuple(path for path in paths if path is firsts[path.to] or over.isdisjoint(_out(path)))
+        if left == paths:
+            return paths
+        paths = left
+
+
+def _out(path: PlannedPath) -> set[PortKey]:
+    return {(hop.node, hop.link) for hop in path.hops}
 
 
 def _covers(paths: Sequence[PlannedPath], requirement: Requirement) -> bool:

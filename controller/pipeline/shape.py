@@ -17,7 +17,8 @@ from carelane.topology.model import Endpoint
 __all__ = ["Sharing", "Slice", "Stream", "access_port", "delivery_port", "shape_of"]
 
 Sharing = Literal["one", "pool", "each"]
-"""How floors add up where the paths of several leaves use a port: `one` flow copied to all leaves (the floor once),
+"""How floors add up where the paths of several leaves use a port: `one` flow copied to all leaves (the floor once for
+each tree, see `carelane.controller.pipeline.trees`),
 a `pool` that all leaves share (the floor once), or `each` leaf its own (the floors add, of so many leaves as are
 active together)."""
 
@@ -27,7 +28,7 @@ class Stream:
     """One direction. `floor_bps` is asked per floor; `flow_bps` and `burst_bytes` are what one sender is policed to.
 
     At most `together` leaves are active at once: all of them together send no more than so many of their buckets let
-    through.
+    through. None: whatever there is may come together.
     """
 
     floor_bps: int
@@ -35,10 +36,10 @@ class Stream:
     burst_bytes: int
     sharing: Sharing
     down: bool
-    together: int = 1
+    together: int | None = 1
 
     def floor_key(self, leaf: int) -> object:
-        """Floors under one key at a port are not added."""
+        """Floors under one key at a port are not added. Not for `one`, where trees tell copies apart."""
         return (self.down, leaf if self.sharing == "each" else -1)
 
     def added_bps(self, floors_bps: Iterable[int]) -> int:
@@ -46,8 +47,8 @@ class Stream:
         return sum(sorted(floors_bps, reverse=True)[: self.together])
 
     def flow_key(self, leaf: int) -> object:
-        """Traffic under one key at a port is policed by one bucket."""
-        return (self.down, -1 if self.sharing == "one" else leaf)
+        """Traffic under one key at a port is policed by one bucket. Not for `one`, either."""
+        return (self.down, leaf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Slice:
 
     def access_loads(self) -> list[tuple[Endpoint, int]]:
         """What each endpoint may send into the network, as policed there (bit/s)."""
-        sends = self.down.floor_bps * (self.down.together if self.down.sharing == "each" else 1)
+        sends = self.down.floor_bps * ((self.down.together or 1) if self.down.sharing == "each" else 1)
         return [(self.root, sends), *((leaf, self.up.flow_bps) for leaf in self.leaves)]
 
 
@@ -91,7 +92,7 @@ def shape_of(requirement: Requirement) -> Slice:
     return Slice(
         root=pairs[0].source,
         leaves=tuple(pair.destination for pair in pairs),
-        down=Stream(forward_bps, forward_bps, burst, "one", True, receivers),
+        down=Stream(forward_bps, forward_bps, burst, "one", True, None),
         up=Stream(reverse_bps, part_bps, part_burst, "pool", False, receivers),
         rooted_at_source=True,
     )

@@ -22,6 +22,7 @@ __all__ = [
     "Remedy",
     "Totals",
     "role_name",
+    "role_number",
 ]
 
 Constraint = Literal[
@@ -167,3 +168,11 @@ class PlanResult:
 def role_name(number: int) -> str:
     """The role of the path that is activated in place `number`: primary, backup, backup-2 ..."""
     return "primary" if number == 0 else "backup" if number == 1 else f"backup-{number}"
+
+
+def role_number(name: str) -> int:
+    """The place in which a path of that role is activated: 0 for primary, 1 for backup, n for backup-n."""
+    if name == "primary":
+        return 0
+    number = name.removeprefix("backup").removeprefix("-")
+    return int(number) if number.isdigit() else 1

@@ -24,6 +24,7 @@ from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.schedules import us_of
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
 from carelane.controller.pipeline.value import demand_bps
+from carelane.controller.pipeline.wait_gate import WaitGate
 from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.drains import drained_links, usable
 from carelane.controller.reconcile.holdings import Held, Holdings
@@ -69,8 +70,8 @@ class Rules:
 
     @property
     def lenient(self) -> bool:
-        """Whether neither quotas nor pre-emption can matter."""
-        return self.policy is None or not (self.policy.quotas or self.policy.preemption)
+        """Whether neither quotas nor pre-emption nor port waits can matter."""
+        return self.policy is None or self.policy.lenient
 
     @property
     def consented(self) -> AdmissionPolicy | None:
@@ -151,7 +152,9 @@ def dry_run(
             ledger = ledger.without_slice(requirement.name)
         start = ledger
         in_force = {item.name: held[item.name] for item in holdings.slices if not item.retiring}
-        result = plan(there, requirements, ledger, optimize=optimize, policy=rules.consented, held=in_force)
+        promised = [item.decision for item in holdings.slices]
+        result = plan(there, requirements, ledger, optimize=optimize, policy=rules.consented, held=in_force,
+                      promised=promised)  # fmt: skip
     else:
         result = _one_by_one(Desk(topology, holdings, without, now, rules), requirements, consent=rules.consent)
     if any(displacement(decision) for decision in result.decisions):
@@ -207,6 +210,7 @@ class Desk:
         """Of the last decision: what becomes of those who have to go."""
         in_force = [held.decision.requirement for held in self.in_force.values()]
         self._usage = Usage(rules.policy, in_force if not rules.lenient else ())
+        self._gate = WaitGate(topology, rules.policy, (held.decision for held in holdings.slices))
 
     @classmethod
     def of(cls, topology: Topology, reader: Reader, now: datetime, rules: Rules) -> Desk:
@@ -237,6 +241,8 @@ class Desk:
             result = self._displacing(requirement, result, consent=consent)
         (decision,) = result.decisions
         totals = result.totals
+        if decision.admitted and (refusal := self._gate.refusal(decision, displacement(decision))) is not None:
+            decision, totals = refusal, replace(totals, admitted_bps=0)
         ids = self._numbers_for(decision) if decision.admitted else None
         if ids is not None:
             try:
@@ -284,14 +290,16 @@ class Desk:
             self._displaced = True
             self.victims[name] = displaced(self._usage.held[name], decision.requirement)
             self._usage.remove(name)
+            self._gate.remove(name)
             self.in_force.pop(name, None)
         if not self._rules.lenient:
             self._usage.add(decision.requirement)
+            self._gate.add(decision)
 
     def _numbers_for(self, decision: Decision) -> SliceIds:
         """Numbers stay as long as the paths do. New paths get new labels, so that old and new never mix on the way."""
         held = self._running.get(decision.name)
-        if held is not None and _same_paths(held[0], decision):
+        if held is not None and _same_paths(held[0], decision) and held[1].labels == labels_needed(decision):
             return held[1]
         fresh = allocate(decision, self._used)
         return replace(fresh, number=self._numbers.get(decision.name, fresh.number))
@@ -362,6 +370,6 @@ def _check_owner(intent: ServiceIntent, record: StoredIntent | None) -> None:
 def _same_paths(old: Decision, new: Decision) -> bool:
     def shape(decision: Decision) -> tuple[object, ...]:
         paths = tuple((path.role, path.source, path.to, path.nodes, path.hops) for path in decision.paths)
-        return (decision.requirement.connectivity, decision.requirement.pairs, labels_needed(decision), paths)
+        return (decision.requirement.connectivity, decision.requirement.pairs, paths)
 
     return shape(old) == shape(new)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
@@ -20,6 +20,10 @@ from carelane.tracing import traced
 __all__ = ["PassResult", "Programmer", "Scope", "VerificationFailed"]
 
 Result = TypeVar("Result")
+
+_SEVERAL = ((Stage.MAKE,), (Stage.STEER,), (Stage.BREAK,))
+_ONE_SWITCH = ((Stage.MAKE, Stage.STEER), (Stage.BREAK,))
+"""Nothing to wait for elsewhere: what is made and what steers into it go in one bundle, as after a reboot."""
 
 
 class VerificationFailed(TransientError):
@@ -84,11 +88,11 @@ class Programmer:
         result.states = self._each(switches, self._southbound.read, result)
         wanted = {node: self._difference(result.states[node], desired, owners, scope) for node in result.states}
         wanted = {node: changes for node, changes in wanted.items() if changes}
-        for stage in Stage:
-            if stage is Stage.BREAK and _moves(wanted):
+        for stages in _ONE_SWITCH if len(wanted) == 1 else _SEVERAL:
+            if Stage.BREAK in stages and _moves(wanted):
                 # What was sent by the old rules is still on its way; they go when it has arrived.
                 time.sleep(self._linger_s)
-            self._carry_out(stage, wanted, owners, scope, result)
+            self._carry_out(stages, wanted, owners, scope, result)
         self._verify(wanted, desired, owners, scope, result)
         return result
 
@@ -97,15 +101,22 @@ class Programmer:
         return only(changes, lambda operation: scope.permits(owners.owner(operation)))
 
     def _carry_out(
-        self, stage: Stage, wanted: Mapping[str, SwitchChanges], owners: Owners, scope: Scope, result: PassResult
+        self,
+        stages: tuple[Stage, ...],
+        wanted: Mapping[str, SwitchChanges],
+        owners: Owners,
+        scope: Scope,
+        result: PassResult,
     ) -> None:
-        held_back = frozenset() if stage is Stage.MAKE else scope.held_back(result)
-        parts = {
-            node: part
-            for node, changes in wanted.items()
-            if node not in result.errors
-            and (part := staged(changes, stage, result.states[node].own, owners, held_back))
-        }
+        waits = scope.held_back(result)
+
+        def part(changes: SwitchChanges) -> SwitchChanges:
+            own = result.states[changes.node].own
+            taken = [staged(changes, at, own, owners, frozenset() if at is Stage.MAKE else waits) for at in stages]
+            return replace(changes, operations=tuple(item for some in taken for item in some.operations))
+
+        sound = {node: part(changes) for node, changes in wanted.items() if node not in result.errors}
+        parts = {node: changes for node, changes in sound.items() if changes}
         for node in self._each(parts, lambda node: self._southbound.apply(parts[node]), result):
             before = result.changed.get(node)
             operations = (*(before.operations if before else ()), *parts[node].operations)

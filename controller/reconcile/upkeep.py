@@ -75,10 +75,17 @@ def undrain(write: Writer, topology: Topology, target: str) -> frozenset[str]:
 
 
 def relocate(
-    write: Writer, topology: Topology, without: frozenset[str], links: frozenset[str], now: datetime
+    write: Writer,
+    topology: Topology,
+    without: frozenset[str],
+    links: frozenset[str],
+    now: datetime,
+    *,
+    dead: bool = False,
 ) -> Relocation:
     """Move the slices that use any of `links` to where they need nothing of `without`, most important first.
 
+    Whether the links are `dead` matters to trees: those have left a dead link by themselves, and no other.
     One whose window is not open is moved like the others, but never stuck: nothing of it is lost yet.
     """
     idle = waiting(topology, Holdings.of(write.slices()).slices, now)
@@ -91,7 +98,7 @@ def relocate(
             record(write, filing, now)
             write.note(held.name, "Moved", f"planned anew without {', '.join(sorted(without)[:5])}")
             moved.append(held.name)
-        elif held.name in idle or _left(held.decision, without):
+        elif held.name in idle or _left(held.decision, without, dead=dead):
             write.note(held.name, "NotMoved", f"no place with its full promise without {', '.join(sorted(links)[:5])}")
             staying.append(held.name)
         else:
@@ -165,9 +172,10 @@ def _touches(decision: Decision, links: Collection[str]) -> bool:
     return any(hop.link in links for path in decision.paths for hop in path.hops)
 
 
-def _left(decision: Decision, without: Collection[str]) -> bool:
-    """Whether every pair has a path that needs none of the links; a tree has only the one it was planned with."""
-    if decision.requirement.connectivity == "point-to-multipoint":
+def _left(decision: Decision, without: Collection[str], *, dead: bool) -> bool:
+    """Whether every pair has a path that needs none of the links, and does without them meanwhile. Trees keep to the
+    order of their paths: they leave a link when it dies, or when they are planned anew."""
+    if decision.requirement.connectivity == "point-to-multipoint" and not dead:
         return False
     pairs = {(path.source, path.to) for path in decision.paths}
     whole = {(p.source, p.to) for p in decision.paths if not any(hop.link in without for hop in p.hops)}

@@ -37,6 +37,7 @@ Objective = Literal["bandwidth", "loss", "delay", "jitter", "availability"]
 _FRESH_EPOCHS = 5
 _PROBE_FRESH_S = 30.0
 _WINDOW_S = 60.0
+_RATE_EPOCHS = 10
 _TOLERANCE = 0.98
 _RARE = 0.001
 
@@ -76,8 +77,8 @@ class _Site:
     """What one source did lately: (time, arrived and carried bit/s), and what became of its packets."""
 
     tap: Tap
-    epochs: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=600))
-    history: History = field(default_factory=History)
+    epochs: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=_RATE_EPOCHS))
+    history: History = field(default_factory=lambda: History(_WINDOW_S))
 
 
 @dataclass(slots=True)
@@ -98,6 +99,7 @@ class ComplianceBook:
         self._interval_s = interval_s
         self._clock = clock
         self._intents: dict[str, _Intent] = {}
+        self._loads: Mapping[str, float] = {}
 
     def watch(self, decisions: Mapping[str, Decision], taps: Sequence[Tap]) -> None:
         """From now on these slices; what is known of one that stays as it is, stays."""
@@ -128,8 +130,11 @@ class ComplianceBook:
                              field="source", expected=known)  # fmt: skip
         intent.probes[(report.source, report.target)] = (self._clock(), report)
 
-    def step(self, at_s: float, observations: Sequence[Observation]) -> frozenset[str]:
-        """One epoch; gives the intents that began or ceased to break an objective."""
+    def step(
+        self, at_s: float, observations: Sequence[Observation], loads: Mapping[str, float] | None = None
+    ) -> frozenset[str]:
+        """One epoch; gives the intents that began or ceased to break an objective. `loads`: how full ports were."""
+        self._loads = loads or {}
         for seen in observations:
             intent = self._intents.get(seen.tap.slice)
             site = intent.sites.get(seen.tap.key) if intent else None
@@ -201,14 +206,14 @@ class ComplianceBook:
             found.append(_worst(losses) if losses else _unknown("loss", wanted.loss, "ratio"))
         probes = self._fresh_probes(at_s, intent)
         if wanted.delay_s is not None:
-            found.append(_delay(intent.decision, probes, wanted.delay_s, round_trip=wanted.round_trip))
+            found.append(_delay(intent, probes, wanted.delay_s, self._loads, round_trip=wanted.round_trip))
         if wanted.jitter_s is not None:
-            found.append(_jitter(intent.decision, probes, wanted.jitter_s))
+            found.append(_jitter(intent, probes, wanted.jitter_s, self._loads))
         return tuple(found)
 
     def _loss(self, at_s: float, site: _Site, promised: float) -> ObjectiveStatus:
         """Drops in own queues count one by one; what vanished counts beyond what may still be on its way."""
-        fate = site.history.fate(at_s - _WINDOW_S, at_s - _FRESH_EPOCHS * self._interval_s)
+        fate = site.history.fate(at_s - _FRESH_EPOCHS * self._interval_s)
         if fate.passed == 0:
             return _unknown("loss", promised, "ratio", f"{site.tap.site} sends nothing")
         vanished = fate.vanished or 0
@@ -256,7 +261,7 @@ def _worst(rows: Sequence[ObjectiveStatus]) -> ObjectiveStatus:
 
 def _bandwidth(at_s: float, site: _Site) -> ObjectiveStatus:
     declared = float(site.tap.source.declared_bps)
-    recent = [epoch for epoch in site.epochs if epoch[0] > at_s - _WINDOW_S][-10:]
+    recent = [epoch for epoch in site.epochs if epoch[0] > at_s - _WINDOW_S]
     arrived = sum(epoch[1] for epoch in recent) / len(recent)
     carried = sum(epoch[2] for epoch in recent) / len(recent)
     if arrived == 0:
@@ -275,13 +280,32 @@ def _propagation(decision: Decision, report: ProbeReport) -> float:
     return min((value for value in known if value is not None), default=0.0)
 
 
+def _queueing(intent: _Intent, report: ProbeReport, loads: Mapping[str, float]) -> str:
+    """Where packets of the probe most likely wait: at the fullest port on their way."""
+    ways = [
+        f"{node}:{port}"
+        for site in intent.sites.values()
+        if site.tap.site == report.source and report.target in site.tap.to
+        for node, port, _ in site.tap.way
+    ]
+    hop = max(ways, key=lambda link: loads.get(link, 0.0), default=None)
+    if hop is None or hop not in loads:
+        return "queueing on the way"
+    return f"queueing at {hop}, which is {loads[hop]:.0%} full"
+
+
 def _delay(
-    decision: Decision, probes: Sequence[ProbeReport], promised_s: float, *, round_trip: bool
+    intent: _Intent,
+    probes: Sequence[ProbeReport],
+    promised_s: float,
+    loads: Mapping[str, float],
+    *,
+    round_trip: bool,
 ) -> ObjectiveStatus:
     rows = []
     for report in probes:
         where, samples = f"{report.source} to {report.target}", report.received
-        doubt = report.doubt(_propagation(decision, report))
+        doubt = report.doubt(_propagation(intent.decision, report))
         if doubt is not None or not samples:
             cause = doubt or "no probe packet came back"
             rows.append(ObjectiveStatus("delay", "unknown", promised_s, None, "s", None, samples, None, where, cause))
@@ -289,7 +313,9 @@ def _delay(
         factor = 2.0 if round_trip else 1.0
         best, worst = (factor * (report.delay_max_s + sign * report.clock_error_s) for sign in (-1, 1))
         state: State = "met" if worst <= promised_s else "broken" if best > promised_s else "unknown"
-        cause = "" if state == "met" else "queueing on the way" if state == "broken" else "clocks are too far apart"
+        cause = "" if state == "met" else "clocks are too far apart"
+        if state == "broken":
+            cause = _queueing(intent, report, loads)
         confidence = 1 - (1 - _RARE) ** samples if state == "met" else None
         rows.append(
             ObjectiveStatus(
@@ -299,18 +325,20 @@ def _delay(
     return _worst(rows) if rows else _unknown("delay", promised_s, "s", "no probe reports on it")
 
 
-def _jitter(decision: Decision, probes: Sequence[ProbeReport], promised_s: float) -> ObjectiveStatus:
+def _jitter(
+    intent: _Intent, probes: Sequence[ProbeReport], promised_s: float, loads: Mapping[str, float]
+) -> ObjectiveStatus:
     rows = []
     for report in probes:
         where, samples = f"{report.source} to {report.target}", report.received
-        doubt = report.doubt(_propagation(decision, report))
+        doubt = report.doubt(_propagation(intent.decision, report))
         if doubt is not None or not samples:
             cause = doubt or "no probe packet came back"
             rows.append(ObjectiveStatus("jitter", "unknown", promised_s, None, "s", None, samples, None, where, cause))
             continue
         state: State = "met" if report.jitter_s <= promised_s else "broken"
         margin = promised_s - report.jitter_s
-        cause = "" if state == "met" else "queueing on the way"
+        cause = "" if state == "met" else _queueing(intent, report, loads)
         confidence = 1 - (1 - _RARE) ** samples if state == "met" else None
         rows.append(
             ObjectiveStatus(

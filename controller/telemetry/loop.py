@@ -231,7 +231,7 @@ class TelemetryLoop:
         outcome = self.sharing.step(wiring, self.poller.readings(), self._announced(self.now()))
         troubled = (
             self.containment.step(at_s, outcome.observations, outcome.spoofed, wiring.edges)
-            | self.compliance.step(at_s, outcome.observations)
+            | self.compliance.step(at_s, outcome.observations, outcome.loads)
             | self._count_missed(outcome.stale)
         )
         self.outcome = outcome

@@ -9,6 +9,7 @@ since it was read is not known to anybody.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -93,9 +94,10 @@ class Fate:
 
 @dataclass(slots=True)
 class History:
-    """The passages of one source; `hop` is where most were dropped when some last were."""
+    """The passages of one source in the last `window_s`; `hop` is where most were dropped when some last were."""
 
-    epochs: deque[tuple[float, Passage]] = field(default_factory=lambda: deque(maxlen=600))
+    window_s: float
+    epochs: deque[tuple[float, Passage]] = field(default_factory=deque)
     hop: str = ""
 
     def add(self, at_s: float, passage: Passage) -> None:
@@ -105,18 +107,19 @@ class History:
         if passage.drops:
             self.hop = max(passage.drops, key=lambda drop: drop[1])[0]
         self.epochs.append((at_s, passage))
+        while self.epochs[0][0] <= at_s - self.window_s:
+            self.epochs.popleft()
 
-    def fate(self, since_s: float, fresh_since_s: float) -> Fate:
-        """Of what happened after `since_s`; deliveries must have been counted after `fresh_since_s`."""
-        recent = [(at_s, passage) for at_s, passage in self.epochs if at_s > since_s]
+    def fate(self, fresh_since_s: float) -> Fate:
+        """Of what happened in the window; deliveries must have been counted after `fresh_since_s`."""
+        recent = self.epochs
         passed = sum(passage.passed for _, passage in recent)
-        dropped = sum(count for _, passage in recent for _, count in passage.drops)
+        dropped = sum(count for _, passage in recent if passage.drops for _, count in passage.drops)
         if not recent or recent[-1][1].delivered is None:
             return Fate(passed, dropped, 0)
-        counted = [at_s for at_s, passage in recent if not passage.behind]
-        if not counted or counted[-1] < fresh_since_s:
+        until_s = next((at_s for at_s, passage in reversed(recent) if not passage.behind), -math.inf)
+        if until_s < fresh_since_s:
             return Fate(passed, dropped, None)
-        until_s = counted[-1]
         due = sum(passage.passed for at_s, passage in recent if at_s <= until_s - _ON_THE_WAY_S)
         came = sum(passage.delivered or 0 for at_s, passage in recent if at_s <= until_s)
         return Fate(passed, dropped, max(0, due - came))

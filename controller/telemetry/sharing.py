@@ -18,7 +18,7 @@ import numpy as np
 from carelane.controller.pipeline.ceilings import NO_CEILINGS, Ceilings, QueuePlace
 from carelane.controller.southbound.counters import SwitchCounters
 from carelane.controller.telemetry.passages import Passage, Passages, sent
-from carelane.controller.telemetry.rates import Gain, gained
+from carelane.controller.telemetry.rates import Gain, gain, gained
 from carelane.controller.telemetry.sources import Tap, Wiring
 from carelane.policies.shaping import DemandPolicy, HeldDemand, Sample, Source, aimd, follow, settled, share
 
@@ -54,12 +54,14 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an epoch found. `spoofed` has the frames a second with a foreign source, by (node, port)."""
+    """What an epoch found. `spoofed` has the frames a second with a foreign source, by (node, port); `loads` how full
+    egress ports were, by link, from 0 to 1."""
 
     observations: tuple[Observation, ...]
     ceilings: Ceilings
     spoofed: Mapping[tuple[str, int], float]
     stale: tuple[str, ...]
+    loads: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -92,7 +94,7 @@ class Sharing:
         fresh = {node: now for node, now in readings.items() if self._is_news(now)}
         samples = [self._sample(tap, fresh) for tap in wiring.taps]
         passages = self._passages.step(wiring.taps, fresh)
-        spoofed = self._spoofed(wiring, fresh)
+        spoofed, loads = self._spoofed(wiring, fresh), self._loads(wiring, fresh)
         for tap, sample, passage in zip(wiring.taps, samples, passages, strict=True):
             self._follow(tap, sample, dropped=bool(passage.drops), expected_bps=(expected or {}).get(tap.key, 0.0))
         granted, ceiling = self._share(wiring, samples)
@@ -107,7 +109,7 @@ class Sharing:
         self._base |= fresh
         keys = self._ceilings.keys()
         self._held = {key: state for key, state in self._held.items() if key in keys}
-        return Outcome(observations, self._limits(wiring, ceiling), spoofed, stale)
+        return Outcome(observations, self._limits(wiring, ceiling), spoofed, stale, loads)
 
     def _is_news(self, reading: SwitchCounters) -> bool:
         base = self._base.get(reading.node)
@@ -134,6 +136,17 @@ class Sharing:
                 seconds = now.at_s - base.at_s
                 got = gained(base.flows.get(edge.spoofed), now.flows.get(edge.spoofed), seconds, line_bps=None)
                 found[(edge.node, edge.port)] = got.packets / got.seconds if got else 0.0
+        return found
+
+    def _loads(self, wiring: Wiring, fresh: Mapping[str, SwitchCounters]) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for node, now in fresh.items():
+            base = self._base.get(node)
+            for port, (_, out) in now.ports.items() if base is not None else ():
+                capacity = wiring.layout.capacity_bps.get(f"{node}:{port}")
+                if base is not None and capacity and port in base.ports:
+                    octets, _ = gain(base.ports[port][1].bytes, out.bytes)
+                    found[f"{node}:{port}"] = octets * 8 / (now.at_s - base.at_s) / capacity
         return found
 
     def _follow(self, tap: Tap, sample: Gain | None, *, dropped: bool, expected_bps: float) -> None:

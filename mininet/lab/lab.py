@@ -129,6 +129,10 @@ class Lab:
         timings: dict[str, float] = answer["timings_s"]
         return timings
 
+    def clock_ns(self) -> int:
+        """The time in ns that samples are stamped with."""
+        return int(self.command("clock"))
+
     def cut(self, wire: str, *, silent: bool = False) -> None:
         """Fail a wire: both ends lose carrier, or, `silent`, packets vanish while carrier stays."""
         self.command("cut", wire=wire, silent=silent)
@@ -151,15 +155,16 @@ class Lab:
         """Whether a host reaches another."""
         return bool(self.command("ping", source=source, target=target))
 
-    def start(self, plan: TrafficPlan) -> None:
-        """Start traffic, with a noise probe beside it; returns once it flows."""
+    def start(self, plan: TrafficPlan) -> int:
+        """Start traffic, with a noise probe beside it; gives `clock_ns` of its first packet, about a second on."""
         network = self._network()
         for flow in plan.flows:
             for host in (flow.source, flow.target, *filter(None, [flow.claims])):
                 network.host(host)  # an unknown one is refused here, with its name
         self._runs += 1
-        self.command("traffic_start", run_id=f"run{self._runs}", plan=plan.to_json())
+        started = self.command("traffic_start", run_id=f"run{self._runs}", plan=plan.to_json())
         self._plan, self._started = plan, time.monotonic()
+        return int(started["start_ns"])
 
     def collect(self, *, early: bool = False) -> RunSamples:
         """Wait for the traffic to end (or end it `early`) and give every sample of every measured flow."""

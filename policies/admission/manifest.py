@@ -87,6 +87,7 @@ class Spec(_Model):
     maxReservable: Annotated[Shares, BeforeValidator(_shares)] = Shares()
     quotas: Annotated[dict[str, TenantQuota], Field(max_length=MAX_ROWS)] = {}
     preemption: Preempting | None = None
+    portWaits: Literal["counted", "stated"] = "stated"
     weights: Weights = Weights()
 
 
@@ -121,6 +122,7 @@ def parse_policy(data: bytes | str, topology: Topology, file: str = "<text>") ->
         links=MappingProxyType(spec.maxReservable.links),
         quotas=MappingProxyType({name: Quota(row.bandwidth, row.slices) for name, row in spec.quotas.items()}),
         preemption=None if asked is None else Preemption(_set(asked.by), _set(asked.of), asked.minimumPriorityGap),
+        port_waits=spec.portWaits == "counted",
         weights=_weights(spec.weights),
     )
 

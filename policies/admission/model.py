@@ -44,14 +44,21 @@ class Preemption:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionPolicy:
-    """`links` are shares of single links, instead of `max_reservable`; `weights` are those of shares beyond floors."""
+    """`links` are shares of single links, instead of `max_reservable`; `weights` are those of shares beyond floors.
+    `port_waits`: delays are to hold with what queues wait for each other at ports."""
 
     name: str
     max_reservable: Fraction = Fraction(1)
     links: Mapping[str, Fraction] = field(default_factory=lambda: MappingProxyType({}))
     quotas: Mapping[str, Quota] = field(default_factory=lambda: MappingProxyType({}))
     preemption: Preemption | None = None
+    port_waits: bool = False
     weights: SharePolicy = field(default_factory=SharePolicy)
+
+    @property
+    def lenient(self) -> bool:
+        """Whether it says nothing but how full links may be."""
+        return not (self.quotas or self.preemption or self.port_waits)
 
     def quota(self, tenant: str) -> Quota:
         """A tenant's own quota, else everybody's, else one without limits."""

@@ -4,7 +4,8 @@ A demand is *held*: it changes only when the samples say so clearly, and everyth
 it was in between. Each change adds `margin`, so that noise around a steady rate stays below the held demand.
 
 - Up, at once: when one epoch exceeds it by `jump`, or the mean of `window` epochs exceeds it at all. A jump counts
-  twice what the epoch shows, as if it had come in the middle of it; the next epoch sets that right.
+  twice what the epoch shows, as if it had come in the middle of it; the next epoch sets that right, and the first
+  whole window behind it once more, up or down: what backlog added to the step is not wanted for long.
 - Down: when for `patience` epochs no window mean came within `slack` of it, to the largest of them; or after `quick`
   epochs below half of it, for then others can use it, and it comes back as fast as it went.
 
@@ -54,14 +55,17 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class HeldDemand:
-    """The estimate of one source. `bps` is NaN while unknown and infinite while it wants everything."""
+    """The estimate of one source. `bps` is NaN while unknown and infinite while it wants everything.
+
+    `trial` counts the epochs since a jump, until a whole window has shown what it came to; 0: none is judged.
+    """
 
     bps: float = math.nan
     recent: tuple[float, ...] = ()
     peak: float = 0.0
     calm: int = 0
     missed: int = 0
-    trial: bool = False
+    trial: int = 0
 
     @property
     def measured_bps(self) -> float:
@@ -82,12 +86,14 @@ def follow(
         return HeldDemand(math.inf, recent)
     if math.isinf(held.bps):
         return _appeased(held, recent, mean, sample, policy)
-    if held.trial:
-        return HeldDemand(max(max(recent[-policy.quick :]) * policy.margin, expected_bps), recent)
+    if held.trial == 1:
+        return HeldDemand(max(max(recent[-policy.quick :]) * policy.margin, expected_bps), (sample.rate_bps,), trial=2)
     if sample.rate_bps > held.bps * policy.jump:
         # Where in the epoch the step came is not known: in the middle, say, and the next epoch tells.
         whole = 2 * sample.rate_bps - held.bps
-        return HeldDemand(max(whole * policy.margin, expected_bps), recent, trial=True)
+        return HeldDemand(max(whole * policy.margin, expected_bps), recent, trial=1)
+    if held.trial:
+        return _judged(held, recent, mean, policy, expected_bps)
     raised = max(_raised(held, sample, mean, policy), expected_bps)
     if math.isnan(held.bps) or raised > held.bps:
         return HeldDemand(raised, recent)
@@ -106,6 +112,17 @@ def follow(
 def _starved(sample: Sample, policy: DemandPolicy) -> bool:
     full = sample.ceiling_bps is not None and sample.rate_bps >= policy.hungry * sample.ceiling_bps
     return sample.dropped or full
+
+
+def _judged(
+    held: HeldDemand, recent: tuple[float, ...], mean: float, policy: DemandPolicy, expected_bps: float
+) -> HeldDemand:
+    """After a jump: the mean of the first whole window behind it corrects what its two epochs showed, once."""
+    if held.trial <= policy.window:
+        return replace(held, recent=recent, missed=0, trial=held.trial + 1)
+    shown = max(mean * policy.margin, expected_bps)
+    off = shown > held.bps or shown < held.bps * policy.slack
+    return HeldDemand(shown if off else held.bps, recent)
 
 
 def _appeased(

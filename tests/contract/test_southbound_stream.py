@@ -39,9 +39,9 @@ from carelane.controller.pipeline.program import (
     ToGroup,
     ToMeter,
 )
-from carelane.controller.southbound.protocol import DiscoveredLink, SwitchState, SwitchStatus
+from carelane.controller.southbound.protocol import DiscoveredLink, Receipt, SwitchState, SwitchStatus
 from carelane.controller.southbound.simulator import Simulator
-from carelane.errors import InputError, NotFoundError, ProgramError, SwitchUnreachable
+from carelane.errors import InputError, NotFoundError, NotLeader, ProgramError, SwitchUnreachable
 
 WORLD = world(3)
 ACTIONS = (
@@ -235,6 +235,54 @@ def test_one_control_plane_at_a_time_and_one_topology(
     other = replace(WORLD.topology, nodes=WORLD.topology.nodes, links=dict(list(WORLD.topology.links.items())[:-1]))
     with pytest.raises(InputError, match="another topology"):
         RemoteSouthbound(other, address).start()
+
+
+def test_its_rank_goes_with_it_and_a_doubt_comes_back(
+    serve: Callable[..., SouthboundServer], connect: Connect, simulator: Simulator
+) -> None:
+    ranks: list[tuple[bool, int | None]] = []
+    doubts: list[Callable[[], None]] = []
+
+    class Several(Simulator):
+        """Switches that several controllers are connected to."""
+
+        def lead(self, epoch: int, still: Callable[[], bool]) -> None:
+            ranks.append((still(), epoch))
+
+        def follow(self, epoch: int | None) -> None:
+            ranks.append((False, epoch))
+
+        def on_doubt(self, doubt: Callable[[], None]) -> None:
+            doubts.append(doubt)
+
+        def apply(self, changes: SwitchChanges) -> Receipt:
+            if not ranks[-1][0]:
+                raise NotLeader
+            return super().apply(changes)
+
+    first = serve(Several(WORLD.topology))
+    remote = connect()
+    asked, leads = threading.Event(), True
+    remote.on_doubt(asked.set)
+    changes = additions(WORLD.program()["n0"])
+    remote.follow(None)
+    with pytest.raises(NotLeader):
+        remote.apply(changes)
+    remote.lead(7, lambda: leads)
+    assert remote.apply(changes).operations == len(changes.operations)
+    assert ranks == [(False, 0), (True, 7)]
+    doubts[-1]()
+    assert asked.wait(30)
+    first.stop()
+    until(lambda: not remote.statuses()["n0"].connected)
+    second = Several(WORLD.topology)
+    serve(second)
+    until(lambda: len(ranks) == 3)
+    assert ranks[2] == (True, 7), "whoever holds the switches now is told who leads"
+    leads = False
+    with pytest.raises(NotLeader):
+        remote.apply(changes)
+    assert len(second.read("n0").own.flows) == 0
 
 
 def test_only_its_user_may_open_the_socket_and_nobody_takes_it_over(

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from carelane.controller.pipeline.compile import compile_program
 from carelane.controller.pipeline.diff import diff
-from carelane.controller.pipeline.identifiers import allocate
+from carelane.controller.pipeline.identifiers import allocate, group_label, slice_number
 from carelane.controller.pipeline.program import SwitchProgram
 from carelane.controller.pipeline.requirement import Objectives, Pair, Requirement
 from carelane.controller.pipeline.slice_plan import Decision, PlannedPath
+from carelane.controller.reconcile.programmer import Programmer, Scope
+from carelane.controller.reconcile.staging import Owners
 from carelane.controller.southbound.links import check_links
 from carelane.controller.southbound.openflow import OpenFlowSouthbound
 from carelane.topology.model import Endpoint, Hop, Link, Node, Topology
@@ -136,6 +141,46 @@ def test_any_damage_is_repaired(ovs: Any, south: OpenFlowSouthbound) -> None:
     ovs.start_vswitchd()
     until(lambda: all(status.connected for status in south.statuses().values()))
     converge(south, SLICES)
+
+
+def test_a_wiped_switch_shows_all_rules_of_its_slices_or_none(
+    ovs: Any, south: OpenFlowSouthbound, tmp_path: Path
+) -> None:
+    converge(south, SLICES)
+    program = compile_program(TOPOLOGY, SLICES)
+    switches = program.values()
+    owners = Owners(
+        {
+            slice_number(rule.cookie): "slices"
+            for switch in switches
+            for rule in switch.flows
+            if slice_number(rule.cookie)
+        },
+        {group_label(item.id): "slices" for switch in switches for item in (*switch.groups, *switch.meters)},
+    )
+    everything = tmp_path / "everything"
+    everything.write_text("flow delete\ngroup delete group_id=all\n")
+    programmer = Programmer(south)
+    try:
+        whole, seen = rules_of_slices(ovs, "s1"), set()
+        for _ in range(5):
+            ovs.ofctl("bundle", "s1", str(everything))
+            seen.add(rules_of_slices(ovs, "s1"))
+            with ThreadPoolExecutor(1) as beside:
+                scope = Scope({"slices": frozenset(NODES)}, {})
+                done = beside.submit(programmer.run, program, owners, scope, tuple(NODES))
+                while not done.done():
+                    seen.add(rules_of_slices(ovs, "s1"))
+            assert (done.result().errors, list(done.result().changed)) == ({}, ["s1"])
+            assert south.read("s1").own == program["s1"]
+        assert seen | {whole} == {0, whole}
+    finally:
+        programmer.close()
+
+
+def rules_of_slices(ovs: Any, switch: str) -> int:
+    cookies = re.findall(r"cookie=0x([0-9a-f]+)", ovs.ofctl("dump-flows", switch))
+    return sum(slice_number(int(cookie, 16)) != 0 for cookie in cookies)
 
 
 def clear_ports() -> list[str]:

@@ -159,6 +159,8 @@ def test_an_error_names_the_operation(south: OpenFlowSouthbound) -> None:
     bad = rule(2, Match(in_port=2), ToGroup(GROUP_TAG | 999))
     with pytest.raises(ProgramError, match=r"s1: .*add flow table=0,priority=2,in_port=2: OFPET_BAD_ACTION/OFPBAC_BAD"):
         south.apply(adding(good, bad))
+    assert south.read("s1").own.flows == (), "nothing of a bundle with a fault is carried out"
+    south.apply(adding(good))
     assert south.read("s1").own.flows == (good,)
 
 

@@ -70,7 +70,8 @@ def decide(name: str, connectivity: Connectivity, routes: dict[tuple[str, str], 
 
 
 SURGERY = decide("surgery", "point-to-point", {("h1", "h3"): ["ab", "cd"]})
-TEACHING = decide("teaching", "point-to-multipoint", {("h4", "h2"): ["b"], ("h4", "h1"): ["ba"], ("h4", "h3"): [""]})
+TREE = {("h4", "h2"): ["b", "dca"], ("h4", "h1"): ["ba", "dc"], ("h4", "h3"): [""]}
+TEACHING = decide("teaching", "point-to-multipoint", TREE)
 
 
 class DummyNetwork:
@@ -246,6 +247,24 @@ def test_the_tree_gives_every_receiver_one_copy(network, slices):
     for frames in got.values():
         packet = packet_of(frames[0])
         assert (packet.labels, packet.ip_dst, packet.eth_dst, packet.dscp) == ((), group, "01:00:5e:40:00:02", 46)
+
+
+@pytest.mark.parametrize("cut", ["a", "b", "c", "d"])
+def test_the_tree_gives_every_receiver_one_copy_while_a_link_is_dead(network, slices, cut):
+    """At the source's switch and further down, where the copies for those behind the link come back first."""
+    group = str(multicast_address(slices[1][1]))
+    link = LINKS[cut]
+    ends = ((link.a, link.a_port), (link.b, link.b_port))
+    for node, port in ends:
+        network.set_port(node, port, "down")
+    try:
+        got = network.exchange("h4", datagram("h4", group, dst="01:00:5e:40:00:02"), 3)
+        assert {name: len(frames) for name, frames in got.items()} == {"h1": 1, "h2": 1, "h3": 1}
+        packets = [packet_of(frames[0]) for frames in got.values()]
+        assert {(p.labels, p.ip_dst, p.eth_dst, p.dscp) for p in packets} == {((), group, "01:00:5e:40:00:02", 46)}
+    finally:
+        for node, port in ends:
+            network.set_port(node, port, "up")
 
 
 def test_spoofed_and_unadmitted_packets_reach_nobody(network):

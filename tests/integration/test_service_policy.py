@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from carelane.controller._whatif import Asked
 from carelane.controller.reconcile.holdings import Holdings
 from carelane.errors import ConflictError, SwitchUnreachable
 from carelane.intents.lifecycle import ADMITTED, INSTALLED
@@ -212,6 +213,37 @@ def test_the_share_bounds_filings_and_drains(under: Callable[..., Rig], ask: Cal
     with pytest.raises(ConflictError):
         rig.service.drain("wn")  # 80 of 100 Mbit/s on the other way would be more than half
     assert {rig.phase("one"), rig.phase("two")} == {"Active"}
+
+
+def test_a_filing_whose_bursts_would_break_a_promise_is_refused(
+    under: Callable[..., Rig], make_manifest: Callable[..., str]
+) -> None:
+    """Port waits: the desk counts them beside what is in force, the desk of the next filing too, and dry runs."""
+
+    def of(name: str, site: str, service: str, burst: str, delay: str = "none") -> str:
+        text = make_manifest(name, f"west/{site}", f"east/{site}", 10).replace("delay: 50ms", f"delay: {delay}")
+        return text.replace("remote-consultation", service).replace("burst: 6KB", f"burst: {burst}")
+
+    rig = under("  portWaits: counted\n")
+    rig.service.drain("ws")  # one way for all
+    rig.apply(of("video", "a", "remote-surgery-video", "64KB", "60ms"))
+    rig.settle()
+    surgery = of("surgery", "b", "remote-surgery", "900KB")
+    (dry,) = rig.service.plan(rig.intents(surgery))["decisions"]
+    assert dry["decision"] == "refused"
+    refused = file(rig, surgery)["surgery"].decision
+    assert (refused["decision"], refused["reasons"][0]["constraint"]) == ("refused", "policy")
+    assert "would break the delay of video" in refused["reasons"][0]["detail"]
+    stranger = surgery.replace("county", "city").replace("name: surgery", "name: theirs")
+    line = "remote surgery west/b -> east/b: 10 Mbps, burst 900 KB, "
+    line += "delay none, jitter none, loss none, availability none"
+    (asked,) = rig.service.what_if(Asked(drained=("ws",), lines=(line,)))["added"]
+    assert "would break the delay of" in asked["reasons"][0]["detail"]
+    detail = file(rig, stranger)["theirs"].decision["reasons"][0]["detail"]
+    assert "would break the delay of a slice of another tenant" in detail
+    assert rig.apply(of("surgery", "b", "remote-surgery", "3KB")) == {"surgery": "Admitted"}
+    rig.settle()
+    assert {rig.phase("video"), rig.phase("surgery")} == {"Active"}
 
 
 PAIRS = 120

@@ -374,6 +374,7 @@ def test_what_is_not_measured_is_unknown_and_what_is_broken_says_where(town: Tow
     assert kept.reason == "ObjectiveBroken"
     assert "delay" in kept.message
     assert "island/or to city/console" in kept.message
+    assert "suspected: queueing at island:1, which is 12% full" in kept.message, "the hop, not only the ends"
     town.service.report_probe(probe)
     town.epoch()
     assert town.service.describe("surgery").summary.phase == "Active"

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from carelane.controller.pipeline.identifiers import multicast_address
+from carelane.controller.reconcile.holdings import Holdings
 from carelane.controller.reconcile.liveness import LinkHealth
 from carelane.controller.southbound.protocol import SwitchStatus
-from carelane.controller.southbound.simulator import Simulator
+from carelane.controller.southbound.simulator import Packet, Simulator
 from carelane.errors import ConflictError, NotFoundError
 from carelane.topology.model import Topology
 
@@ -158,3 +160,44 @@ def test_silent_failures_and_flaps_are_waited_for_before_paths_change_places(dia
     assert seen(43)
     assert seen(82)
     assert not seen(83)
+
+
+def test_a_tree_that_lost_a_link_carries_on_and_is_drained_only_where_it_can_be_planned_away(
+    make_rig: Any, switches: Any, make_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """West sends to two sites of the east over two ways; every packet between two operations reaches both, once."""
+    clock = [100.0]
+    monkeypatch.setattr("carelane.controller._upkeep.time.monotonic", lambda: clock[0])
+    rig = make_rig(southbound=switches)
+    simulator = switches.simulator
+    rig.drift.run()
+    rig.apply(make_manifest("lesson", "west/a", "east/a, east/b", protection="required"))
+    rig.settle()
+    with rig.store.read() as read:
+        (held,) = Holdings.of(read.slices()).slices
+    hosts = rig.topology.endpoints
+    asked = Packet(
+        eth_src=hosts["west/a"].mac,
+        eth_dst="01:00:5e:40:00:01",
+        eth_type=0x0800,
+        ip_src=str(hosts["west/a"].address.network_address),
+        ip_dst=str(multicast_address(held.ids)),
+    )
+    reached = []
+    switches.after = lambda _: reached.append(simulator.send("west/a", asked).reached)
+    with pytest.raises(ConflictError, match="ne cannot be drained: 1 slices would be left without a path"):
+        rig.service.drain("ne")
+    simulator.set_link("ne", up=False)
+    assert sorted(simulator.send("west/a", asked).reached) == ["east/a", "east/b"], "nobody was told yet"
+    for _ in range(8):
+        rig.service.upkeep.observe(simulator.statuses())
+        clock[0] += 1.0
+    rig.settle()
+    rig.drift.run()
+    rig.settle()
+    assert reached, "the pairs put their living path first"
+    assert {tuple(sorted(names)) for names in reached} == {("east/a", "east/b")}
+    assert rig.phase("lesson") == "Degraded"
+    assert rig.condition("lesson", "Kept")[:2] == ("False", "Unprotected")
+    assert any(event.reason == "NotMoved" for event in rig.service.describe("lesson").history)
+    assert rig.service.verify().proven

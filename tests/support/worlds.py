@@ -13,8 +13,10 @@ import networkx as nx
 
 from carelane.controller.pipeline.compile import CLASSIFY, CORE, compile_program
 from carelane.controller.pipeline.identifiers import allocate, slice_number
+from carelane.controller.pipeline.planner import plan
 from carelane.controller.pipeline.program import (
     IN_PORT,
+    Bucket,
     FlowRule,
     Group,
     Match,
@@ -28,13 +30,14 @@ from carelane.controller.pipeline.program import (
     SetQueue,
     SliceIds,
     SwitchProgram,
+    ToGroup,
     ToMeter,
 )
 from carelane.controller.pipeline.requirement import Connectivity, Objectives, Pair, Requirement
 from carelane.controller.pipeline.slice_plan import Decision, PlannedPath
 from carelane.topology.model import Endpoint, Hop, Link, Node, RiskGroup, Topology
 
-__all__ = ["MUTATIONS", "World", "mutate", "world"]
+__all__ = ["MUTATIONS", "TREE_MUTATIONS", "World", "mutate", "tree_world", "world"]
 
 MBIT = 1_000_000
 CLASSES = ("telephony", "realtime-interactive", "low-latency-data", "high-throughput-data")
@@ -141,7 +144,7 @@ def mutate(program: Program, name: str, seed: int) -> Program | None:
     nodes = sorted(program)
     dice.shuffle(nodes)
     for node in nodes:
-        broken = MUTATIONS[name](program[node], dice)
+        broken = {**MUTATIONS, **TREE_MUTATIONS}[name](program[node], dice)
         if broken is not None and broken != program[node]:
             return {**program, node: broken}
     return None
@@ -372,3 +375,107 @@ MUTATIONS: dict[str, Mutation] = {
     "no watch": _no_watch,
     "open edge": _open_edge,
 }
+
+
+def tree_world(seed: int) -> World:
+    """A world with one slice, planned: the same to several receivers, each with a backup. It may be refused: none."""
+    dice = random.Random(seed)
+    topology = world(seed).topology
+    ends = topology.endpoints
+    source, *others = dice.sample(sorted(ends), min(len(ends), dice.randint(3, 6)))
+    pairs = tuple(Pair(ends[source], ends[other]) for other in others)
+    objectives = Objectives(delay_s=dice.choice((None, 0.2)))
+    requirement = Requirement(
+        "lesson", "t", "test", "realtime-interactive", 1, "point-to-multipoint", pairs, 10 * MBIT,
+        dice.choice((0, 2 * MBIT)), 3000, 1500, objectives, protection="required",
+    )  # fmt: skip
+    decision = plan(topology, [requirement]).decisions[0]
+    return World(topology, [(decision, allocate(decision, []))] if decision.admitted else [])
+
+
+def _failover_of_trees(switch: SwitchProgram) -> list[Group]:
+    """Groups with a way back under another label, or to copies: those of trees only."""
+    return [
+        group
+        for group in switch.groups
+        if group.type == "fast-failover"
+        and any(isinstance(action, (SetMplsLabel, ToGroup)) for action in group.buckets[-1].actions)
+        and not isinstance(group.buckets[0].actions[0], SetMplsLabel)
+    ]
+
+
+def _tree_bucket(change):
+    """Change the second bucket of a branch: what happens when its link is dead."""
+
+    def broken(switch, dice):
+        groups = _failover_of_trees(switch)
+        if not groups:
+            return None
+        group = dice.choice(groups)
+        buckets = change(group.buckets)
+        return None if buckets is None else _group(switch, group, replace(group, buckets=buckets))
+
+    return broken
+
+
+def _copies(change):
+    """Change a group that makes copies."""
+
+    def broken(switch, dice):
+        groups = [group for group in switch.groups if group.type == "all"]
+        if not groups:
+            return None
+        group = dice.choice(groups)
+        return _group(switch, group, replace(group, buckets=change(group.buckets, dice)))
+
+    return broken
+
+
+def _branch_unguarded(switch, dice):
+    """Where copies are made, a branch goes straight to its port."""
+    places = [
+        (group, i, inner)
+        for group in switch.groups
+        for i, bucket in enumerate(group.buckets)
+        for inner in _failover_of_trees(switch)
+        if group.type == "all" and ToGroup(inner.id) in bucket.actions
+    ]
+    if not places:
+        return None
+    group, i, inner = dice.choice(places)
+    buckets = (*group.buckets[:i], Bucket(inner.buckets[0].actions), *group.buckets[i + 1 :])
+    return _group(switch, group, replace(group, buckets=buckets))
+
+
+def _turn_label(buckets, change):
+    actions = tuple(SetMplsLabel(change(a.label)) if isinstance(a, SetMplsLabel) else a for a in buckets[1].actions)
+    return None if actions == buckets[1].actions else (buckets[0], replace(buckets[1], actions=actions))
+
+
+def _waiting_for_a_link(buckets):
+    """The source's switch makes its copies only while some other port lives."""
+    if not any(isinstance(action, ToGroup) for action in buckets[1].actions):
+        return None
+    return (buckets[0], replace(buckets[1], watch_port=(buckets[1].watch_port or 0) % 3 + 1))
+
+
+TREE_MUTATIONS: dict[str, Mutation] = {
+    "turns under the tree's label": _tree_bucket(lambda b: _turn_label(b, lambda label: label - 4)),
+    "turns under another link's label": _tree_bucket(lambda b: _turn_label(b, lambda label: label + 2)),
+    "no way back": _tree_bucket(lambda b: b[:1]),
+    "back before onward": _tree_bucket(lambda b: b[::-1]),
+    "onward over the dead link": _tree_bucket(lambda b: (b[0], replace(b[0], watch_port=b[1].watch_port))),
+    "branch without failover": _branch_unguarded,
+    "copies that wait for a link": _tree_bucket(_waiting_for_a_link),
+    "receiver left out": _copies(lambda b, d: (lambda i: b[:i] + b[i + 1 :])(d.randrange(len(b)))),
+    "copy doubled": _copies(lambda b, d: (*b, d.choice(b))),
+    "one floor for two trees": _queue(lambda q, _: (replace(q, min_rate_bps=q.min_rate_bps - 10 * MBIT),)),
+    "wrong branch label": lambda s, d: _actions(s, d, SetMplsLabel, lambda a: SetMplsLabel(a.label ^ 1)),
+    "rule of a branch gone": lambda s, d: _missing_own(s, d),
+}
+"""Faults that only trees can have, or that hit their parts."""
+
+
+def _missing_own(switch, dice):
+    rules = [rule for rule in _own(switch) if rule.table == CORE]
+    return _flow(switch, dice.choice(rules)) if rules else None

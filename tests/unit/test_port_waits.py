@@ -15,6 +15,7 @@ from carelane.controller.pipeline.port_waits import waited_bounds, waited_out_by
 from carelane.controller.pipeline.program import FIRST_LABEL, PortQos, SliceIds
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.intents import ServiceIntent, StatedObjectives
+from carelane.policies.admission.manifest import parse_policy
 from carelane.topology import Topology, parse_topology
 from carelane.topology.delay import FRAME_BYTES
 
@@ -109,3 +110,43 @@ def test_a_plan_without_addresses_is_bounded_too(line: Topology) -> None:
     wanted = (ask("low", VIDEO, 1, burst=64_000), ask("high", SURGERY, 2, burst=9_000))
     rows = [waited_bounds(network, admit(network, *wanted)) for network in (line, bare)]
     assert rows[0] == rows[1]
+
+
+COUNTED = "apiVersion: carelane/v1\nkind: Policy\nmetadata: {name: p}\nspec: {portWaits: counted}\n"
+
+
+@pytest.mark.parametrize("optimize", [False, True])
+def test_policy_refuses_what_would_break_a_promise_by_going_first(line: Topology, optimize: bool) -> None:
+    """The later surgery fits, and its bucket would break the video's delay; a smaller bucket does not."""
+    rules = parse_policy(COUNTED, line)
+    held = replace(ask("low", VIDEO, 1, burst=64_000, delay_s=0.06), priority=9)
+    wanted = [held, replace(ask("high", SURGERY, 2, burst=400_000), priority=1)]
+    asked = [resolve(intent, line) for intent in wanted]
+    assert [item.admitted for item in plan(line, asked, optimize=optimize).decisions] == [True, True]
+    result = plan(line, asked, policy=rules, optimize=optimize)
+    assert [item.admitted for item in result.decisions] == [True, False]
+    assert result.ledger.names == {"low"}
+    assert result.totals.admitted_bps == 10**7
+    (reason,) = result.decisions[1].reasons
+    assert reason.constraint == "policy"
+    assert "would break the delay of low" in reason.detail
+    assert not result.decisions[1].proven
+    small = plan(line, [asked[0], resolve(ask("high", SURGERY, 2, burst=9_000), line)], policy=rules, optimize=optimize)
+    assert [item.admitted for item in small.decisions] == [True, True]
+    assert all(row.keeps for row in waited_bounds(line, small.decisions))
+
+
+def test_policy_refuses_a_promise_that_others_would_break(line: Topology) -> None:
+    """In the other order it is the video that is refused, also beside slices of an earlier run."""
+    rules = parse_policy(COUNTED, line)
+    first, second = (
+        resolve(intent, line)
+        for intent in (ask("high", SURGERY, 2, burst=400_000), ask("low", VIDEO, 1, burst=64_000, delay_s=0.06))
+    )
+    both = plan(line, [first, second], policy=rules).decisions
+    assert [item.admitted for item in both] == [True, False]
+    assert "with what queues at its ports may send first" in both[1].reasons[0].detail
+    earlier = plan(line, [first], policy=rules)
+    later = plan(line, [second], earlier.ledger, policy=rules, held={"high": first}, promised=earlier.decisions)
+    assert [item.admitted for item in later.decisions] == [False]
+    assert later.ledger.names == {"high"}

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from types import MappingProxyType
 
 import pytest
+from worlds import tree_world
 
 from carelane.controller.pipeline import plan
+from carelane.controller.pipeline.compile import compile_program
+from carelane.controller.pipeline.identifiers import allocate
 from carelane.controller.pipeline.replan import replan
 from carelane.controller.pipeline.requirement import Objectives, Pair, Protection, Requirement
+from carelane.controller.pipeline.trees import floors_on_links
+from carelane.controller.pipeline.verify import verify_program
 from carelane.errors import InputError
 from carelane.topology.failure import Failure, single_failures
 from carelane.topology.model import Endpoint, Link, Node, RiskGroup, Topology
 
 MBPS = 10**6
+MEETING = (0, 81, 116, 136, 138, 159, 161, 163, 173, 205, 229)
+"""Tree worlds in which copies meet at a port."""
 
 
 def topology(*links: tuple[str, str, str, int], groups: dict[str, set[str]] | None = None) -> Topology:
@@ -143,3 +151,34 @@ def test_ids_are_looked_up_and_ambiguous_ones_asked_back() -> None:
     with pytest.raises(InputError, match="no link, node or risk group"):
         Failure.of(net, ["zz"])
     assert [failure.label for failure in single_failures(net)] == ["link a", "node a", "node b", "risk group duct"]
+
+
+def test_what_a_failure_leaves_of_trees_is_sound_and_within_what_is_held() -> None:
+    """Backups that become first paths share no floor with backups any longer; what does not fit then has to go."""
+    outcomes: Counter[tuple[str, bool]] = Counter()
+    stripped = 0
+    for seed in (*range(1, 9), *MEETING):
+        made = tree_world(seed)
+        for decision, _ in made.slices:
+            planned = plan(made.topology, [decision.requirement])
+            for failure in single_failures(made.topology):
+                replanned = replan(made.topology, planned.decisions, planned.ledger, failure)
+                (fate,) = replanned.fates
+                outcomes[fate.outcome, fate.carried] += 1
+                if not fate.now.admitted:
+                    continue
+                held = replanned.ledger.slice_floors(decision.name)
+                needed = floors_on_links(made.topology, fate.now.paths)
+                assert all(rate <= held[port] for port, rate in needed.items()), (seed, failure)
+                slices = [(fate.now, allocate(fate.now, []))]
+                assert verify_program(made.topology, compile_program(made.topology, slices), slices) == ()
+                links, nodes = failure.extent(made.topology)
+                alive = [
+                    path
+                    for path in planned.decisions[0].paths
+                    if not links & {hop.link for hop in path.hops} and not nodes & set(path.nodes)
+                ]
+                stripped += fate.outcome == "weakened" and len(fate.now.paths) < len(alive)
+    assert outcomes["weakened", True] > 20, "one ring: no backup is left, and everybody goes on receiving"
+    assert outcomes["restored", True] > 20
+    assert stripped, "where a second tree carries copies at all times, there was no floor left for backups in it"

@@ -33,6 +33,17 @@ def test_a_step_is_held_within_two_epochs() -> None:
     assert math.isclose(early[1].bps, 4 * M * POLICY.margin), "it came early, and too much was given for one epoch"
 
 
+def test_what_backlog_added_to_a_step_is_given_up_within_a_window_and_then_nothing_moves() -> None:
+    before = held_after([1 * M] * 30)[-1]
+    dice = random.Random(3)
+    states = held_after([3 * M, 5.2 * M, *(4 * M * dice.gauss(1, 0.05) for _ in range(60))], before)
+    assert states[1].bps >= 5.2 * M, "fast up"
+    settled_at = 1 + POLICY.window
+    assert states[settled_at].bps <= 1.12 * 4 * M
+    assert {state.bps for state in states[settled_at:24]} == {states[settled_at].bps}
+    assert sum(a.bps != b.bps for a, b in pairwise(states[settled_at:])) <= 1, "at most one change in the sixty epochs"
+
+
 def test_noise_around_a_steady_rate_moves_nothing() -> None:
     dice = random.Random(7)
     states = held_after([4 * M * dice.gauss(1, 0.04) for _ in range(400)])

@@ -6,14 +6,17 @@ import random
 from collections import Counter
 
 import pytest
-from worlds import MUTATIONS, mutate, world
+from worlds import MUTATIONS, TREE_MUTATIONS, mutate, tree_world, world
 
-from carelane.controller.pipeline.compile import compile_program
+from carelane.controller.pipeline.compile import _resolved, compile_program
 from carelane.controller.pipeline.diff import diff
+from carelane.controller.pipeline.planner import plan
 from carelane.controller.pipeline.verify import Verifier, verify_program
 
 SOUND = 250
 SEEDS_A_KIND = 10
+MEETING = (0, 81, 116, 136, 138, 159, 161, 163, 173, 205, 229)
+"""Worlds in which copies of several trees, or of several branches of one risk group, meet at a port."""
 
 
 def test_no_sound_program_is_refused():
@@ -43,6 +46,53 @@ def test_every_seeded_fault_is_found(kind):
         if tried == SEEDS_A_KIND:
             return
     pytest.fail(f"only {tried} programs could be broken by {kind!r}")
+
+
+@pytest.mark.parametrize("kind", TREE_MUTATIONS)
+def test_every_seeded_fault_of_a_planned_tree_is_found(kind):
+    tried = 0
+    for seed in range(250):
+        made = tree_world(seed)
+        broken = mutate(made.program(), kind, seed)
+        if broken is None:
+            continue
+        faults = verify_program(made.topology, broken, made.slices)
+        assert faults, f"{kind} in tree world {seed} went unnoticed"
+        tried += 1
+        if tried == SEEDS_A_KIND:
+            return
+    pytest.fail(f"only {tried} trees could be broken by {kind!r}")
+
+
+def test_planned_trees_are_sound_and_reserve_what_switches_are_told():
+    floors: Counter[int] = Counter()
+    for seed in (*range(1, 40), *MEETING):
+        made = tree_world(seed)
+        program = made.program()
+        assert verify_program(made.topology, program, made.slices) == (), seed
+        for decision, ids in made.slices:
+            ledger = plan(made.topology, [decision.requirement]).ledger
+            for (node, name), floor_bps in ledger.slice_floors("lesson").items():
+                if name not in made.topology.links:
+                    continue
+                port = made.topology.links[name].port_at(node)
+                queues = next(qos.queues for qos in program[node].ports if qos.port == port)
+                assert [queue.min_rate_bps for queue in queues if queue.id == ids.number] == [floor_bps], (seed, node)
+                floors[floor_bps // 10_000_000] += 1
+    assert min(floors[1], floors[2], floors[3]) > 0, "one tree, two, and copies that a risk group adds"
+
+
+def test_copies_that_a_risk_group_makes_meet_are_counted_by_walking(monkeypatch):
+    """Compile and expect less than those need, and the walks find the port that takes more than its floor."""
+    monkeypatch.setattr(_resolved, "crowds", lambda *_: frozenset())
+    found = [fault for seed in MEETING for fault in _faults_of(tree_world(seed))]
+    assert found
+    assert {(fault.kind, fault.failed) for fault in found} == {("wrong-floor", "risk group duct")}
+    assert all("copies leave by port" in fault.detail and fault.walk for fault in found)
+
+
+def _faults_of(made):
+    return verify_program(made.topology, made.program(), made.slices)
 
 
 def test_the_corpus_is_as_large_as_promised():

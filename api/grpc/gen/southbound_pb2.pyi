@@ -8,23 +8,25 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ConnectRequest(_message.Message):
-    __slots__ = ("number", "hello", "read", "apply", "counters", "link_delays")
+    __slots__ = ("number", "hello", "read", "apply", "counters", "link_delays", "set_rank")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
     READ_FIELD_NUMBER: _ClassVar[int]
     APPLY_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     LINK_DELAYS_FIELD_NUMBER: _ClassVar[int]
+    SET_RANK_FIELD_NUMBER: _ClassVar[int]
     number: int
     hello: ClientHello
     read: ReadSwitch
     apply: SwitchChanges
     counters: ReadCounters
     link_delays: ReadLinkDelays
-    def __init__(self, number: _Optional[int] = ..., hello: _Optional[_Union[ClientHello, _Mapping]] = ..., read: _Optional[_Union[ReadSwitch, _Mapping]] = ..., apply: _Optional[_Union[SwitchChanges, _Mapping]] = ..., counters: _Optional[_Union[ReadCounters, _Mapping]] = ..., link_delays: _Optional[_Union[ReadLinkDelays, _Mapping]] = ...) -> None: ...
+    set_rank: SetRank
+    def __init__(self, number: _Optional[int] = ..., hello: _Optional[_Union[ClientHello, _Mapping]] = ..., read: _Optional[_Union[ReadSwitch, _Mapping]] = ..., apply: _Optional[_Union[SwitchChanges, _Mapping]] = ..., counters: _Optional[_Union[ReadCounters, _Mapping]] = ..., link_delays: _Optional[_Union[ReadLinkDelays, _Mapping]] = ..., set_rank: _Optional[_Union[SetRank, _Mapping]] = ...) -> None: ...
 
 class ConnectResponse(_message.Message):
-    __slots__ = ("number", "hello", "state", "receipt", "counters", "link_delays", "fault", "network")
+    __slots__ = ("number", "hello", "state", "receipt", "counters", "link_delays", "fault", "network", "doubt", "rank_set")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +35,8 @@ class ConnectResponse(_message.Message):
     LINK_DELAYS_FIELD_NUMBER: _ClassVar[int]
     FAULT_FIELD_NUMBER: _ClassVar[int]
     NETWORK_FIELD_NUMBER: _ClassVar[int]
+    DOUBT_FIELD_NUMBER: _ClassVar[int]
+    RANK_SET_FIELD_NUMBER: _ClassVar[int]
     number: int
     hello: ServerHello
     state: SwitchState
@@ -41,7 +45,9 @@ class ConnectResponse(_message.Message):
     link_delays: LinkDelays
     fault: Fault
     network: Network
-    def __init__(self, number: _Optional[int] = ..., hello: _Optional[_Union[ServerHello, _Mapping]] = ..., state: _Optional[_Union[SwitchState, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., counters: _Optional[_Union[SwitchCounters, _Mapping]] = ..., link_delays: _Optional[_Union[LinkDelays, _Mapping]] = ..., fault: _Optional[_Union[Fault, _Mapping]] = ..., network: _Optional[_Union[Network, _Mapping]] = ...) -> None: ...
+    doubt: Doubt
+    rank_set: RankSet
+    def __init__(self, number: _Optional[int] = ..., hello: _Optional[_Union[ServerHello, _Mapping]] = ..., state: _Optional[_Union[SwitchState, _Mapping]] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ..., counters: _Optional[_Union[SwitchCounters, _Mapping]] = ..., link_delays: _Optional[_Union[LinkDelays, _Mapping]] = ..., fault: _Optional[_Union[Fault, _Mapping]] = ..., network: _Optional[_Union[Network, _Mapping]] = ..., doubt: _Optional[_Union[Doubt, _Mapping]] = ..., rank_set: _Optional[_Union[RankSet, _Mapping]] = ...) -> None: ...
 
 class ClientHello(_message.Message):
     __slots__ = ("topology",)
@@ -70,6 +76,22 @@ class ReadCounters(_message.Message):
     def __init__(self, node: _Optional[str] = ...) -> None: ...
 
 class ReadLinkDelays(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class SetRank(_message.Message):
+    __slots__ = ("leads", "epoch")
+    LEADS_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    leads: bool
+    epoch: int
+    def __init__(self, leads: _Optional[bool] = ..., epoch: _Optional[int] = ...) -> None: ...
+
+class RankSet(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Doubt(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 

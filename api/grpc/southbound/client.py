@@ -20,7 +20,15 @@ from carelane.api.grpc.southbound.server import MAX_MESSAGE
 from carelane.controller.pipeline.changes import SwitchChanges
 from carelane.controller.southbound.counters import LinkDelay, SwitchCounters
 from carelane.controller.southbound.protocol import DiscoveredLink, Receipt, SwitchState, SwitchStatus
-from carelane.errors import CarelaneError, InputError, NotFoundError, PermanentError, ProgramError, SwitchUnreachable
+from carelane.errors import (
+    CarelaneError,
+    InputError,
+    NotFoundError,
+    NotLeader,
+    PermanentError,
+    ProgramError,
+    SwitchUnreachable,
+)
 from carelane.topology.model import Topology
 
 __all__ = ["RemoteSouthbound"]
@@ -58,6 +66,9 @@ class RemoteSouthbound:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="carelane-remote-switches", daemon=True)
         self._call: Any = None
+        self._rank: pb.SetRank | None = None
+        self._may_act: Callable[[], bool] = lambda: True
+        self._doubt: Callable[[], None] = lambda: None
         self._refused: str | None = None
         self.address = ""
         """Where switches connect, as the other process says."""
@@ -105,7 +116,28 @@ class RemoteSouthbound:
     def counters(self, node: str) -> SwitchCounters:
         return counters_value(self._ask(pb.ConnectRequest(counters=pb.ReadCounters(node=node))).counters)
 
+    def lead(self, epoch: int, still: Callable[[], bool]) -> None:
+        """Be master of every switch over there, also after the stream broke and came back."""
+        self._may_act = still
+        self._set_rank(pb.SetRank(leads=True, epoch=epoch))
+
+    def follow(self, epoch: int | None) -> None:
+        self._may_act = lambda: False
+        self._set_rank(pb.SetRank(leads=False, epoch=epoch or 0))
+
+    def on_doubt(self, doubt: Callable[[], None]) -> None:
+        self._doubt = doubt
+
+    def _set_rank(self, rank: pb.SetRank) -> None:
+        """Told, not waited for: what is asked for after it comes after it."""
+        with self._lock:
+            self._rank = rank
+            if self._requests is not None:
+                self._requests.put(pb.ConnectRequest(set_rank=rank))
+
     def apply(self, changes: SwitchChanges) -> Receipt:
+        if not self._may_act():
+            raise NotLeader
         receipt: Receipt = value(self._ask(pb.ConnectRequest(apply=message(changes))).receipt)
         return receipt
 
@@ -162,11 +194,15 @@ class RemoteSouthbound:
         if kind == "network":
             self._network = answer.network
             with self._lock:
+                if self._requests is not requests and self._rank is not None:
+                    requests.put(pb.ConnectRequest(set_rank=self._rank))
                 self._requests = requests
             self._greeted.set()
         elif kind == "hello":
             self.address = answer.hello.address
             log.info("switches are held by another process", version=answer.hello.version, address=self.address)
+        elif kind == "doubt":
+            self._doubt()
         elif (future := self._waiting.get(answer.number)) is not None:
             future.set_result(answer)
 

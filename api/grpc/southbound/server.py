@@ -19,8 +19,8 @@ from carelane.api.grpc.gen import southbound_pb2 as pb
 from carelane.api.grpc.southbound._messages import counters_message, message, value
 from carelane.api.grpc.southbound.address import SERVICE, fingerprint, socket_path
 from carelane.controller.southbound.counters import CounterSource, DelaySource
-from carelane.controller.southbound.protocol import Doorkeeper, Southbound
-from carelane.errors import InputError, NotFoundError, ProgramError, SwitchUnreachable
+from carelane.controller.southbound.protocol import Doorkeeper, Ranked, Southbound
+from carelane.errors import InputError, NotFoundError, NotLeader, ProgramError, SwitchUnreachable
 from carelane.topology.model import Topology
 
 __all__ = ["MAX_MESSAGE", "SouthboundServer"]
@@ -92,6 +92,8 @@ class SouthboundServer:
             yield self._greet(next(requests, pb.ConnectRequest()), context)
             log.info("control plane connected")
             answers: _Answers = queue.SimpleQueue()
+            if isinstance(self._southbound, Ranked):
+                self._southbound.on_doubt(lambda: answers.put(pb.ConnectResponse(doubt=pb.Doubt())))
             threading.Thread(target=self._take, args=(requests, answers), daemon=True).start()
             yield from self._tell(answers, context)
         finally:
@@ -112,7 +114,10 @@ class SouthboundServer:
         """Each request to a thread of its own: a switch that is late holds up nobody else's answers."""
         try:
             for request in requests:
-                self._pool.submit(self._answer, request, answers)
+                if request.WhichOneof("request") == "set_rank":
+                    self._answer(request, answers)  # in its turn: what comes after it is asked for in this rank
+                else:
+                    self._pool.submit(self._answer, request, answers)
         except (grpc.RpcError, RuntimeError) as error:
             log.debug("requests ended", error=str(error))
         answers.put(None)
@@ -120,6 +125,9 @@ class SouthboundServer:
     def _answer(self, request: pb.ConnectRequest, answers: _Answers) -> None:
         try:
             answer = self._carry_out(request)
+        except NotLeader:
+            text = "another control plane leads by now"
+            answer = pb.ConnectResponse(fault=pb.Fault(kind=pb.Fault.KIND_SWITCH_UNREACHABLE, message=text))
         except (SwitchUnreachable, ProgramError, NotFoundError) as error:
             kind = next(kind for known, kind in _FAULTS if isinstance(error, known))
             answer = pb.ConnectResponse(fault=pb.Fault(kind=kind, message=str(error)))
@@ -146,7 +154,19 @@ class SouthboundServer:
                     for link, delay in found.items()
                 ]
                 return pb.ConnectResponse(link_delays=pb.LinkDelays(delays=rows))
+            case "set_rank":
+                self._rank(request.set_rank)
+                return pb.ConnectResponse(rank_set=pb.RankSet())
         raise ProgramError("a request that this version does not know; run one version in both processes")
+
+    def _rank(self, rank: pb.SetRank) -> None:
+        """For how long it leads is the control plane's to know: it asks for nothing once its time is over."""
+        if not isinstance(self._southbound, Ranked):
+            return
+        if rank.leads:
+            self._southbound.lead(rank.epoch, lambda: True)
+        else:
+            self._southbound.follow(rank.epoch)
 
     def _tell(self, answers: _Answers, context: Any) -> Iterator[pb.ConnectResponse]:
         """Answers as they come; what is known of the network at once when it changes, and as a sign of life."""

@@ -20,7 +20,8 @@ ARP (IPv4 pairs with both directions) rides on the same labels and meters with a
 tells the last switch what is under the label; core rules ignore those bits. IPv6 hosts need static neighbours.
 
 Point to multipoint: each receiver is reached by unicast like a pair, and all of them by the slice's group address
-over a tree (`identifiers.multicast_address`), both under one meter at the source.
+over a tree (`identifiers.multicast_address`), both under one meter at the source. With backup paths there is a second
+tree, to which the receivers behind a dead link are moved (`_tree`).
 
 Every link port is watched by BFD at the interval of `carelane.policies.liveness`, so that the groups also notice a
 link that swallows packets without losing its carrier.

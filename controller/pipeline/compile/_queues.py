@@ -41,10 +41,11 @@ _queue = lru_cache(maxsize=1 << 18)(Queue)
 """The same object for the same queue: programs compiled one after the other are told apart by what changed."""
 
 _Port = tuple[str, int]
-_Share = tuple[int, bool]
-"""Floors and bursts under one key at a port count once, those under different keys add up: (pair, forward), with
-pair 0 for what all pairs of a point-to-multipoint slice share. Of a hub's sites as many add up, in each direction, as
-speak at once: they share the queue, and its floor is theirs together. The plan's ledger adds up in the same way."""
+_Share = tuple[object, bool]
+"""Floors and bursts under one key at a port count once, those under different keys add up: (pair, forward). Of a hub's
+sites as many add up, in each direction, as speak at once: they share the queue, and its floor is theirs together. What
+a point-to-multipoint slice sends counts once for each tree (at crowded ports for each receiver), and once where it is
+delivered; what its receivers send counts once. The plan's ledger adds up in the same way."""
 
 
 @dataclass
@@ -55,9 +56,11 @@ class _Claim:
     floors: dict[_Share, int] = field(default_factory=dict)
     bursts: dict[_Share, int] = field(default_factory=dict)
 
-    def add(self, way: Way, lane: Lane) -> None:
+    def add(self, way: Way, lane: Lane, place: _Port) -> None:
         """What `lane` needs at a port on its way."""
         floor_share, burst_share = self._shares(way.pair, way.forward)
+        if self.owner.multipoint and way.forward:
+            floor_share = burst_share = copies_share(way, lane, place), True
         self.floors[floor_share] = max(lane.floor_bps, self.floors.get(floor_share, 0))
         self.bursts[burst_share] = max(self._burst_bits(way, lane), self.bursts.get(burst_share, 0))
 
@@ -76,19 +79,32 @@ class _Claim:
 
     @property
     def floor_bps(self) -> int:
-        most = self.owner.requirement.together
+        most = self._most
         return sum(sum(sorted(floors, reverse=True)[:most]) for floors in _by_direction(self.floors))
+
+    @property
+    def _most(self) -> int:
+        """How many shares of a direction add up: of a hub's sites, those that speak at once."""
+        requirement = self.owner.requirement
+        return requirement.together if requirement.connectivity == "hub" else max(len(self.floors), len(self.bursts))
 
     @property
     def burst_bits(self) -> int:
         """As the delay bound counts them: of sites that take turns, the largest burst for each that speaks."""
-        most = self.owner.requirement.together
+        most = self._most
         return sum(min(sum(bursts), most * max(bursts)) for bursts in _by_direction(self.bursts))
 
     def queue(self, ceiling_bps: int) -> Queue:
         floor_bps = _stated_floor(self.floor_bps, ceiling_bps)
         priority = self.owner.traffic_class.htb_priority
         return _queue(self.owner.ids.number, floor_bps, ceiling_bps, self.burst_bits, priority, self.owner.name)
+
+
+def copies_share(way: Way, lane: Lane, place: _Port) -> object:
+    """Which copies of a point-to-multipoint slice are one and the same at a port."""
+    if place == (way.target.node, way.target.port):
+        return None
+    return (lane.tree, way.pair if place in lane.crowded else None, lane == way.planned[0])
 
 
 def _by_direction(shares: Mapping[_Share, int]) -> Iterator[list[int]]:
@@ -114,7 +130,7 @@ class PortPlan:
             ports = [(step.node, step.out_port) for step in lane.steps]
             for port in [*ports, (way.target.node, way.target.port)]:
                 if port in self._rates:
-                    self._claim(owner, port).add(way, lane)
+                    self._claim(owner, port).add(way, lane, port)
             for step in lane.steps[:-1] if way.protected else ():
                 if (step.next_node, step.in_port) in self._rates:
                     self._claim(owner, (step.next_node, step.in_port)).lend(way, lane)

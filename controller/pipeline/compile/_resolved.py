@@ -10,7 +10,8 @@ from carelane.controller.pipeline.compile._policing import Bucket, forward_bucke
 from carelane.controller.pipeline.identifiers import CookieKind, cookie_of, forward_label, labels_needed, reverse_label
 from carelane.controller.pipeline.program import SliceIds
 from carelane.controller.pipeline.requirement import Requirement
-from carelane.controller.pipeline.slice_plan import Decision, PlannedPath
+from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, role_number
+from carelane.controller.pipeline.trees import Forest, branches_of, crowds, grow
 from carelane.errors import ConflictError, InputError, ProgramError
 from carelane.policies.classes import CLASSES, TrafficClass
 from carelane.topology.model import Endpoint, Hop, Topology
@@ -44,12 +45,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One direction of one planned path. `growth_s` is the queueing it may meet, by which bursts grow."""
+    """One direction of one planned path. `growth_s` is the queueing it may meet, by which bursts grow.
+
+    `tree` is the one it belongs to; at its `crowded` ports each receiver's copies count for themselves
+    (`carelane.controller.pipeline.trees`).
+    """
 
     label: int
     steps: tuple[Step, ...]
     floor_bps: int
     growth_s: float
+    tree: int = 0
+    crowded: frozenset[tuple[str, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ class Way:
     """One direction of one pair, with its lanes in order of activation. `meter` is None for elastic classes.
 
     `label` is that of the primary path, whichever lane comes first now: it numbers the meter and the edge's group.
+    `planned` are the lanes as the decision orders them: trees keep to it, whatever is to be avoided for now.
     """
 
     pair: int
@@ -67,6 +75,7 @@ class Way:
     lanes: tuple[Lane, ...]
     bucket: Bucket
     meter: int | None
+    planned: tuple[Lane, ...] = ()
 
     @property
     def protected(self) -> bool:
@@ -84,6 +93,7 @@ class Slice:
     cookie: int
     ways: tuple[Way, ...]
     paths: int
+    forest: Forest | None = None
 
     @property
     def name(self) -> str:
@@ -111,11 +121,15 @@ def resolve_slice(topology: Topology, decision: Decision, ids: SliceIds, avoid: 
         raise ProgramError(
             f"slice {decision.name}: unknown traffic class {requirement.traffic_class!r}, known: {', '.join(CLASSES)}"
         )
+    branches = branches_of(decision.paths) if requirement.connectivity == "point-to-multipoint" else ()
+    forest = grow(branches) if branches else None
     ways = tuple(way for pair in range(len(requirement.pairs)) for way in _ways(topology, decision, ids, pair, avoid))
+    if forest is not None:
+        ways = tuple(_in_trees(topology, decision, way, ids, forest) for way in ways)
     if not traffic_class.elastic:
         ways = tuple(_metered(way, ways, requirement) for way in ways)
     return Slice(
-        requirement, ids, traffic_class, cookie_of(CookieKind.SLICE, ids.number), ways, paths=len(decision.paths)
+        requirement, ids, traffic_class, cookie_of(CookieKind.SLICE, ids.number), ways, len(decision.paths), forest
     )
 
 
@@ -138,7 +152,7 @@ def _ways(topology: Topology, decision: Decision, ids: SliceIds, pair: int, avoi
     own = [(k, path) for k, path in enumerate(decision.paths) if (path.source, path.to) == (source.id, destination.id)]
     if not own:
         raise ProgramError(f"slice {decision.name}: the decision has no path from {source.id} to {destination.id}")
-    own.sort(key=lambda item: _activation(item[1].role))
+    own.sort(key=lambda item: role_number(item[1].role))
     primary = own[0][0]
     own.sort(key=lambda item: any(hop.link in avoid for hop in item[1].hops))
     forward, reverse = [], []
@@ -158,20 +172,31 @@ def _ways(topology: Topology, decision: Decision, ids: SliceIds, pair: int, avoi
     return ways
 
 
+def _in_trees(topology: Topology, decision: Decision, way: Way, ids: SliceIds, forest: Forest) -> Way:
+    """The way with its lanes in their trees, if it leads from the source."""
+    if not way.forward:
+        return way
+    crowded = {
+        (tree, (node, topology.links[link].port_at(node)))
+        for tree, (node, link) in crowds(topology, branches_of(decision.paths), forest)
+    }
+    lanes = []
+    for lane in way.lanes:
+        tree = forest.trees[(lane.label - ids.first_label) // 2]
+        places = ((step.node, step.out_port) for step in lane.steps)
+        lanes.append(replace(lane, tree=tree, crowded=frozenset(p for p in places if (tree, p) in crowded)))
+    by_label = {lane.label: lane for lane in lanes}
+    planned = [k for k, path in enumerate(decision.paths) if path.to == way.target.endpoint]
+    planned.sort(key=lambda k: role_number(decision.paths[k].role))
+    return replace(way, lanes=tuple(lanes), planned=tuple(by_label[forward_label(ids, k)] for k in planned))
+
+
 def _metered(way: Way, ways: tuple[Way, ...], requirement: Requirement) -> Way:
     """`way` with the number of the meter that polices it: its primary label, or the first pair's where it is shared."""
     first = way
     if requirement.connectivity == "point-to-multipoint" and way.forward:
         first = next(other for other in ways if other.forward)
     return replace(way, meter=first.label)
-
-
-def _activation(role: str) -> int:
-    """0 for primary, 1 for backup, n for backup-n."""
-    if role == "primary":
-        return 0
-    number = role.removeprefix("backup").removeprefix("-")
-    return int(number) if number.isdigit() else 1
 
 
 def _site(topology: Topology, stated: Endpoint, decision: Decision) -> Site:

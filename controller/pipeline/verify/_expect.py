@@ -49,7 +49,8 @@ class Journey:
     """All packets of one kind from one port, and where they must arrive.
 
     `targets` gives the place of every receiver and the MAC address the packet must carry there (None: its own).
-    `lanes` may carry it, in order of activation; a tree has none, its hops are `allowed` places.
+    `lanes` may carry it there, in order of activation. `copy_bps` is what each copy of a tree loads a port with that
+    some lane sends into (0: not a tree).
     """
 
     slice: str
@@ -60,13 +61,20 @@ class Journey:
     targets: Mapping[Place, str | None]
     dscp: int | None
     meter: Meter | None
-    lanes: tuple[Lane, ...]
+    lanes: Mapping[Place, tuple[Lane, ...]]
     allowed: frozenset[Place]
+    copy_bps: int = 0
 
     @cached_property
-    def spans(self) -> tuple[frozenset[Place], ...]:
-        """The ports that each lane cannot do without."""
-        return tuple(places_of(lane) for lane in self.lanes)
+    def spans(self) -> Mapping[Place, tuple[frozenset[Place], ...]]:
+        """The ports that each lane to a receiver cannot do without."""
+        return {place: tuple(places_of(lane) for lane in lanes) for place, lanes in self.lanes.items()}
+
+    @cached_property
+    def sending(self) -> frozenset[Place]:
+        """The ports that lanes send into."""
+        every = (step for lanes in self.lanes.values() for lane in lanes for step in lane.steps)
+        return frozenset((step.node, step.out_port) for step in every)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +101,15 @@ def journeys(owner: Slice) -> Iterator[Journey]:
 
 
 def queue_needs(owner: Slice, rates: Mapping[Place, int]) -> Mapping[Place, QueueNeed]:
-    """By port. Floors of pairs add up, as many of each direction as are active at once; those that a multipoint slice
-    shares count once."""
-    floors: dict[Place, dict[tuple[int, bool], int]] = {}
+    """By port. Floors of pairs add up, of a hub's as many of each direction as are active at once; those of a
+    multipoint slice count once, on the way to receivers once for each tree."""
+    floors: dict[Place, dict[tuple[object, bool], int]] = {}
     bursts: dict[Place, int] = {}
     for way in owner.ways:
-        share = (0 if owner.multipoint else way.pair, way.forward)
         for lane in way.lanes:
             for place in _places(way, lane):
                 held = floors.setdefault(place, {})
+                share = (_share(owner, way, lane, place), way.forward)
                 held[share] = max(held.get(share, 0), lane.floor_bps)
                 bursts[place] = max(bursts.get(place, 0), way.bucket.burst_bits)
             for step in lane.steps[:-1] if way.protected else ():
@@ -116,11 +124,21 @@ def queue_needs(owner: Slice, rates: Mapping[Place, int]) -> Mapping[Place, Queu
     }
 
 
-def _reserved_bps(owner: Slice, held: Mapping[tuple[int, bool], int]) -> int:
+def _share(owner: Slice, way: Way, lane: Lane, place: Place) -> object:
+    """Lanes of equal shares need one floor between them."""
+    if not owner.multipoint:
+        return way.pair
+    if not way.forward or place == (way.target.node, way.target.port):
+        return ""
+    return (lane.tree, way.pair if place in lane.crowded else None, lane == way.planned[0])
+
+
+def _reserved_bps(owner: Slice, held: Mapping[tuple[object, bool], int]) -> int:
     total = 0
+    most = owner.requirement.together if owner.requirement.connectivity == "hub" else len(held)
     for forward in (True, False):
         rates = sorted(rate for (_, way), rate in held.items() if way == forward)
-        total += sum(rates[-owner.requirement.together :])
+        total += sum(rates[-most:])
     return total
 
 
@@ -144,18 +162,20 @@ def _journey(
         targets={(target.node, target.port): mac},
         dscp=dscp,
         meter=None if way.meter is None else Meter(way.meter, way.bucket.rate_kbps, way.bucket.burst_kb),
-        lanes=way.lanes,
+        lanes={(target.node, target.port): way.lanes},
         allowed=crossed | {(target.node, target.port)},
     )
 
 
 def _tree(owner: Slice) -> Journey:
-    ways = [way for way in owner.ways if way.forward]
-    first = ways[0]
+    ways: dict[Place, Way] = {}
+    for way in owner.ways:
+        if way.forward:
+            ways.setdefault((way.target.node, way.target.port), way)
+    first = next(iter(ways.values()))
     source = first.origin.address
     group = ip_network(multicast_address(owner.ids, version=source.version))
-    hops = {(step.node, step.out_port) for way in ways for step in way.lanes[0].steps}
-    targets: dict[Place, str | None] = {(way.target.node, way.target.port): None for way in ways}
+    crossed = frozenset[Place]().union(*(places_of(lane) for way in ways.values() for lane in way.planned))
     kind = ether_type(source)
     meter = None
     if first.meter is not None:
@@ -166,11 +186,12 @@ def _tree(owner: Slice) -> Journey:
         origin=(first.origin.node, first.origin.port),
         packets=Cube(kind, first.origin.mac, None, str(source), str(group)),
         match=Match(in_port=first.origin.port, eth_type=kind, ip_src=str(source), ip_dst=str(group)),
-        targets=targets,
+        targets=dict.fromkeys(ways),
         dscp=owner.traffic_class.dscp,
         meter=meter,
-        lanes=(),
-        allowed=frozenset(hops | targets.keys()),
+        lanes={place: way.planned for place, way in ways.items()},
+        allowed=crossed | ways.keys(),
+        copy_bps=owner.requirement.forward_bps,
     )
 
 

@@ -6,21 +6,20 @@ from collections import Counter
 from collections.abc import Iterator
 
 from carelane.controller.pipeline.verify._cube import describe
-from carelane.controller.pipeline.verify._expect import Journey
+from carelane.controller.pipeline.verify._expect import Journey, Place
 from carelane.controller.pipeline.verify._states import State
 from carelane.controller.pipeline.verify._tables import Tables
 from carelane.controller.pipeline.verify._walk import Ending, Walk
 from carelane.controller.pipeline.verify.faults import Fault, FaultKind, Visit
 
-__all__ = ["is_promised", "judge", "judge_meter"]
+__all__ = ["judge", "judge_copies", "judge_meter", "promised"]
 
 
 def judge(journey: Journey, state: State, walk: Walk) -> Iterator[Fault]:
     """Every fault of one walk.
 
     Promised is: always, that nothing loops, strays, doubles or changes its queue, and that what arrives carries the
-    right headers; delivery, while a lane of the slice is whole (a tree is promised while nothing has failed); the
-    planned way, while nothing has failed.
+    right headers; delivery to each receiver, while a lane of it is whole; the planned way, while nothing has failed.
     """
 
     def fault(kind: FaultKind, node: str, detail: str, visits: tuple[Visit, ...], packet: str = "") -> Fault:
@@ -47,26 +46,49 @@ def judge(journey: Journey, state: State, walk: Walk) -> Iterator[Fault]:
     for place, count in arrivals.items():
         if count > 1:
             yield fault("duplicated", place[0], f"{count} copies are delivered at port {place[1]}", ())
-    if is_promised(journey, state):
-        for place in journey.targets.keys() - arrivals.keys():
-            lost = next((ending for ending in walk.endings if ending.outcome == "dropped"), None)
-            why = f"{lost.reason} at {lost.place[0]} port {lost.place[1]}" if lost else "no copy is sent there"
-            visits = lost.visits if lost else ()
-            yield fault("not-delivered", place[0], f"it does not reach port {place[1]}: {why}", visits)
-    elif state.returns:
+    due = promised(journey, state)
+    for place in due - arrivals.keys():
+        lost = _lost(journey, walk, place)
+        why = f"{lost.reason} at {lost.place[0]} port {lost.place[1]}" if lost else "no copy is sent there"
+        visits = lost.visits if lost else ()
+        yield fault("not-delivered", place[0], f"it does not reach port {place[1]}: {why}", visits)
+    if not due and state.returns and not journey.copy_bps:
         for ending in walk.endings:
             if ending.outcome == "dropped" and ending.place[0] != journey.origin[0]:
                 detail = f"it does not come back to the edge: {ending.reason}"
                 yield fault("not-delivered", ending.place[0], detail, ending.visits)
-    if not state.failed and journey.lanes:
+    if not state.failed:
         yield from _off_plan(journey, walk, fault("off-path", journey.origin[0], "it does not take its first path", ()))
 
 
-def is_promised(journey: Journey, state: State) -> bool:
-    """Whether delivery is promised in a state."""
+def promised(journey: Journey, state: State) -> frozenset[Place]:
+    """The receivers to which delivery is promised in a state; a tree outlives one failure, a pair as many as it can."""
     if not state.failed:
-        return True
-    return any(state.dead.isdisjoint(span) for span in journey.spans)
+        return frozenset(journey.targets)
+    if state.further and journey.copy_bps:
+        return frozenset()
+    dead = state.dead
+    return frozenset(place for place, spans in journey.spans.items() if any(dead.isdisjoint(span) for span in spans))
+
+
+def judge_copies(journey: Journey, state: State, walk: Walk, tables: Tables) -> Iterator[Fault]:
+    """Whether the slice's queue has a floor for every copy of a packet of a tree that a port on the way out takes."""
+    taken: Counter[Place] = Counter()
+    shown: dict[Place, tuple[Visit, ...]] = {}
+    for visits in {ending.visits[: i + 1] for ending in walk.endings for i in range(len(ending.visits))}:
+        place = (visits[-1].node, visits[-1].out_port)
+        if place in journey.sending and not _returning(visits, journey.origin[0]):
+            taken[place] += 1
+            shown[place] = visits
+    for place, copies in sorted(taken.items()):
+        queue = tables.queues(place).get(journey.number)
+        if queue is not None and queue.min_rate_bps < copies * journey.copy_bps:
+            detail = (
+                f"{copies} copies leave by port {place[1]}, {copies * journey.copy_bps} bit/s, through a queue with a "
+                f"floor of {queue.min_rate_bps} bit/s"
+            )
+            packet = describe(journey.packets)
+            yield Fault("wrong-floor", journey.slice, place[0], detail, state.failed, packet, shown[place])
 
 
 def judge_meter(journey: Journey, walk: Walk, tables: Tables) -> Iterator[Fault]:
@@ -87,6 +109,22 @@ def judge_meter(journey: Journey, walk: Walk, tables: Tables) -> Iterator[Fault]
         yield Fault("wrong-meter", journey.slice, node, detail, packet=packet)
 
 
+def _returning(visits: tuple[Visit, ...], root: str) -> bool:
+    """Whether a copy that turned around is still on its way back to the root."""
+    turned = max((i for i, visit in enumerate(visits) if visit.in_port == visit.out_port), default=None)
+    return turned is not None and all(visit.node != root for visit in visits[turned + 1 :])
+
+
+def _lost(journey: Journey, walk: Walk, place: Place) -> Ending | None:
+    """A copy that was dropped, the one that was nearest to the receiver at `place` if there are several."""
+    ways = [{(step.node, step.out_port) for step in lane.steps} for lane in journey.lanes[place]]
+
+    def along(ending: Ending) -> int:
+        return max((sum((visit.node, visit.out_port) in way for visit in ending.visits) for way in ways), default=0)
+
+    return max((ending for ending in walk.endings if ending.outcome == "dropped"), key=along, default=None)
+
+
 def _wrong_headers(journey: Journey, ending: Ending) -> Iterator[str]:
     frame, mac = ending.frame, journey.targets[ending.place]
     if frame.label is not None:
@@ -100,7 +138,8 @@ def _wrong_headers(journey: Journey, ending: Ending) -> Iterator[str]:
 
 
 def _off_plan(journey: Journey, walk: Walk, fault: Fault) -> Iterator[Fault]:
-    planned = [(step.node, step.out_port) for step in journey.lanes[0].steps]
     for ending in walk.endings:
-        if ending.outcome == "delivered" and [(v.node, v.out_port) for v in ending.visits[:-1]] != planned:
-            yield Fault(fault.kind, fault.slice, fault.node, fault.detail, packet=fault.packet, walk=ending.visits)
+        if ending.outcome == "delivered" and ending.place in journey.lanes:
+            planned = [(step.node, step.out_port) for step in journey.lanes[ending.place][0].steps]
+            if [(v.node, v.out_port) for v in ending.visits[:-1]] != planned:
+                yield Fault(fault.kind, fault.slice, fault.node, fault.detail, packet=fault.packet, walk=ending.visits)

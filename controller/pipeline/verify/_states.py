@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from carelane.controller.pipeline.compile import Lane
@@ -19,11 +19,13 @@ class State:
     """`failed` names what is broken; `dead` are the ports that notice.
 
     `returns`: packets that cannot arrive must come back to the edge all the same, where the next lane would take them.
+    `further`: more than what a single risk breaks is broken.
     """
 
     failed: str
     dead: frozenset[Place]
     returns: bool = False
+    further: bool = False
 
 
 NOTHING = State("", frozenset())
@@ -49,13 +51,19 @@ class States:
         self._nodes = {node: State(f"node {node}", frozenset(places)) for node, places in at_node.items()}
         self._groups = {group: State(f"risk group {group}", frozenset(places)) for group, places in groups.items()}
         self._groups_of = {x.id: x.risk_groups for x in topology.links.values() if x.risk_groups}
+        self._groups_of_nodes = {x.id: x.risk_groups for x in topology.nodes.values() if x.risk_groups}
         # The journeys of one way follow each other and have its very lanes.
         self._last_lanes: Sequence[Lane] = ()
         self._last: tuple[State, ...] = ()
-        self._groups_of_nodes = {x.id: x.risk_groups for x in topology.nodes.values() if x.risk_groups}
 
-    def of(self, lanes: Sequence[Lane]) -> tuple[State, ...]:
-        """All states to be tried on packets that these lanes may carry."""
+    def of(self, ways: Iterable[Sequence[Lane]]) -> tuple[State, ...]:
+        """All states to be tried on packets that these lanes may carry, to one receiver each."""
+        ways = [lanes for lanes in ways if lanes[0].steps]
+        if len(ways) != 1:
+            every = [lane for lanes in ways for lane in lanes]
+            found = [*self.single(every), *(state for lanes in ways for state in self.beyond(lanes))]
+            return tuple({state.dead: state for state in reversed(found)}.values())[::-1]
+        (lanes,) = ways
         if self._last_lanes is not lanes:
             self._last_lanes, self._last = lanes, (*self.single(lanes), *self.beyond(lanes))
         return self._last
@@ -85,7 +93,7 @@ class States:
                     link = self._link_at[(step.node, step.out_port)]
                     dead = gone | self._links[link]
                     alone = places_of(lane) & dead == self._links[link]
-                    yield State(" and ".join([*names, f"link {link}"]), dead, returns=alone)
+                    yield State(" and ".join([*names, f"link {link}"]), dead, returns=alone, further=True)
             first = self._link_at[(lane.steps[0].node, lane.steps[0].out_port)]
             gone |= self._links[first]
             names.append(f"link {first}")

@@ -15,10 +15,10 @@ from carelane.controller.pipeline.slice_plan import Decision
 from carelane.controller.pipeline.verify._audit import Audit, leftover
 from carelane.controller.pipeline.verify._cube import NONE, Cube, meets
 from carelane.controller.pipeline.verify._expect import Journey, Place, Wiring, journeys
-from carelane.controller.pipeline.verify._judge import is_promised, judge, judge_meter
-from carelane.controller.pipeline.verify._states import NOTHING, States
+from carelane.controller.pipeline.verify._judge import judge, judge_copies, judge_meter, promised
+from carelane.controller.pipeline.verify._states import NOTHING, State, States
 from carelane.controller.pipeline.verify._tables import Item, Tables, queues_by_number
-from carelane.controller.pipeline.verify._walk import Walker
+from carelane.controller.pipeline.verify._walk import Walk, Walker
 from carelane.controller.pipeline.verify.faults import Fault
 from carelane.topology.model import Topology
 
@@ -172,20 +172,24 @@ class Verifier:
         """Walk one journey in every state. Unless all was `sound` so far, no state is passed over as known."""
         walker = Walker(self._tables, self._wiring, self._owners, journey)
         plain = walker.walk(NOTHING.dead)
-        faults = [*judge(journey, NOTHING, plain), *judge_meter(journey, plain, self._tables)]
+        faults = [*self._judge(journey, NOTHING, plain), *judge_meter(journey, plain, self._tables)]
         yield from faults
-        if journey.lanes and journey.lanes[0].steps:
-            known = [plain] if sound and not faults else []
-            for state in self._states.of(journey.lanes):
-                if any(walk.holds_for(state.dead) for walk in known):
-                    continue  # the walk would be the same, and is known to be as promised in every state
-                walk = walker.walk(state.dead)
-                faults = list(judge(journey, state, walk))
-                yield from faults
-                if not faults and is_promised(journey, state):
-                    known.append(walk)
+        known = [plain] if sound and not faults else []
+        for state in self._states.of(journey.lanes.values()):
+            if any(walk.holds_for(state.dead) for walk in known):
+                continue  # the walk would be the same, and is known to be as promised in every state
+            walk = walker.walk(state.dead)
+            faults = list(self._judge(journey, state, walk))
+            yield from faults
+            if not faults and len(promised(journey, state)) == len(journey.targets):
+                known.append(walk)
         held.used |= walker.used
         held.looked |= walker.looked
+
+    def _judge(self, journey: Journey, state: State, walk: Walk) -> Iterator[Fault]:
+        yield from judge(journey, state, walk)
+        if journey.copy_bps and not state.further:
+            yield from judge_copies(journey, state, walk, self._tables)
 
     def _touched(
         self, node: str, operation: Operation, suspects: set[Item], places: set[Place], grounds: set[str]

@@ -234,6 +234,9 @@ class Walker:
                 if isinstance(action, Output) and self._port(action.port, at) != bucket.watch_port:
                     detail = f"group {group.id:#x} watches port {bucket.watch_port} and sends out of {action.port}"
                     self._find("wrong-watch", at, detail)
+                elif isinstance(action, ToGroup) and bucket.watch_port != at.in_port:
+                    detail = f"group {group.id:#x} watches port {bucket.watch_port} before it sends into a group"
+                    self._find("wrong-watch", at, f"{detail}; that of arrival, {at.in_port}, is sure to live")
         for bucket in group.buckets:
             place = (at.node, bucket.watch_port or 0)
             self._result.consulted.add(place)

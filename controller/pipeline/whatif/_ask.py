@@ -15,6 +15,7 @@ from carelane.controller.pipeline.replan import Fate, Replanned, replan
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.resolver import resolve
 from carelane.controller.pipeline.slice_plan import Decision
+from carelane.controller.pipeline.wait_gate import WaitGate
 from carelane.errors import InputError
 from carelane.intents import parse_line
 from carelane.policies.admission import AdmissionPolicy
@@ -124,6 +125,7 @@ class _Further:
         self._rule = None if policy is None else policy.preemption
         held = [fate.now.requirement for fate in replanned.fates if fate.now.admitted]
         self._usage = Usage(policy, held)
+        self._gate = WaitGate(replanned.topology, policy, (fate.now for fate in replanned.fates if fate.now.admitted))
 
     def names(self, requirements: Sequence[Requirement]) -> list[str]:
         """Decide these, in order; their names."""
@@ -134,9 +136,9 @@ class _Further:
     def _decided(self, requirement: Requirement) -> Decision:
         decision = self._usage.refusal(requirement)
         if decision is None:
-            decision, self.ledger = decide_displacing(
-                self._graph, requirement, self.ledger, self._usage.held, self._rule
-            )
+            decision, after = decide_displacing(self._graph, requirement, self.ledger, self._usage.held, self._rule)
+            refused = self._gate.refusal(decision, displacement(decision)) if decision.admitted else None
+            decision, self.ledger = (decision, after) if refused is None else (refused, self.ledger)
         for name in displacement(decision):
             gone = displaced(self._usage.held[name], requirement)
             if name in self.fates:
@@ -145,8 +147,10 @@ class _Further:
             else:
                 self.decisions[name] = gone
             self._usage.remove(name)
+            self._gate.remove(name)
         if decision.admitted:
             self._usage.add(requirement)
+            self._gate.add(decision)
         return decision
 
 

@@ -1,4 +1,4 @@
-"""Reading what a switch counts: five multipart requests, decoded from their bytes.
+"""Reading what a switch counts: five multipart requests, sent in one piece and decoded from their bytes.
 
 Only carelane's own flow entries are asked for (by cookie); their matches repeat from reading to reading, so that the
 decoding of a match is a dictionary lookup. What an answer cannot mean (a cut-off entry) is a ProgramError: the reader
@@ -43,28 +43,31 @@ _EVERY_GROUP = struct.pack("!I4x", ofp.OFPG_ALL)
 _EVERY_PORT = struct.pack(ofp.OFP_PORT_STATS_REQUEST_PACK_STR, ofp.OFPP_ANY)
 _EVERY_QUEUE = struct.pack(ofp.OFP_QUEUE_STATS_REQUEST_PACK_STR, ofp.OFPP_ANY, ofp.OFPQ_ALL)
 
+_REQUESTS = (
+    (ofp.OFPMP_METER, _EVERY_METER),
+    (ofp.OFPMP_QUEUE, _EVERY_QUEUE),
+    (ofp.OFPMP_FLOW, _OUR_FLOWS),
+    (ofp.OFPMP_PORT_STATS, _EVERY_PORT),
+    (ofp.OFPMP_GROUP, _EVERY_GROUP),
+)
+"""Meters and queues first: rates are computed against the moment they were asked for."""
+
 
 def read_counters(session: Session, node: str) -> SwitchCounters:
     """Raises SwitchUnreachable, or ProgramError when an answer is no statistics reply."""
     started = time.monotonic()
     with session.lock:
-        # Meters and queues first: rates are computed against the moment they were asked for.
-        meters = session.multipart(ofp.OFPMP_METER, _EVERY_METER)
-        queues = session.multipart(ofp.OFPMP_QUEUE, _EVERY_QUEUE)
-        asked = time.monotonic()
-        flows = session.multipart(ofp.OFPMP_FLOW, _OUR_FLOWS)
-        ports = session.multipart(ofp.OFPMP_PORT_STATS, _EVERY_PORT)
-        groups = session.multipart(ofp.OFPMP_GROUP, _EVERY_GROUP)
+        meters, queues, flows, ports, groups = session.multiparts(_REQUESTS)
     try:
         return SwitchCounters(
             node,
-            (started + asked) / 2,
+            (started + queues.at_s) / 2,
             time.monotonic() - started,
-            dict(_flows(flows)),
-            dict(_meters(meters)),
-            dict(_queues(queues)),
-            dict(_ports(ports)),
-            dict(_groups(groups)),
+            dict(_flows(flows.body)),
+            dict(_meters(meters.body)),
+            dict(_queues(queues.body)),
+            dict(_ports(ports.body)),
+            dict(_groups(groups.body)),
         )
     except (struct.error, ValueError) as error:
         raise ProgramError(f"the switch's statistics make no sense: {error}") from error

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from carelane.controller.southbound.openflow._bundle import COMMIT, DISCARD, OPEN, added, control
 from carelane.controller.southbound.openflow._compat import ofp
 from carelane.controller.southbound.openflow._connection import Connection
 from carelane.controller.southbound.openflow._encode import barrier
 from carelane.errors import ProgramError, SwitchUnreachable
 
-__all__ = ["IS_SLAVE", "STALE", "Rank", "Session", "SwitchError"]
+__all__ = ["IS_SLAVE", "STALE", "Answer", "Rank", "Session", "SwitchError"]
 
 T = TypeVar("T")
 
@@ -41,7 +45,16 @@ class SwitchError:
 
 
 STALE = SwitchError(ofp.OFPET_ROLE_REQUEST_FAILED, ofp.OFPRRFC_STALE)
+_ANSWERS = (ofp.OFPT_BARRIER_REPLY, ofp.OFPT_MULTIPART_REPLY, ofp.OFPT_ROLE_REPLY, ofp.OFPT_EXPERIMENTER)
 IS_SLAVE = SwitchError(ofp.OFPET_BAD_REQUEST, ofp.OFPBRC_IS_SLAVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The joined bodies of a reply, complete at `at_s` of the monotonic clock."""
+
+    body: bytes
+    at_s: float
 
 
 class _Wait:
@@ -49,12 +62,14 @@ class _Wait:
 
     def __init__(self) -> None:
         self.done = threading.Event()
+        self.at_s = math.nan
         self.parts: list[bytes] = []
         self.error: SwitchError | None = None
         self.then: Callable[[SwitchError | None], None] | None = None
 
     def finish(self, error: SwitchError | None = None) -> None:
         self.error = error
+        self.at_s = time.monotonic()
         self.done.set()
         if self.then is not None:
             self.then(error)
@@ -83,6 +98,7 @@ class Session:
         self._batch: range = range(0)
         self._errors: dict[int, SwitchError] = {}
         self._closed: str | None = None
+        self._takes_bundles = True
 
     def transact(self, items: Sequence[T], encode: Callable[[T, int], bytes]) -> dict[int, SwitchError]:
         """Send ``encode(item, xid)`` of every item in order and wait until the switch has carried all of them out.
@@ -90,36 +106,48 @@ class Session:
         Returns the errors by index of the item. Raises SwitchUnreachable when not all is confirmed: then anything
         between nothing and everything may have been done, and only a read tells.
         """
-        with self.lock:
-            first = self.connection.reserve_xids(len(items))
-            self._errors = {}
-            self._batch = range(first, first + len(items))
-            outstanding: deque[tuple[int, _Wait]] = deque()
-            try:
-                for start in range(0, len(items), CHUNK):
-                    frames = [encode(item, first + start + i) for i, item in enumerate(items[start : start + CHUNK])]
-                    outstanding.append(self._send(b"".join(frames)))
-                    if len(outstanding) >= WINDOW:
-                        self._finish(*outstanding.popleft())
-                while outstanding:
-                    self._finish(*outstanding.popleft())
-            finally:
-                self._batch = range(0)
-                for xid, _ in outstanding:
-                    self._waits.pop(xid, None)
+        with self.lock, self._batching(len(items)) as first:
+            self._stream(items, encode, first)
+            return {xid - first: error for xid, error in self._errors.items()}
+
+    def commit(self, items: Sequence[T], encode: Callable[[T, int], bytes]) -> dict[int, SwitchError] | None:
+        """As `transact`, in one bundle: carried out as one, or, when there is an error, not at all.
+
+        None, and nothing done, when the switch knows no bundles. An error that it does not lay at the door of a message
+        is told of the first.
+        """
+        with self.lock, self._batching(len(items)) as first:
+            if not self._takes_bundles:
+                return None
+            bundle = self.connection.reserve_xids(1)
+            refused = self._control(bundle, OPEN)
+            if refused is not None:
+                self._takes_bundles = refused == IS_SLAVE
+                return {0: refused} if self._takes_bundles else None
+            self._stream(items, lambda item, xid: added(bundle, encode(item, xid), xid), first)
+            error = self._control(bundle, DISCARD if self._errors else COMMIT)
+            if error is not None and not self._errors:
+                return {0: error}
             return {xid - first: error for xid, error in self._errors.items()}
 
     def multipart(self, kind: int, request: bytes = b"") -> bytes:
         """The joined bodies of all parts of the reply to a multipart request of type `kind`."""
-        xid = self.connection.reserve_xids(1)
-        body = _MULTIPART.pack(kind, 0) + request
-        head = struct.pack(
-            ofp.OFP_HEADER_PACK_STR, ofp.OFP_VERSION, ofp.OFPT_MULTIPART_REQUEST, ofp.OFP_HEADER_SIZE + len(body), xid
-        )
-        wait = self._expect(xid)
-        self._transmit(head + body)
-        self._finish(xid, wait)
-        return b"".join(wait.parts)
+        (answer,) = self.multiparts([(kind, request)])
+        return answer.body
+
+    def multiparts(self, requests: Sequence[tuple[int, bytes]]) -> list[Answer]:
+        """Several such requests (type and body), sent in one piece: threads wake up once for all of them."""
+        first = self.connection.reserve_xids(len(requests))
+        waits = [self._expect(first + place) for place in range(len(requests))]
+        frames = [_multipart_request(first + place, *request) for place, request in enumerate(requests)]
+        try:
+            self._transmit(b"".join(frames))
+            for place in reversed(range(len(requests))):  # a switch answers in order: after the last, nobody waits
+                self._finish(first + place, waits[place])
+        finally:
+            for place in range(len(requests)):
+                self._waits.pop(first + place, None)
+        return [Answer(b"".join(wait.parts), wait.at_s) for wait in waits]
 
     def take(self, rank: Rank, then: Callable[[SwitchError | None], None]) -> None:
         """Ask the switch to see us so; `then` is called by the receiving thread with its answer."""
@@ -138,7 +166,7 @@ class Session:
         if kind == ofp.OFPT_ERROR:
             return self._on_error(xid, frame)
         wait = self._waits.get(xid)
-        if wait is None or kind not in (ofp.OFPT_BARRIER_REPLY, ofp.OFPT_MULTIPART_REPLY, ofp.OFPT_ROLE_REPLY):
+        if wait is None or kind not in _ANSWERS:
             return False
         if kind == ofp.OFPT_MULTIPART_REPLY:
             _, flags = _MULTIPART.unpack_from(frame, ofp.OFP_HEADER_SIZE)
@@ -165,6 +193,43 @@ class Session:
         wait.finish(error)
         return True
 
+    @contextmanager
+    def _batching(self, size: int) -> Iterator[int]:
+        """The first of `size` transaction ids, whose errors are collected meanwhile."""
+        first = self.connection.reserve_xids(size)
+        self._errors = {}
+        self._batch = range(first, first + size)
+        try:
+            yield first
+        finally:
+            self._batch = range(0)
+
+    def _stream(self, items: Sequence[T], encode: Callable[[T, int], bytes], first: int) -> None:
+        """Send all and wait until the switch has seen them."""
+        outstanding: deque[tuple[int, _Wait]] = deque()
+        try:
+            for start in range(0, len(items), CHUNK):
+                frames = [encode(item, first + start + i) for i, item in enumerate(items[start : start + CHUNK])]
+                outstanding.append(self._send(b"".join(frames)))
+                if len(outstanding) >= WINDOW:
+                    self._finish(*outstanding.popleft())
+            while outstanding:
+                self._finish(*outstanding.popleft())
+        finally:
+            for xid, _ in outstanding:
+                self._waits.pop(xid, None)
+
+    def _control(self, bundle: int, kind: int) -> SwitchError | None:
+        """What the switch says against opening, committing or discarding a bundle."""
+        xid = self.connection.reserve_xids(1)
+        wait = self._expect(xid)
+        self._transmit(control(bundle, kind, xid))
+        try:
+            self._finish(xid, wait)
+        except ProgramError:
+            return wait.error
+        return None
+
     def _send(self, data: bytes) -> tuple[int, _Wait]:
         xid = self.connection.reserve_xids(1)
         wait = self._expect(xid)
@@ -190,3 +255,9 @@ class Session:
             raise SwitchUnreachable(f"no confirmation within {self._timeout_s:g} s")
         if wait.error is not None:
             raise ProgramError(f"the switch refused to answer: {wait.error}")
+
+
+def _multipart_request(xid: int, kind: int, request: bytes) -> bytes:
+    body = _MULTIPART.pack(kind, 0) + request
+    length = ofp.OFP_HEADER_SIZE + len(body)
+    return struct.pack(ofp.OFP_HEADER_PACK_STR, ofp.OFP_VERSION, ofp.OFPT_MULTIPART_REQUEST, length, xid) + body

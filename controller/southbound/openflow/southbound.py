@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 
@@ -194,20 +194,28 @@ class OpenFlowSouthbound:
             assert self._ovsdb is not None
             self._ovsdb.apply(dpid, operations)
             return
+        if isinstance(operations[0].target, Meter):
+            self._step_by_step(session, operations)
+            return
+        errors = session.commit(operations, encode)
+        if errors is not None and IS_SLAVE not in errors.values():
+            final = [i for i, error in errors.items() if _remedy(operations[i], error) is error]
+            _refuse(operations, {i: errors[i] for i in final})
+        if errors is None or errors:
+            for _, group in groupby(operations, key=_kind):
+                self._step_by_step(session, list(group))
+
+    def _step_by_step(self, session: Session, operations: list[Operation]) -> None:
+        """Message by message, each mended where the switch was not in the state that was supposed."""
         errors = session.transact(operations, encode)
         if IS_SLAVE in errors.values():
             self._switches.on_doubt()
             raise SwitchUnreachable("it obeys a newer leader")
-        remedies = [(operations[i], _remedy(operations[i], error)) for i, error in sorted(errors.items())]
-        again = [remedy for _, remedy in remedies if isinstance(remedy, Operation)]
-        failed = [(operation, remedy) for operation, remedy in remedies if isinstance(remedy, SwitchError)]
-        if not failed and again:
-            errors = session.transact(again, encode)
-            failed = [(again[i], error) for i, error in sorted(errors.items())]
-        if failed:
-            operation, error = failed[0]
-            others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-            raise ProgramError(f"the switch rejected {_describe(operation)}: {error}{others}")
+        remedies = {i: _remedy(operations[i], error) for i, error in errors.items()}
+        _refuse(operations, {i: remedy for i, remedy in remedies.items() if isinstance(remedy, SwitchError)})
+        again = [remedy for _, remedy in sorted(remedies.items()) if isinstance(remedy, Operation)]
+        if again:
+            _refuse(again, session.transact(again, encode))
 
     def _dpid(self, node: str) -> int:
         if node not in self._topology.nodes:
@@ -237,8 +245,23 @@ def _naming(node: str) -> Iterator[None]:
 
 
 def _step(operation: Operation) -> tuple[type, bool]:
-    """Operations of one kind and direction travel together; the next step waits for their confirmation."""
+    """What travels together; the next step waits for its confirmation. Flows and groups share a bundle."""
+    if isinstance(operation.target, (FlowRule, Group)):
+        return (FlowRule, False)
+    return _kind(operation)
+
+
+def _kind(operation: Operation) -> tuple[type, bool]:
+    """Without a bundle, operations of one kind and direction travel together."""
     return (type(operation.target), operation.verb == "delete")
+
+
+def _refuse(operations: Sequence[Operation], errors: Mapping[int, SwitchError]) -> None:
+    """Raise the first error by what it is about."""
+    if errors:
+        first = min(errors)
+        others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise ProgramError(f"the switch rejected {_describe(operations[first])}: {errors[first]}{others}")
 
 
 def _remedy(operation: Operation, error: SwitchError) -> Operation | SwitchError | None:

@@ -46,12 +46,11 @@ class BuiltNetwork:
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """See `carelane.lab.lab.Lab.build`; `own_kernel` says that the kernel is the lab's and may be tuned."""
+    """See `carelane.lab.lab.Lab.build`."""
 
     userspace: bool
     plain: bool
     controller: bool
-    own_kernel: bool
 
 
 def build(network: LabNetwork, wires: Wires, options: BuildOptions) -> BuiltNetwork:
@@ -68,7 +67,7 @@ def build(network: LabNetwork, wires: Wires, options: BuildOptions) -> BuiltNetw
     wires.build(network)
     _pairs(network, mininet)
     step("links")
-    start_switch_daemon(own_kernel=options.own_kernel)
+    start_switch_daemon()
     step("daemon")
     _attach(network, mininet)
     mininet.start()

@@ -7,8 +7,8 @@ import platform
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Agent:
         self._own_kernel = _is_user_mode_linux()
         self._commands: dict[str, Callable[..., Any]] = {
             "hello": self.hello,
+            "clock": self.clock,
             "build": self.build,
             "cut": self.cut,
             "restore": self.restore,
@@ -67,6 +68,10 @@ class Agent:
         """Who answers: kernel release, Python version, whether the kernel is the lab's own."""
         return {"kernel": platform.release(), "python": platform.python_version(), "own_kernel": self._own_kernel}
 
+    def clock(self) -> int:
+        """CLOCK_REALTIME in ns, as the senders and receivers read it; a lab kernel's own may differ from the host's."""
+        return time.clock_gettime_ns(time.CLOCK_REALTIME)
+
     def build(self, network: dict[str, Any], userspace: bool, plain: bool, controller: bool) -> dict[str, Any]:
         if self._built is not None:
             raise LabError("the network is built already; open another lab for another network")
@@ -74,19 +79,19 @@ class Agent:
             prefer_packets()
         start_database()
         wires = Wires(delay=not userspace)
-        options = BuildOptions(userspace, plain, controller, own_kernel=self._own_kernel)
+        options = BuildOptions(userspace, plain, controller)
         self._built = build(LabNetwork.from_json(network), wires, options)
         self._noise = NoisePath(wires)
         return {"timings_s": self._built.timings_s}
 
     def cut(self, wire: str, silent: bool) -> None:
         wires = self._network().wires
-        with ahead_of_switches() if self._own_kernel else nullcontext():
+        with ahead_of_switches(own_kernel=self._own_kernel):
             wires.cut(wire, silent=silent)
 
     def restore(self, wire: str) -> None:
         wires = self._network().wires
-        with ahead_of_switches() if self._own_kernel else nullcontext():
+        with ahead_of_switches(own_kernel=self._own_kernel):
             wires.restore(wire)
 
     def run(self, argv: list[str], stdin: str | None = None, host: str | None = None) -> str:

@@ -87,15 +87,13 @@ class _Session:
             Flow(f"{a} to {b}", a, b, self.stream, 46, 1.0, seconds, realtime=True, bucket=Bucket(5_200_000, 1_500))
             for a, b in _ENDS
         ]
-        self.lab.start(TrafficPlan((*opening, *flows), self.context.seed))
-        begun = time.monotonic()
-        changes = [Cut("still", False, 1.0, 1.0 + _STILL_S)]
-        time.sleep(1.0 + _STILL_S)
+        start_ns = self.lab.start(TrafficPlan((*opening, *flows), self.context.seed))
+        changes = [Cut("still", False, 1.0)]
+        time.sleep(2.0 + _STILL_S)
         for turn in turns:
             for kind, change in self._changes(turn):
-                at_s = time.monotonic() - begun
+                changes.append(Cut(kind, False, (self.lab.clock_ns() - start_ns) / 1e9))
                 change()
-                changes.append(Cut(kind, False, at_s, time.monotonic() - begun))
             self.context.say(f"changes: turn {turn + 1}")
         time.sleep(1.0)
         run = self.lab.collect(early=True)

@@ -10,7 +10,7 @@ what a controller alone can do.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,7 @@ _THERE, _BACK = "west to east", "east to west"
 _INTENT = f"remote surgery {WEST} -> {EAST}: 100 ms, jitter none, loss none, 5.2 Mbps, burst 1500B, availability none"
 _MODEL_MS = HAPTIC.period_s * 1e3
 _LEAD_S = 0.3
+_ALLOWED_MS = {"host": 10.0, "lab-kernel": 50.0, "userspace": 10.0}
 _BFD_RETURNS_S = 6.0
 """A session that was down sends once a second until it is up again (RFC 5880, section 6.8.3)."""
 
@@ -60,12 +61,11 @@ spec:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One failure, in seconds since the traffic started."""
+    """One failure, in seconds since the traffic's first packet, on the clock of the samples."""
 
     link: str
     silent: bool
     at_s: float
-    until_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,44 +160,49 @@ def _cut_all(
 ) -> tuple[list[Cut], RunSamples]:
     """Cut and restore one link after the other under the stream."""
     rests = [rest_s + (_BFD_RETURNS_S if silent else 0.0) for _, silent in plan]
-    seconds = 2.0 + sum(cut_s + rest + 0.2 for rest in rests)
+    seconds = 3.0 + sum(cut_s + rest + 0.2 for rest in rests)
     context.say(f"lab: {len(plan)} cuts in about {seconds:.0f} s")
     flows = [
         Flow(name, source, target, HAPTIC, 46, 0.0, seconds, realtime=True, bucket=Bucket(5_200_000, 1_500))
         for name, source, target in ((_THERE, WEST, EAST), (_BACK, EAST, WEST))
     ]
-    lab.start(TrafficPlan(tuple(flows), context.seed))
-    begun = time.monotonic()
+    start_ns = lab.start(TrafficPlan(tuple(flows), context.seed))
     cuts: list[Cut] = []
-    time.sleep(1.5)
+    time.sleep(2.5)
     for (link, silent), rest in zip(plan, rests, strict=True):
-        at_s = time.monotonic() - begun
+        cuts.append(Cut(link, silent, (lab.clock_ns() - start_ns) / 1e9))
         lab.cut(link, silent=silent)
         time.sleep(cut_s)
         lab.restore(link)
-        cuts.append(Cut(link, silent, at_s, time.monotonic() - begun))
         time.sleep(rest)
     return cuts, lab.collect()
 
 
 def _conclude(report: Report, cuts: Sequence[Cut], outages: dict[str, list[float]], baseline: Sequence[float]) -> None:
-    """The issue's bounds: 50 ms at the 99th percentile, twice that with crank-back, 3 BFD intervals + 20 ms silent."""
-    link = next(iter(diamond().links.values()))
-    silent_ms = 3 * bfd_interval_ms(link) + 20.0
+    """The promise: 99% of cuts within `_ALLOWED_MS`, twice that with crank-back, 3 BFD intervals + 20 ms silent."""
     kinds = _by_kind(cuts, outages)
-    for kind, allowed_ms in (("at the first switch", 50.0), ("with crank-back", 100.0), ("silent", silent_ms)):
+    unseen = sum(ms == 0 for got in outages.values() for ms in got)
+    detail = f"{unseen} of {len(cuts)} cuts, in two directions, without a lost packet"
+    report.checks.append(Check("each cut is seen in the stream", unseen == 0, detail))
+    for kind, mark_ms in _marks(_ALLOWED_MS[report.substrate]):
         got = kinds[kind]
         if not got:
             continue
         worst = float(np.quantile(got, 0.99, method="higher"))
         detail = f"lost packets {kind}: p50 {np.median(got):.0f} ms, p99 {worst:.0f} ms, worst {max(got):.0f} ms"
-        report.checks.append(Check(f"{kind}: p99 <= {allowed_ms:g} ms", worst <= allowed_ms, f"{detail}, n {len(got)}"))
+        report.checks.append(Check(f"{kind}: p99 <= {mark_ms:g} ms", worst <= mark_ms, f"{detail}, n {len(got)}"))
     repaired = [*kinds["at the first switch"], *kinds["with crank-back"]]
     ours, theirs = float(np.mean(repaired)), float(np.mean(baseline))
     detail = f"mean {ours:.1f} ms in the switches, {theirs:.0f} ms by the controller alone (n {len(baseline)})"
     report.checks.append(Check("at least five times better than rerouting", theirs >= 5 * ours, detail))
     report.notes += [_told(name, cuts, got) for name, got in outages.items()]
     report.notes.append("Milliseconds of lost 1 kHz packets a cut (~: silent), restoring included.")
+
+
+def _marks(allowed_ms: float) -> Iterator[tuple[str, float]]:
+    yield "at the first switch", allowed_ms
+    yield "with crank-back", 2 * allowed_ms
+    yield "silent", 3 * bfd_interval_ms(next(iter(diamond().links.values()))) + 20.0
 
 
 def _told(name: str, cuts: Sequence[Cut], lost_ms: Sequence[float]) -> str:
