@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Self
 
 import structlog
@@ -31,7 +29,7 @@ from carelane.policies.shaping import SharePolicy
 from carelane.store import Store
 from carelane.topology.model import Topology
 
-__all__ = ["Controller", "run_until_signal"]
+__all__ = ["Controller"]
 
 log = structlog.get_logger("carelane.controller")
 
@@ -345,25 +343,3 @@ class Controller:
 def _connected(statuses: Mapping[str, SwitchStatus], node: str) -> bool:
     status = statuses.get(node)
     return status is not None and status.connected
-
-
-def run_until_signal(controller: Controller, serve: Callable[[threading.Event], None] | None = None) -> None:
-    """Start, wait for SIGTERM or SIGINT, stop in order. `serve` runs meanwhile and returns when its event is set.
-
-    To be called from the main thread, which is where Python delivers signals.
-    """
-    asked = threading.Event()
-
-    def ask(_signal: int, _frame: FrameType | None) -> None:
-        asked.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        with controller:
-            if serve is None:
-                asked.wait()
-            else:
-                serve(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

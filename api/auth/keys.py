@@ -8,7 +8,6 @@ for a short while under their SHA-256; a revocation holds at once in this proces
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import secrets
 import threading
@@ -23,6 +22,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from carelane.api.auth.principals import Principal, Role, check_binding
 from carelane.errors import InputError, UnauthenticatedError
+from carelane.key_files import write_secret
 from carelane.store import ApiKey, Store, Writer
 
 __all__ = ["PREFIX", "KeyRing", "is_api_key"]
@@ -210,12 +210,8 @@ class _Taken(Exception):
 
 
 def _write_secret(file: Path, text: str) -> None:
-    """Never readable by others, not even for a moment."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.unlink(missing_ok=True)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-            handle.write(text + "\n")
+        write_secret(file, text + "\n")
     except OSError as error:
         raise InputError(
             f"cannot write the admin key: {error.strerror or error}", str(file), field="CARELANE_KEY_FILE"

@@ -16,6 +16,7 @@ from carelane.api.camara.places import device_endpoint
 from carelane.api.camara.profiles import PROFILES
 from carelane.api.camara.sessions import Sessions
 from carelane.api.camara.sinks import SinkRules
+from carelane.api.camara.vault import Vault
 from carelane.api.rest.bodies import Body, bounded_body, decode_json
 from carelane.api.rest.caller import Caller, caller
 from carelane.api.rest.views import Views
@@ -32,10 +33,12 @@ Incoming = Annotated[Body, Depends(bounded_body)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def mount_camara(app: FastAPI, service: IntentService, views: Views, sinks: SinkRules | None = None) -> None:
-    """Serve both APIs from `app`, with its authenticator."""
+def mount_camara(
+    app: FastAPI, service: IntentService, views: Views, vault: Vault, sinks: SinkRules | None = None
+) -> None:
+    """Serve both APIs from `app`, with its authenticator. The tokens of sinks are sealed by `vault`."""
     sessions = _application(app, "Quality-On-Demand")
-    _add_sessions(sessions, Sessions(service, views, sinks or SinkRules()))
+    _add_sessions(sessions, Sessions(service, views, sinks or SinkRules(), vault))
     app.mount(SESSIONS_BASE, sessions)
     profiles = _application(app, "QoS Profiles")
     _add_profiles(profiles, views)

@@ -6,7 +6,7 @@ Everything it goes by is in the store, so a server that was killed goes on where
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ import structlog
 from carelane.api.camara.models import SessionRow
 from carelane.api.camara.sessions import announce
 from carelane.api.camara.sinks import Sinks
+from carelane.api.camara.vault import Vault
 from carelane.controller.service import IntentService
 from carelane.errors import CarelaneError, NotFoundError
 from carelane.intents.lifecycle import Phase
@@ -29,7 +30,7 @@ KEPT_AFTER_END = timedelta(seconds=360)
 """How long a session that the network ended can still be looked at (specification: at least so long)."""
 ROWS_KEPT = timedelta(days=1)
 """How long the row of a session that nobody can see any more stays, for whoever looks into a complaint."""
-FORGET_EVERY = timedelta(minutes=1)
+TIDY_EVERY = timedelta(minutes=1)
 
 _STANDS = frozenset({Phase.ACTIVE, Phase.DEGRADED})
 _UNDER_WAY = frozenset({Phase.REQUESTED, Phase.ADMITTED, Phase.INSTALLING})
@@ -41,14 +42,15 @@ class SessionKeeper:
     def __init__(
         self,
         service: IntentService,
+        vault: Vault,
         sinks: Sinks | None = None,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         interval_s: float = INTERVAL_S,
     ) -> None:
-        self._service, self._sinks, self._now = service, sinks or Sinks(), now
+        self._service, self._vault, self._sinks, self._now = service, vault, sinks or Sinks(), now
         self._interval_s = interval_s
-        self._forgotten_at: datetime | None = None
+        self._tidied_at: datetime | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="carelane-sessions", daemon=True)
 
@@ -81,7 +83,7 @@ class SessionKeeper:
             if self._next(session, intents.get(session.intent)) is not None:
                 self._move(session.id)
         self._notify()
-        self._forget()
+        self._tidy()
 
     def _move(self, session_id: str) -> None:
         """Decide again inside the transaction: an extension may have come first."""
@@ -138,7 +140,7 @@ class SessionKeeper:
             session = sessions[event["session_id"]]
             if self._stopping.is_set() or session is None:
                 return
-            values = self._sinks.deliver(event, session)
+            values = self._deliver(event, session)
             with self._service.store.write() as write:
                 write.change_qod_event(event["id"], **values)
         with self._service.store.read() as read:
@@ -147,11 +149,25 @@ class SessionKeeper:
             with self._service.store.write() as write:
                 write.drop_spent_credentials()
 
-    def _forget(self) -> None:
-        """Rows of sessions that are long over; the audit and the history of their intents stay."""
+    def _deliver(self, event: Mapping[str, Any], session: Mapping[str, Any]) -> dict[str, Any]:
+        """One attempt. Without the key of the sink's token it is made again later: the file may be brought."""
+        try:
+            credential = self._vault.open(session["sink_credential"] or {})
+        except CarelaneError as error:
+            log.error("notification not sent", event_id=event["id"], session=event["session_id"], error=str(error))
+            return self._sinks.later(event, "the key that sealed the sink's token is not there")
+        return self._sinks.deliver(event, session["request"]["sink"], credential)
+
+    def _tidy(self) -> None:
+        """Rows of sessions that are long over go (the audit and the history of their intents stay); tokens that were
+        stored before there were seals, or before a key was rotated, are sealed anew."""
         now = self._now()
-        if self._forgotten_at is not None and now - self._forgotten_at < FORGET_EVERY:
+        if self._tidied_at is not None and now - self._tidied_at < TIDY_EVERY:
             return
         with self._service.store.write() as write:
             write.forget_qod_sessions(now - ROWS_KEPT)
-        self._forgotten_at = now
+            for row in write.qod_sessions():
+                if row["sink_credential"] and self._vault.stale(row["sink_credential"]):
+                    sealed = self._vault.seal(self._vault.open(row["sink_credential"]))
+                    write.change_qod_session(row["id"], sink_credential=sealed)
+        self._tidied_at = now

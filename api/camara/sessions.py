@@ -13,6 +13,7 @@ from carelane.api.camara.models import CreateSession, Device, Ports, SessionRow
 from carelane.api.camara.places import device_endpoint, server_endpoint
 from carelane.api.camara.profiles import MAX_DURATION_S, PROFILES
 from carelane.api.camara.sinks import SinkRules
+from carelane.api.camara.vault import Vault
 from carelane.api.rest.caller import Caller
 from carelane.api.rest.views import Views
 from carelane.controller.service import IntentService
@@ -35,9 +36,10 @@ class Sessions:
         service: IntentService,
         views: Views,
         sinks: SinkRules,
+        vault: Vault,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._service, self._views, self._sinks, self._now = service, views, sinks, now
+        self._service, self._views, self._sinks, self._vault, self._now = service, views, sinks, vault, now
 
     def create(self, who: Caller, wanted: CreateSession) -> dict[str, Any]:
         """A new session, REQUESTED until its slice stands. Raises CamaraError."""
@@ -153,7 +155,7 @@ class Sessions:
         )
         if identifier is not None:
             request["device"] = identifier
-        credential = wanted.sinkCredential
+        credential = wanted.sinkCredential if wanted.sink else None
         return {
             "id": session_id,
             "owner": principal.subject,
@@ -162,7 +164,7 @@ class Sessions:
             "device": device.id,
             "flow": f"{device.id} > {server.id}",
             "request": request,
-            "sink_credential": credential.model_dump(mode="json") if credential and wanted.sink else None,
+            "sink_credential": self._vault.seal(credential.model_dump(mode="json")) if credential else None,
             "duration_s": wanted.duration,
             "status": "REQUESTED",
             "status_info": None,

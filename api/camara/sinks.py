@@ -72,10 +72,9 @@ class Sinks:
     def close(self) -> None:
         self._client.close()
 
-    def deliver(self, event: Mapping[str, Any], session: Mapping[str, Any]) -> dict[str, Any]:
+    def deliver(self, event: Mapping[str, Any], sink: str, credential: Mapping[str, Any]) -> dict[str, Any]:
         """One attempt; the values its row takes: delivered, given up, or when to try again."""
         attempts = event["attempts"] + 1
-        credential = session["sink_credential"] or {}
         expires = credential.get("accessTokenExpiresUtc")
         if expires is not None and datetime.fromisoformat(expires) <= self._now():
             return self._over(event, attempts, "the sink's token has expired")
@@ -83,16 +82,18 @@ class Sinks:
         if credential:
             headers["Authorization"] = f"Bearer {credential['accessToken']}"
         try:
-            answer = self._client.post(session["request"]["sink"], json=event["payload"], headers=headers)
+            answer = self._client.post(sink, json=event["payload"], headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, ssl.SSLError) as error:
-            return self._later(event, attempts, type(error).__name__)
+            return self.later(event, type(error).__name__)
         if answer.is_success:
             return {"attempts": attempts, "outcome": "delivered", "next_try_at": None}
         if answer.status_code in _FINAL:
             return self._over(event, attempts, f"the sink answered {answer.status_code}")
-        return self._later(event, attempts, f"the sink answered {answer.status_code}")
+        return self.later(event, f"the sink answered {answer.status_code}")
 
-    def _later(self, event: Mapping[str, Any], attempts: int, why: str) -> dict[str, Any]:
+    def later(self, event: Mapping[str, Any], why: str) -> dict[str, Any]:
+        """The values its row takes after an attempt that failed: when to try again, or that it is given up."""
+        attempts = event["attempts"] + 1
         if attempts >= MAX_ATTEMPTS:
             return self._over(event, attempts, why)
         wait_s = min(CAP_S, self._base_s * 2.0 ** (attempts - 1)) * random.uniform(0.8, 1.2)  # noqa: S311

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import grpc
@@ -17,9 +18,11 @@ from carelane.api.grpc.gen import carelane_pb2 as pb
 from carelane.api.present import seen_by
 from carelane.api.rest.bodies import Body, parse_intents
 from carelane.api.rest.caller import Caller
-from carelane.api.rest.intents import claimed, filed, withdrawn
+from carelane.api.rest.change import accepted_offer, etag, patched
+from carelane.api.rest.intents import claimed, filed, refiled, withdrawn
 from carelane.api.rest.views import Views
 from carelane.controller.service import IntentService
+from carelane.documents import MAX_BYTES
 from carelane.errors import InputError, TooManyRequests
 from carelane.intents import ServiceIntent
 
@@ -43,12 +46,13 @@ class Calls:
     def file_intents(self, request: pb.FileIntentsRequest, context: Context) -> pb.FileIntentsResponse:
         who = self._caller(context, Role.HOSPITAL_IT, "FileIntents", request.idempotency_key)
         source = request.source.SerializeToString(deterministic=True)
-        answer = filed(self._service, who, self._intents(request.source, who), source)
+        answer = filed(self._service, who, self._intents(request.source, who), source, preempt=request.preempt)
         return pb.FileIntentsResponse(intents=map(answers.applied, json.loads(bytes(answer.body))["intents"]))
 
     def plan_intents(self, request: pb.PlanIntentsRequest, context: Context) -> pb.PlanIntentsResponse:
         who = self._caller(context, Role.VIEWER, "PlanIntents")
-        plan = self._service.plan(self._intents(request.source, who), optimize=request.optimize)
+        intents = self._intents(request.source, who)
+        plan = self._service.plan(intents, optimize=request.optimize, preempt=request.preempt)
         return pb.PlanIntentsResponse(plan=answers.struct(seen_by(who.tenant, plan)))
 
     def get_intent(self, request: pb.GetIntentRequest, context: Context) -> pb.GetIntentResponse:
@@ -77,9 +81,24 @@ class Calls:
         more = rows[size - 1].name if len(rows) > size else ""
         return pb.ListIntentsResponse(intents=map(answers.summary, rows[:size]), next_page_token=more)
 
+    def patch_intent(self, request: pb.PatchIntentRequest, context: Context) -> pb.PatchIntentResponse:
+        who = self._changer(context, request, "PatchIntent")
+        body = Body("application/merge-patch+json", request.merge_patch.encode())
+        if len(body.data) > MAX_BYTES:
+            raise InputError("too large", field="merge_patch", expected=f"at most {MAX_BYTES} bytes")
+        topology = self._views.topology(who.principal)
+        made = refiled(self._service, who, request.name, body.data, lambda now: patched(topology, now, body, who))
+        return pb.PatchIntentResponse(intent=answers.applied(json.loads(bytes(made.body))))
+
+    def accept_offer(self, request: pb.AcceptOfferRequest, context: Context) -> pb.AcceptOfferResponse:
+        who = self._changer(context, request, f"AcceptOffer {request.offer}")
+        if request.offer < 0:
+            raise InputError("not an offer", field="offer", expected="a number from 0")
+        made = refiled(self._service, who, request.name, b"", lambda now: accepted_offer(now, request.offer, who))
+        return pb.AcceptOfferResponse(intent=answers.applied(json.loads(bytes(made.body))))
+
     def withdraw_intent(self, request: pb.WithdrawIntentRequest, context: Context) -> pb.WithdrawIntentResponse:
-        call = f"WithdrawIntent {request.name}"
-        who = self._caller(context, Role.HOSPITAL_IT, call, request.idempotency_key)
+        who = self._changer(context, request, "WithdrawIntent")
         withdrawn(self._service, who, request.name)
         detail = self._service.describe(request.name, tenant=who.tenant)
         return pb.WithdrawIntentResponse(summary=answers.summary(detail.summary))
@@ -156,6 +175,11 @@ class Calls:
 
     def _caller(self, context: Context, role: Role, call: str, key: str = "") -> Caller:
         return caller_of(self._authenticator, context, role, call, key)
+
+    def _changer(self, context: Context, request: Any, call: str) -> Caller:
+        """Who changes the intent that `request` names, and the generation that they mean."""
+        who = self._caller(context, Role.HOSPITAL_IT, f"{call} {request.name}", request.idempotency_key)
+        return replace(who, if_match=etag(request.if_generation)) if request.if_generation else who
 
     def _named(self, names: Iterable[str], who: Caller) -> list[str]:
         """Those asked for, or all that the caller may see. Raises NotFoundError for a name that is not."""

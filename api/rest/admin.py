@@ -12,14 +12,14 @@ from carelane.api.auth import KeyRing, Role
 from carelane.api.present import plain
 from carelane.api.rest import models
 from carelane.api.rest.bodies import REQUEST, Body, bounded_body, decode_json
-from carelane.api.rest.caller import Caller, caller, changer
+from carelane.api.rest.caller import Caller, caller
 from carelane.errors import ForbiddenError
 from carelane.store import ApiKey, Store, Writer
 
 __all__ = ["add_admin"]
 
 Reading = Annotated[Caller, caller(Role.VIEWER)]
-Administering = Annotated[Caller, changer(Role.ADMIN)]
+Administering = Annotated[Caller, caller(Role.ADMIN)]
 _KEY_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -102,7 +102,9 @@ def _add_keys(app: FastAPI, store: Store, keys: KeyRing) -> None:
         return JSONResponse({**_shown(key), "key": text}, 201, headers={"Cache-Control": "no-store"})
 
     @app.delete("/v1/keys/{key_id}", tags=["access"], summary="Revoke an API key", response_model=models.ShownKey)
-    def revoke_key(who: Administering, key_id: Annotated[str, Path(max_length=64)]) -> JSONResponse:
+    def revoke_key(
+        who: Administering, key_id: Annotated[str, Path(max_length=64, examples=["k3v9x0q2m7ab"])]
+    ) -> JSONResponse:
         def also(write: Writer, key: ApiKey) -> None:
             _audit(write, who, "key.revoke", key, {**_shown(key), "revoked_at": None}, _shown(key))
 

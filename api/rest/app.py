@@ -15,10 +15,12 @@ from carelane import __version__
 from carelane.api.auth import Authenticator
 from carelane.api.camara.apps import mount_camara
 from carelane.api.camara.sinks import SinkRules
+from carelane.api.camara.vault import Vault
 from carelane.api.rest import models, problems
 from carelane.api.rest.admin import add_admin
 from carelane.api.rest.caller import RequestIds, assert_closed
 from carelane.api.rest.events import add_events
+from carelane.api.rest.examples import illustrate
 from carelane.api.rest.guard import Guard
 from carelane.api.rest.intents import add_intents, add_plans
 from carelane.api.rest.measured import add_measured
@@ -42,6 +44,7 @@ def create_app(
     service: IntentService,
     authenticator: Authenticator,
     *,
+    vault: Vault,
     allowed_hosts: Iterable[str] = (),
     any_address: bool = False,
     sinks: SinkRules | None = None,
@@ -78,7 +81,7 @@ def create_app(
     add_admin(app, service.store, authenticator.keys)
     add_events(app, service.store)
     _add_health(app, service)
-    mount_camara(app, service, views, sinks)
+    mount_camara(app, service, views, vault, sinks)
     add_page(app)
 
     @app.get(
@@ -93,6 +96,7 @@ def create_app(
         return Response(encode(registry), media_type=content_type)
 
     assert_closed(app, OPEN)
+    illustrate(app)
     return app
 
 

@@ -67,19 +67,52 @@ def caller(role: Role, *, unbound: bool = False) -> Any:
     return Depends(authorised)
 
 
-def changer(role: Role, *, unbound: bool = False) -> Any:
-    """As `caller`, for a route that changes something: with Idempotency-Key and If-Match."""
+def _key_header(
+    _key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key", max_length=200, description="Sent again with it, a call is answered as before."
+        ),
+    ] = None,
+) -> None:
+    """Documents the header; `_authorised` reads it."""
+
+
+def _version_header(
+    _if_match: Annotated[
+        str | None,
+        Header(
+            alias="If-Match",
+            max_length=200,
+            description="An ETag: only while the intent is what was read.",
+            examples=['"g3"'],
+        ),
+    ] = None,
+) -> None:
+    """Likewise."""
+
+
+def changer(role: Role, *, versioned: bool = False) -> Any:
+    """As `caller`, for a route that changes something and takes an Idempotency-Key, and If-Match where `versioned`."""
 
     async def authorised(
         request: Request,
         _credential: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)] = None,
-        _key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)] = None,
-        _if_match: Annotated[str | None, Header(alias="If-Match", max_length=200)] = None,
+        _key: Annotated[None, Depends(_key_header)] = None,
     ) -> Caller:
-        return await _authorised(request, role, unbound=unbound)
+        return await _authorised(request, role, unbound=False)
 
-    authorised.carelane_role = role  # type: ignore[attr-defined]
-    return Depends(authorised)
+    async def authorised_for_a_version(
+        request: Request,
+        _credential: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)] = None,
+        _key: Annotated[None, Depends(_key_header)] = None,
+        _version: Annotated[None, Depends(_version_header)] = None,
+    ) -> Caller:
+        return await _authorised(request, role, unbound=False)
+
+    made = authorised_for_a_version if versioned else authorised
+    made.carelane_role = role  # type: ignore[attr-defined]
+    return Depends(made)
 
 
 async def _authorised(request: Request, role: Role, *, unbound: bool) -> Caller:

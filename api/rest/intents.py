@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
+import yaml
 from fastapi import Depends, FastAPI, Path, Query, Response
 from fastapi.responses import JSONResponse
 
@@ -25,7 +26,7 @@ from carelane.intents import ServiceIntent
 from carelane.intents.lifecycle import Phase
 from carelane.store import StoredIntent, Writer
 
-__all__ = ["add_intents", "add_plans", "claimed", "filed", "withdrawn"]
+__all__ = ["add_intents", "add_plans", "claimed", "filed", "refiled", "withdrawn"]
 
 Incoming = Annotated[Body, Depends(bounded_body)]
 DryRun = Annotated[bool, Query(alias="dryRun", description="Decide, but file nothing.")]
@@ -35,6 +36,7 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="How many rows at most."
 Name = Annotated[str, Path(description="Name of an intent.", examples=["or1-surgery"])]
 Reading = Annotated[Caller, caller(Role.VIEWER)]
 Filing = Annotated[Caller, changer(Role.HOSPITAL_IT)]
+Changing = Annotated[Caller, changer(Role.HOSPITAL_IT, versioned=True)]
 
 _MANIFEST = {
     "apiVersion": "carelane/v1",
@@ -56,7 +58,10 @@ BODY: dict[str, Any] = {
                 "schema": {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]},
                 "examples": {"manifest": {"value": _MANIFEST}, "line": {"value": _LINE}},
             },
-            "application/yaml": {"schema": {"type": "string"}},
+            "application/yaml": {
+                "schema": {"type": "string"},
+                "example": yaml.safe_dump(_MANIFEST, sort_keys=False, default_flow_style=None),
+            },
         },
     }
 }
@@ -96,6 +101,25 @@ def filed(
         return JSONResponse(answer)
 
     return once(service.store, who, body + (b"\0preempt" if preempt else b""), change)
+
+
+def refiled(
+    service: IntentService, who: Caller, name: str, body: bytes, make: Callable[[StoredIntent], ServiceIntent]
+) -> JSONResponse:
+    """The intent filed again as `make` makes it from the present one, once for an Idempotency-Key, on the record."""
+
+    def change(keep: Keep) -> JSONResponse:
+        answer: dict[str, Any] = {}
+
+        def also(write: Writer, results: Sequence[ApplyResult], before: Mapping[str, StoredIntent]) -> None:
+            audit_filings(write, who, results, before)
+            answer.update(seen_by(who.tenant, _applied(results[0])))
+            keep(write, 200, answer)
+
+        result = service.change(name, make, also=also)
+        return JSONResponse(answer, headers={"ETag": etag(result.generation)})
+
+    return once(service.store, who, body, change)
 
 
 def withdrawn(service: IntentService, who: Caller, name: str) -> JSONResponse:
@@ -138,22 +162,6 @@ def _add_filing(app: FastAPI, service: IntentService, views: Views) -> None:
 
 
 def _add_changes(app: FastAPI, service: IntentService, views: Views) -> None:
-    def refile(who: Caller, name: str, body: bytes, make: Callable[[StoredIntent], ServiceIntent]) -> JSONResponse:
-        """Answer with the intent filed again as `make` makes it from the present one."""
-
-        def change(keep: Keep) -> JSONResponse:
-            answer: dict[str, Any] = {}
-
-            def also(write: Writer, results: Sequence[ApplyResult], before: Mapping[str, StoredIntent]) -> None:
-                audit_filings(write, who, results, before)
-                answer.update(seen_by(who.tenant, _applied(results[0])))
-                keep(write, 200, answer)
-
-            result = service.change(name, make, also=also)
-            return JSONResponse(answer, headers={"ETag": etag(result.generation)})
-
-        return once(service.store, who, body, change)
-
     @app.patch(
         "/v1/intents/{name}",
         tags=["intents"],
@@ -161,8 +169,9 @@ def _add_changes(app: FastAPI, service: IntentService, views: Views) -> None:
         summary="Change an intent: RFC 7396 merge patch of its manifest",
         response_model=models.Applied,
     )
-    def patch_intent(who: Filing, name: Name, body: Incoming) -> JSONResponse:
-        return refile(who, name, body.data, lambda found: patched(views.topology(who.principal), found, body, who))
+    def patch_intent(who: Changing, name: Name, body: Incoming) -> JSONResponse:
+        topology = views.topology(who.principal)
+        return refiled(service, who, name, body.data, lambda found: patched(topology, found, body, who))
 
     @app.post(
         "/v1/intents/{name}/offers/{index}",
@@ -170,8 +179,8 @@ def _add_changes(app: FastAPI, service: IntentService, views: Views) -> None:
         summary="Accept an offer: the intent filed again with its figures",
         response_model=models.Applied,
     )
-    def accept_offer(who: Filing, name: Name, index: Annotated[int, Path(ge=0, le=99)]) -> JSONResponse:
-        return refile(who, name, b"", lambda found: accepted_offer(found, index, who))
+    def accept_offer(who: Changing, name: Name, index: Annotated[int, Path(ge=0, le=99, examples=[0])]) -> JSONResponse:
+        return refiled(service, who, name, b"", lambda found: accepted_offer(found, index, who))
 
     @app.delete(
         "/v1/intents/{name}",
@@ -180,7 +189,7 @@ def _add_changes(app: FastAPI, service: IntentService, views: Views) -> None:
         summary="Withdraw an intent",
         response_model=models.Summary,
     )
-    def delete_intent(who: Filing, name: Name) -> JSONResponse:
+    def delete_intent(who: Changing, name: Name) -> JSONResponse:
         return withdrawn(service, who, name)
 
 

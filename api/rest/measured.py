@@ -12,7 +12,7 @@ from carelane.api.auth import Role
 from carelane.api.present import plain
 from carelane.api.rest import models
 from carelane.api.rest.bodies import REQUEST, Body, bounded_body, decode_json
-from carelane.api.rest.caller import Caller, caller, changer
+from carelane.api.rest.caller import Caller, caller
 from carelane.api.rest.change import audit_change
 from carelane.controller.service import IntentService
 from carelane.controller.telemetry.compliance import IntentCompliance
@@ -39,7 +39,7 @@ def add_measured(app: FastAPI, service: IntentService) -> None:
         summary="One intent: promised and measured",
         response_model=models.Compliance,
     )
-    def compliance_of(who: Reading, name: Annotated[str, Path()]) -> JSONResponse:
+    def compliance_of(who: Reading, name: Annotated[str, Path(examples=["or1-surgery"])]) -> JSONResponse:
         service.describe(name, tenant=who.tenant)
         found = service.compliance(name)
         if found is None:
@@ -83,7 +83,7 @@ def add_measured(app: FastAPI, service: IntentService) -> None:
         response_model=dict[str, str],
     )
     def report_probe(
-        who: Annotated[Caller, changer(Role.HOSPITAL_IT)], body: Annotated[Body, Depends(bounded_body)]
+        who: Annotated[Caller, caller(Role.HOSPITAL_IT)], body: Annotated[Body, Depends(bounded_body)]
     ) -> JSONResponse:
         """A probe of a tenant reports on that tenant's slices only.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Path
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,6 +25,7 @@ __all__ = ["add_upkeep"]
 
 Engineer = Annotated[Caller, caller(Role.ENGINEER)]
 Draining = Annotated[Caller, changer(Role.ENGINEER)]
+Target = Annotated[str, Path(description="Id of a link or a switch.", examples=["l3"])]
 
 
 class WhatIf(BaseModel):
@@ -82,18 +85,10 @@ def add_upkeep(app: FastAPI, service: IntentService) -> None:
         summary="Take a link or switch out of service",
         response_model=dict[str, Any],
     )
-    def drain(who: Draining, target: str, force: bool = False) -> JSONResponse:
+    def drain(who: Draining, target: Target, force: bool = False) -> JSONResponse:
         """Moves what uses it without loss; 409 when slices would be left without a path, unless `force=true`."""
-
-        def change(keep: Keep) -> JSONResponse:
-            def also(write: Writer, result: DrainResult, before: StoredDrain | None) -> None:
-                after = {"out_of_service": True, "force": force, **plain(result)}
-                audit_change(write, who, None, "drain.start", target, _standing(before), after)
-                keep(write, 200, plain(result))
-
-            return JSONResponse(plain(service.drain(target, force=force, also=also)))
-
-        return once(service.store, who, b"", change)
+        after = {"out_of_service": True, "force": force}
+        return _moving(service, who, ("drain.start", target, after), partial(service.drain, target, force=force))
 
     @app.delete(
         "/v1/drains/{target:path}",
@@ -101,18 +96,10 @@ def add_upkeep(app: FastAPI, service: IntentService) -> None:
         summary="Put a link or switch back into service",
         response_model=dict[str, Any],
     )
-    def undrain(who: Draining, target: str) -> JSONResponse:
+    def undrain(who: Draining, target: Target) -> JSONResponse:
         """404 when it is not drained."""
-
-        def change(keep: Keep) -> JSONResponse:
-            def also(write: Writer, result: DrainResult, before: StoredDrain | None) -> None:
-                after = {"out_of_service": False, **plain(result)}
-                audit_change(write, who, None, "drain.end", target, _standing(before), after)
-                keep(write, 200, plain(result))
-
-            return JSONResponse(plain(service.undrain(target, also=also)))
-
-        return once(service.store, who, b"", change)
+        after = {"out_of_service": False}
+        return _moving(service, who, ("drain.end", target, after), partial(service.undrain, target))
 
     @app.post(
         "/v1/reoptimise",
@@ -136,6 +123,22 @@ def add_upkeep(app: FastAPI, service: IntentService) -> None:
             return JSONResponse(answer(service.reoptimise(also=also)))
 
         return once(service.store, who, b"", change)
+
+
+def _moving(
+    service: IntentService, who: Caller, entry: tuple[str, str, dict[str, Any]], move: Callable[..., DrainResult]
+) -> JSONResponse:
+    """Carry `move` out once for an Idempotency-Key, on the record; `entry` is action, target and what is so after."""
+    action, target, after = entry
+
+    def change(keep: Keep) -> JSONResponse:
+        def also(write: Writer, result: DrainResult, before: StoredDrain | None) -> None:
+            audit_change(write, who, None, action, target, _standing(before), {**after, **plain(result)})
+            keep(write, 200, plain(result))
+
+        return JSONResponse(plain(move(also=also)))
+
+    return once(service.store, who, b"", change)
 
 
 def _standing(drain: StoredDrain | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, TypeVar
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges, Target
@@ -60,6 +61,35 @@ class _Delta:
     changed: tuple[Operation, ...]
 
 
+class _Staying:
+    """What refers to something on a switch until the last step; looked through only where something goes."""
+
+    def __init__(self, own: SwitchProgram, desired: SwitchProgram, deleted: Iterable[Target]) -> None:
+        self._own, self._desired, self._deleted = own, desired, deleted
+
+    @cached_property
+    def direct(self) -> References:
+        """What the flows refer to that are not deleted first."""
+        return references(self._actions)
+
+    @cached_property
+    def groups(self) -> frozenset[int]:
+        """Those that flows use, and those that these send to."""
+        return _with_inner(self.direct.groups, self._own.groups)
+
+    @cached_property
+    def queues(self) -> frozenset[tuple[int, int]]:
+        """Those that flows use, and the groups that stay or that flows use."""
+        lasting = self.groups | {group.id for group in self._desired.groups}
+        buckets = [bucket.actions for group in self._own.groups if group.id in lasting for bucket in group.buckets]
+        return references([*self._actions, *buckets]).queues
+
+    @cached_property
+    def _actions(self) -> list[Sequence[Action]]:
+        deleted = {rule.key for rule in self._deleted if isinstance(rule, FlowRule)}
+        return [rule.actions for rule in self._own.flows if rule.key not in deleted]
+
+
 def references(action_lists: Iterable[Sequence[Action]]) -> References:
     """Collect what the action lists (of flows or group buckets) refer to."""
     groups: set[int] = set()
@@ -88,14 +118,10 @@ def diff(own: SwitchProgram, desired: SwitchProgram) -> SwitchChanges:
     groups = _delta(_by_depth(own.groups)[::-1], _by_depth(desired.groups), lambda group: group.id)
     meters = _delta(own.meters, desired.meters, lambda meter: meter.id)
     watches = _delta(own.watches, desired.watches, lambda watch: watch.port)
-    deleted = {rule.key for rule in flows.gone if isinstance(rule, FlowRule)}
-    staying = [rule.actions for rule in own.flows if rule.key not in deleted]
-    held = references(staying)
-    lasting = _with_inner(held.groups, own.groups) | {group.id for group in desired.groups}
-    buckets = [bucket.actions for group in own.groups if group.id in lasting for bucket in group.buckets]
-    grown, shrunk = _ports(own.ports, desired.ports, references([*staying, *buckets]).queues)
-    early_groups, late_groups = _split(groups.gone, _with_inner(held.groups, own.groups))
-    early_meters, late_meters = _split(meters.gone, held.meters)
+    staying = _Staying(own, desired, flows.gone)
+    grown, shrunk = _ports(own.ports, desired.ports, staying)
+    early_groups, late_groups = _split(groups.gone, lambda: staying.groups)
+    early_meters, late_meters = _split(meters.gone, lambda: staying.direct.meters)
     operations = (
         *_deletes(flows.gone),
         *_deletes(early_groups),
@@ -148,8 +174,9 @@ def _by_depth(groups: Sequence[Group]) -> Sequence[Group]:
 
 
 def _delta(old: Sequence[_Item], new: Sequence[_Item], key: Callable[[_Item], object]) -> _Delta:
-    before = {key(item): item for item in old}
-    after = {key(item): item for item in new}
+    kept = set(map(id, old)) & set(map(id, new))  # most are the very same objects: nothing to compare
+    before = {key(item): item for item in old if id(item) not in kept}
+    after = {key(item): item for item in new if id(item) not in kept}
     changed = tuple(
         Operation(_verb(before.get(name), item), item) for name, item in after.items() if before.get(name) != item
     )
@@ -168,17 +195,17 @@ def _deletes(items: Iterable[Target]) -> Iterator[Operation]:
     return (Operation("delete", item) for item in items)
 
 
-def _split(gone: Sequence[Target], held: frozenset[int]) -> tuple[list[Target], list[Target]]:
+def _split(gone: Sequence[Target], held: Callable[[], frozenset[int]]) -> tuple[list[Target], list[Target]]:
     """Groups or meters to delete before and after the flows."""
     early: list[Target] = []
     late: list[Target] = []
     for item in gone:
-        (late if isinstance(item, (Group, Meter)) and item.id in held else early).append(item)
+        (late if isinstance(item, (Group, Meter)) and item.id in held() else early).append(item)
     return early, late
 
 
 def _ports(
-    old: Sequence[PortQos], new: Sequence[PortQos], held: frozenset[tuple[int, int]]
+    old: Sequence[PortQos], new: Sequence[PortQos], staying: _Staying
 ) -> tuple[list[Operation], list[Operation]]:
     """Port operations before and after the flows; a port appears in both only if it must keep a queue meanwhile."""
     before = {port.port: port for port in old}
@@ -189,10 +216,11 @@ def _ports(
         current = before.get(number)
         if current is None:
             grown.append(Operation("add", wanted))
-        elif current != wanted:
+        elif current is not wanted and current != wanted:
             names = {queue.id for queue in wanted.queues}
-            kept = tuple(queue for queue in current.queues if queue.id not in names and (number, queue.id) in held)
-            interim = replace(wanted, queues=(*wanted.queues, *kept))
+            gone = [queue for queue in current.queues if queue.id not in names]
+            kept = tuple(queue for queue in gone if (number, queue.id) in staying.queues)
+            interim = replace(wanted, queues=(*wanted.queues, *kept)) if kept else wanted
             if interim != current:
                 grown.append(Operation("modify", interim))
             if interim != wanted:

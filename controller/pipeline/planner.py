@@ -27,6 +27,7 @@ from types import MappingProxyType
 from carelane.controller.pipeline.decide import decide
 from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.preempt import decide_displacing, displaced, displacement
+from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.quotas import Usage
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Totals
@@ -50,6 +51,7 @@ def plan(
     policy: AdmissionPolicy | None = None,
     held: Mapping[str, Requirement] = MappingProxyType({}),
     promised: Sequence[Decision] = (),
+    progress: Progress = silent,
 ) -> PlanResult:
     """Decide `requirements` on `topology` beside what `ledger` holds. Raises InputError for a repeated name.
 
@@ -59,8 +61,8 @@ def plan(
     _check_names(requirements)
     if policy is not None and not policy.lenient:
         gate = WaitGate(topology, policy, promised)
-        return _plan_under(topology, requirements, ledger or CapacityLedger(), optimize, policy, held, gate)
-    return _plan(topology, requirements, ledger, optimize)
+        return _plan_under(topology, requirements, ledger or CapacityLedger(), optimize, policy, held, gate, progress)
+    return _plan(topology, requirements, ledger, optimize, progress)
 
 
 def _plan_under(
@@ -71,6 +73,7 @@ def _plan_under(
     policy: AdmissionPolicy,
     held: Mapping[str, Requirement],
     gate: WaitGate,
+    progress: Progress,
 ) -> PlanResult:
     """The same under quotas, pre-emption and port waits."""
     usage, graph = Usage(policy, held.values()), LaneGraph.for_run(topology, len(requirements))
@@ -79,16 +82,19 @@ def _plan_under(
     if optimize and len(requirements) > 1:
         from carelane.controller.pipeline.quota_batch import within_quotas
 
-        batch = within_quotas(graph, requirements, usage, start, lambda part, at: _plan(topology, part, at, True))
+        def together(part: Sequence[Requirement], at: CapacityLedger) -> PlanResult:
+            return _plan(topology, part, at, True, progress if len(part) > 1 else silent)
+
+        batch = within_quotas(graph, requirements, usage, start, together)
         packed, decided = batch.totals, {decision.name: decision for decision in batch.decisions}
         ledger = _let_in(start, batch.ledger, usage, gate, decided)
         again = [item for item in _ranked(requirements) if not decided[item.name].admitted]
         if policy.preemption is not None:
-            ledger = _displacing(graph, again, ledger, (usage, gate), policy, decided)
+            ledger = _displacing(graph, again, ledger, (usage, gate), policy, decided, progress)
         if ledger is batch.ledger:
             return batch
     else:
-        ledger = _displacing(graph, requirements, start, (usage, gate), policy, decided)
+        ledger = _displacing(graph, requirements, start, (usage, gate), policy, decided, progress)
     decisions = tuple(decided.values())
     may_go = _displaceable(held, requirements, policy)  # another planner might displace others of them
     for name in may_go:
@@ -109,13 +115,15 @@ def _displacing(
     rules: tuple[Usage, WaitGate],
     policy: AdmissionPolicy,
     decided: dict[str, Decision],
+    progress: Progress,
 ) -> CapacityLedger:
     """Decide one after the other within quotas, in the place of others where policy lets that be; the ledger after it.
 
     `decided` and the `rules` are brought up to date.
     """
     usage, gate = rules
-    for requirement in requirements:
+    for place, requirement in enumerate(requirements):
+        progress("deciding", place, len(requirements))
         decision = usage.refusal(requirement)
         if decision is None:
             decision, after = decide_displacing(graph, requirement, ledger, usage.held, policy.preemption)
@@ -167,7 +175,11 @@ def _displaceable(
 
 
 def _plan(
-    topology: Topology, requirements: Sequence[Requirement], ledger: CapacityLedger | None, optimize: bool
+    topology: Topology,
+    requirements: Sequence[Requirement],
+    ledger: CapacityLedger | None,
+    optimize: bool,
+    progress: Progress,
 ) -> PlanResult:
     graph = LaneGraph.for_run(topology, len(requirements))
     start = held = ledger or CapacityLedger()
@@ -175,9 +187,10 @@ def _plan(
         # here, because the solver takes longer to import than a small file to plan
         from carelane.controller.pipeline.batch import plan_batch
 
-        return plan_batch(graph, requirements, start)
+        return plan_batch(graph, requirements, start, progress)
     decisions = []
-    for requirement in requirements:
+    for place, requirement in enumerate(requirements):
+        progress("deciding", place, len(requirements))
         decision, held = decide(graph, requirement, held)
         decisions.append(decision)
     return PlanResult(tuple(decisions), held, totals(graph, decisions, start, held))

@@ -23,7 +23,7 @@ from carelane.controller.pipeline.limits import Bound
 from carelane.controller.pipeline.program import FIRST_LABEL, SliceIds
 from carelane.controller.pipeline.queues import Queues
 from carelane.controller.pipeline.shape import delivery_port, shape_of
-from carelane.controller.pipeline.slice_plan import Decision, PlannedPath
+from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, role_number
 from carelane.topology.calculus import FloorQueue, htb_waits_ps
 from carelane.topology.delay import FRAME_BYTES, PS
 from carelane.topology.ledger import PortKey
@@ -128,10 +128,11 @@ def _queueing_s(
     shape = shape_of(decision.requirement)
     leaf_of = {leaf.id: number for number, leaf in enumerate(shape.leaves)}
     paths, rows = [], []
-    for number, path in enumerate(decision.paths):
+    for path in decision.paths:
         route = Route(path.nodes, tuple(hop.link for hop in path.hops))
         leaf = path.to if shape.rooted_at_source else path.source
-        paths.append((leaf_of[leaf], number, route if shape.rooted_at_source else route.reversed()))
+        route = route if shape.rooted_at_source else route.reversed()
+        paths.append((leaf_of[leaf], role_number(path.role), route))
         rows.append(_Rates.of(path, shape.rooted_at_source))
     queues = Queues(graph, shape, paths, decision.requirement.max_packet_bytes)
     latencies = {port: waits.get(port, 0) for port in queues.ports}

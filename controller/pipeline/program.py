@@ -185,8 +185,18 @@ Action = (
 )
 
 
+_Rank = tuple[int, int, tuple[tuple[int, int | str], ...]]
+
+
+class _Ranked:
+    """Room for a rank beside the fields of a frozen dataclass, of which it is no part."""
+
+    __slots__ = ("_rank",)
+    _rank: _Rank
+
+
 @dataclass(frozen=True, slots=True)
-class FlowRule:
+class FlowRule(_Ranked):
     """One flow entry; no actions means drop. Identity in a table is (table, priority, match)."""
 
     table: int
@@ -198,6 +208,18 @@ class FlowRule:
     @property
     def key(self) -> tuple[int, int, Match]:
         return (self.table, self.priority, self.match)
+
+    @property
+    def rank(self) -> _Rank:
+        """Its place among the rules of a switch. Worked out once: programs are put in order again and again."""
+        try:
+            return self._rank
+        except AttributeError:
+            object.__setattr__(self, "_rank", (self.table, -self.priority, self.match.order))
+            return self._rank
+
+
+_rank_of = attrgetter("rank")
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +299,7 @@ class SwitchProgram:
         def put(name: str, items: list[Any]) -> None:
             object.__setattr__(self, name, tuple(items))
 
-        put("flows", sorted(self.flows, key=lambda rule: (rule.table, -rule.priority, rule.match.order)))
+        put("flows", sorted(self.flows, key=_rank_of))
         put("groups", sorted(self.groups, key=lambda group: group.id))
         put("meters", sorted(self.meters, key=lambda meter: meter.id))
         put("ports", sorted(self.ports, key=lambda port: port.port))

@@ -26,6 +26,7 @@ from typing import TypeVar
 
 from carelane.controller.pipeline.admit import Embedding, embed
 from carelane.controller.pipeline.limits import AMPLE_BPS, Room
+from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.requirement import Pair, Requirement
 from carelane.controller.pipeline.shape import access_port, delivery_port, shape_of
 from carelane.controller.pipeline.slice_plan import PlanResult, Remedy
@@ -89,6 +90,7 @@ def remedied(
     held: Mapping[str, Requirement] = MappingProxyType({}),
     *,
     together: bool = False,
+    progress: Progress = silent,
 ) -> PlanResult:
     """`result` with remedies for its refusals, as they stood at their place in the file (`together`: beside it all).
 
@@ -99,7 +101,8 @@ def remedied(
     if together:
         known |= {item.name: item.requirement for item in result.decisions if item.admitted}
     decisions = []
-    for decision in result.decisions:
+    for place, decision in enumerate(result.decisions):
+        progress("looking for remedies", place, len(result.decisions))
         if not decision.admitted and _CURABLE.isdisjoint(reason.constraint for reason in decision.reasons):
             decision = replace(decision, remedies_searched="whole")  # no capacity cures what is unknown or forbidden
         elif not budget.fits(topology):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from carelane.controller.pipeline.ceilings import NO_CEILINGS, Ceilings, with_ceilings
-from carelane.controller.pipeline.compile import compile_program
+from carelane.controller.pipeline.compile import Compilation
 from carelane.controller.pipeline.diff import diff
 from carelane.controller.pipeline.program import Program, SliceIds
 from carelane.controller.pipeline.slice_plan import Decision
@@ -35,7 +35,7 @@ class Compiler:
     """Keeps the last desired program: passes, epochs and shapings often ask for the same one again. Not thread-safe."""
 
     def __init__(self, topology: Topology) -> None:
-        self._topology = topology
+        self._compilation = Compilation(topology)
         self._prover = Prover(topology)
         self._asked: object = None
         self._last = Desired({})
@@ -43,11 +43,11 @@ class Compiler:
     def desired(
         self, holdings: Holdings, failed: Collection[str], ceilings: Ceilings, avoid: frozenset[str]
     ) -> Desired:
-        """`desired_program`, proven. Raises ProgramError as it does."""
+        """`desired_program`, proven. Raises ProgramError where a fault is nobody's in particular."""
         asked = (holdings.slices, frozenset(failed), avoid)
         if asked != self._asked:
             self._asked = None
-            self._last = desired_program(self._topology, holdings, failed, avoid=avoid, prover=self._prover)
+            self._last = _desired(self._compilation, holdings, failed, avoid, self._prover)
             self._asked = asked
         return replace(self._last, program=with_ceilings(self._last.compiled, ceilings))
 
@@ -71,7 +71,7 @@ class Prover:
         if before is None:
             found = self._verifier.check(program, wanted.values(), avoid)
         else:
-            changes = [diff(before[node], program[node]) for node in program if before[node] != program[node]]
+            changes = [diff(before[node], there) for node, there in program.items() if before[node] is not there]
             arrived = [item for number, item in wanted.items() if self._expects_anew(number, item, avoid)]
             found = self._verifier.check_change(changes, arrived, self._slices.keys() - wanted.keys(), avoid)
         if not found:
@@ -92,29 +92,46 @@ def desired_program(
     ceilings: Ceilings = NO_CEILINGS,
     *,
     avoid: frozenset[str] = frozenset(),
-    prover: Prover | None = None,
 ) -> Desired:
     """Compile every slice in force except those of failed intents, and apply the ceilings that sharing found.
 
-    One that does not fit, or for which `prover` finds a fault, never stops the others. Paths that touch a link to
-    `avoid` come last.
+    One that does not fit never stops the others. Paths that touch a link to `avoid` come last.
     """
+    desired = _desired(Compilation(topology), holdings, failed, avoid, None)
+    return replace(desired, program=with_ceilings(desired.compiled, ceilings))
+
+
+def _desired(
+    compilation: Compilation,
+    holdings: Holdings,
+    failed: Collection[str],
+    avoid: frozenset[str],
+    prover: Prover | None,
+) -> Desired:
+    """Without ceilings, and without the slices for which `prover` finds a fault."""
     slices = [held for held in holdings.slices if not held.retiring and held.name not in failed]
+    unfit: dict[str, PermanentError] = {}
     try:
-        desired = Desired(_compile(topology, slices, avoid))
+        program = compilation.program(_numbered(slices), avoid)
     except PermanentError:
-        desired = _without_unfit(topology, slices, avoid)
+        program, unfit = compilation.fitting(_numbered(slices), avoid)
     if prover is not None:
-        desired = _proven(topology, slices, desired, avoid, prover)
-    return Desired(with_ceilings(desired.program, ceilings), desired.unfit, desired.program)
+        program = _proven(compilation, slices, program, unfit, avoid, prover)
+    return Desired(program, unfit, program)
 
 
-def _proven(topology: Topology, slices: list[Held], desired: Desired, avoid: frozenset[str], prover: Prover) -> Desired:
-    """`desired` without the slices that verification finds at fault.
+def _proven(
+    compilation: Compilation,
+    slices: list[Held],
+    program: Program,
+    unfit: dict[str, PermanentError],
+    avoid: frozenset[str],
+    prover: Prover,
+) -> Program:
+    """`program` without the slices that verification finds at fault; they are added to `unfit`.
 
     Raises ProgramError when the fault is nobody's in particular: then nothing at all is sent.
     """
-    program, unfit = desired.program, dict(desired.unfit)
     fit = [held for held in slices if held.name not in unfit]
     while faults := prover.faults(program, fit, avoid):
         guilty = {fault.slice for fault in faults} & {held.name for held in fit}
@@ -124,8 +141,8 @@ def _proven(topology: Topology, slices: list[Held], desired: Desired, avoid: fro
             own = [fault for fault in faults if fault.slice == name]
             unfit[name] = ProgramError(f"its program fails verification and was not sent: {told(own)}")
         fit = [held for held in fit if held.name not in guilty]
-        program = _compile(topology, fit, avoid)
-    return Desired(program, unfit)
+        program = compilation.program(_numbered(fit), avoid)
+    return program
 
 
 def told(faults: Sequence[Fault]) -> str:
@@ -134,18 +151,5 @@ def told(faults: Sequence[Fault]) -> str:
     return "; ".join(map(str, faults[:_SHOWN])) + more
 
 
-def _without_unfit(topology: Topology, slices: list[Held], avoid: frozenset[str]) -> Desired:
-    fit: list[Held] = []
-    unfit: dict[str, PermanentError] = {}
-    for held in slices:
-        try:
-            _compile(topology, [*fit, held], avoid)
-        except PermanentError as error:
-            unfit[held.name] = error
-        else:
-            fit.append(held)
-    return Desired(_compile(topology, fit, avoid), unfit)
-
-
-def _compile(topology: Topology, slices: Sequence[Held], avoid: frozenset[str]) -> Program:
-    return compile_program(topology, [(held.decision, held.ids) for held in slices], avoid)
+def _numbered(slices: Sequence[Held]) -> list[tuple[Decision, SliceIds]]:
+    return [(held.decision, held.ids) for held in slices]

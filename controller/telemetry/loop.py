@@ -235,10 +235,10 @@ class TelemetryLoop:
             | self._count_missed(outcome.stale)
         )
         self.outcome = outcome
-        if troubled:
-            self.reconciler.queue.add(sorted(troubled))
         if self.mode != "off" and self._shaping is None and outcome.ceilings != self.reconciler.ceilings:
             self._begin_shaping(outcome)
+        if troubled:  # after the ceilings: telling of it reads every switch of these slices
+            self.reconciler.queue.add(sorted(troubled))
         self.metrics.epochs.inc()
         self.metrics.duration.observe(time.perf_counter() - begun)
         self.metrics.processor.inc(time.thread_time() - used)

@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from carelane.controller.southbound.counters import Count, SwitchCounters
-from carelane.controller.telemetry.rates import gain
+from carelane.controller.telemetry.rates import gain, gained
 from carelane.controller.telemetry.sources import Tap
 
 __all__ = ["Fate", "History", "Passage", "Passages", "sent"]
 
-_ON_THE_WAY_S = 1.5
+_ON_THE_WAY_S = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,8 @@ class Passages:
         passed = 0
         now, base = fresh.get(tap.node), self._base.get(tap.node)
         if now is not None and base is not None:
-            before, after = sent(tap, base), sent(tap, now)
-            if before is not None and after is not None:
-                passed = gain(before.packets, after.packets)[0] - gain(before.dropped, after.dropped)[0]
+            found = gained(sent(tap, base), sent(tap, now), now.at_s - base.at_s, line_bps=None)
+            passed = 0 if found is None else found.packets - found.dropped
         far = [(fresh.get(node), self._base.get(node), key) for node, key in tap.delivered]
         counted = [
             gain(base.flows[key].packets, now.flows[key].packets)

@@ -63,8 +63,12 @@ def gained(before: Count | None, after: Count | None, seconds: float, *, line_bp
         (before.dropped_bytes, after.dropped_bytes),
     )
     found = [gain(*pair) for pair in pairs]
-    packets, octets, dropped, dropped_bytes = (value for value, _ in found)
-    result = Gain(seconds, packets, octets, dropped, dropped_bytes, any(reset for _, reset in found))
+    reset = any(anew for _, anew in found)
+    # One that began anew did so with all its figures, also those that have passed their old value by now.
+    packets, octets, dropped, dropped_bytes = (
+        new if reset else more for (_, new), (more, _) in zip(pairs, found, strict=True)
+    )
+    result = Gain(seconds, packets, octets, dropped, dropped_bytes, reset)
     if line_bps is not None and result.rate_bps > 2 * line_bps:
         return None
     return result

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     access: str | None = Field(default=None, description="file of kind AccessPolicy")
     policy: str | None = Field(default=None, description="file of kind Policy: quotas, pre-emption, how full links are")
     key_file: str | None = Field(default=None, description="where the first admin key is written and looked for")
+    seal_file: str | None = Field(
+        default=None, description="keys that seal sinks' tokens in the store; the same file for every controller"
+    )
     sink_hosts: str = Field(
         default="", description="hosts that may be notified, by commas; any but this machine if empty"
     )

@@ -60,6 +60,7 @@ def test_compose_opens_nothing_but_openflow_beyond_the_machine() -> None:
     carelane = document["services"]["carelane"]
     assert carelane["read_only"]
     assert carelane["cap_drop"] == ["ALL"]
+    assert "/healthz" in carelane["healthcheck"]["test"][-1]
     for name, service in document["services"].items():
         assert "privileged" not in service, name
         assert not re.search(r":latest$|^[^:]+$", service.get("image", "x:1")), "versions are named"

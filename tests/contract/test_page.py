@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, Route, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "reports" / "screenshots"
@@ -378,6 +378,31 @@ def test_what_if_takes_clicks_on_the_map(visit: Open) -> None:
     expect(page.locator("#what-happens .card, #what-happens table")).to_be_visible(timeout=15_000)
     page.click("#clear")
     assert seen.map("cy.edges('.failed').length") == 0
+
+
+def test_more_intents_than_a_page_of_the_list_are_all_found(visit: Open) -> None:
+    """Two pages, as the server cuts a list of 1,200; only so many are drawn, and the filter reaches every one."""
+
+    def answer(route: Route) -> None:
+        at = int(parse_qs(urlsplit(route.request.url).query).get("cursor", ["0"])[0])
+        rows = [
+            {"name": f"intent-{number:04}", "tenant": "t", "service": "pacs", "phase": "Active", "reason": "",
+             "message": "", "generation": 1, "updated_at": "2026-11-26T07:00:00Z"}
+            for number in range(at, min(at + 1000, 1200))
+        ]  # fmt: skip
+        route.fulfill(json={"intents": rows, "next_cursor": "1000" if at == 0 else None})
+
+    seen = visit()
+    seen.page.route(re.compile(r"/v1/intents\?"), answer)
+    seen.page.reload()
+    seen.page.wait_for_selector("html[data-ready]")
+    seen.go("intents")
+    expect(seen.page.locator("#more")).to_contain_text("900")
+    assert seen.page.locator("#panel tbody tr").count() == 300
+    seen.page.fill("#filter", "intent-1199")
+    expect(seen.page.locator("#panel tbody tr")).to_have_count(1)
+    expect(seen.page.locator("#more")).to_have_count(0)
+    seen.page.unroute_all(behavior="wait")
 
 
 HOSTILE = """<img src=x onerror="document.title='owned'">"""

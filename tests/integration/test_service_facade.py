@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -171,31 +167,3 @@ def test_a_controller_that_cannot_start_lets_go_of_everything(diamond: Topology,
 
     with pytest.raises(InputError):
         Controller(diamond, f"sqlite:///{tmp_path}/x.db", broken).start()
-
-
-CHILD = """
-import sys
-from carelane.controller.runner import Controller, run_until_signal
-from carelane.controller.southbound.simulator import Simulator
-from carelane.topology import load_topology
-
-def serve(stop):
-    print("serving", flush=True)
-    stop.wait()
-
-run_until_signal(Controller(load_topology(sys.argv[1]), sys.argv[2], Simulator), serve)
-print("stopped", flush=True)
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_the_process_in_order(diamond: Topology, tmp_path: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-c", CHILD, str(tmp_path / "diamond.yaml"), f"sqlite:///{tmp_path}/child.db"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    lines = iter(child.stdout.readline, "")
-    assert "serving\n" in lines
-    os.kill(child.pid, number)
-    output, errors = child.communicate(timeout=60)
-    assert child.returncode == 0, errors
-    assert "stopped" in output

@@ -30,8 +30,8 @@ def _without_pop(program: Any, number: int) -> Any:
 def test_a_slice_that_fails_verification_is_not_sent_and_stops_nobody(
     rig: Any, make_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compiler = desired.compile_program
-    monkeypatch.setattr(desired, "compile_program", lambda *given: _without_pop(compiler(*given), 2))
+    compiled = desired.Compilation.program
+    monkeypatch.setattr(desired.Compilation, "program", lambda *given: _without_pop(compiled(*given), 2))
     rig.apply(make_manifest("good", "west/a", "east/a", protection="required"))
     rig.apply(make_manifest("bad", "west/b", "east/b", protection="required"))
     rig.settle()

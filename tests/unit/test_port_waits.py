@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -73,6 +73,42 @@ def test_alone_at_its_ports_a_slice_gets_what_the_plan_says(line: Topology) -> N
     (row,) = waited_bounds(line, decisions)
     assert row.delay_s is not None
     assert float(row.delay_s) == pytest.approx(decisions[0].paths[0].delay_bound_s or 0, abs=1e-12)
+
+
+SQUARE = """
+apiVersion: carelane/v1
+kind: Topology
+metadata: {name: square}
+spec:
+  nodes: [{id: a}, {id: b}, {id: c}, {id: d}]
+  links:
+    - {id: ab, a: a, b: b, capacity: 100Mbps, delay: 1ms}
+    - {id: bc, a: b, b: c, capacity: 100Mbps, delay: 1ms}
+    - {id: cd, a: c, b: d, capacity: 100Mbps, delay: 1ms}
+    - {id: da, a: d, b: a, capacity: 100Mbps, delay: 1ms}
+    - {id: ac, a: a, b: c, capacity: 100Mbps, delay: 1ms}
+  endpoints:
+    - {id: a/1, node: a, capacity: 1Gbps}
+    - {id: b/1, node: b, capacity: 1Gbps}
+    - {id: c/1, node: c, capacity: 1Gbps}
+    - {id: d/1, node: d, capacity: 1Gbps}
+"""
+
+
+@pytest.mark.parametrize("protection", ["none", "required"])
+def test_alone_a_tree_and_its_backups_get_what_the_plan_says(protection: Literal["none", "required"]) -> None:
+    """Of the two directions of a path the plan states the worse."""
+    square = parse_topology(SQUARE)
+    figures = StatedObjectives(0.15, "none", "none", "none", forward_bps=2_000_000, reverse_bps=2_000_000)
+    asked = ServiceIntent("lesson", "t", "remote-teaching", ("a/1",), ("b/1", "c/1", "d/1"), objectives=figures)
+    (decision,) = admit(square, replace(asked, protection=protection))
+    rows = waited_bounds(square, [decision])
+    assert len(rows) == 2 * len(decision.paths)
+    for path in decision.paths:
+        both = [row.delay_s for row in rows if row.role == path.role and path.to in (row.source, row.to)]
+        worst = max(float(delay) for delay in both if delay is not None)
+        assert len(both) == 2
+        assert worst == pytest.approx(path.delay_bound_s or 0, abs=1e-11)
 
 
 def test_the_higher_class_does_not_wait_and_the_lower_waits_for_its_bucket(line: Topology) -> None:

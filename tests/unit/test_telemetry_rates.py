@@ -36,3 +36,9 @@ def test_what_cannot_be_is_no_sample() -> None:
     assert gained(before, after, 0.0, line_bps=None) is None
     assert gained(None, after, 1.0, line_bps=None) is None
     assert gained(before, None, 1.0, line_bps=None) is None
+
+
+def test_a_meter_that_began_anew_did_so_with_its_drops() -> None:
+    found = gained(Count(1000, 1_000_000, 50, 50_000), Count(300, 300_000, 80, 80_000), 1.0, line_bps=None)
+    assert found is not None
+    assert (found.packets, found.dropped, found.dropped_bytes, found.reset) == (300, 80, 80_000, True)

@@ -55,12 +55,14 @@ class IntentLine(_message.Message):
     def __init__(self, line: _Optional[str] = ..., to: _Optional[_Iterable[str]] = ..., name: _Optional[str] = ..., tenant: _Optional[str] = ..., **kwargs) -> None: ...
 
 class FileIntentsRequest(_message.Message):
-    __slots__ = ("source", "idempotency_key")
+    __slots__ = ("source", "idempotency_key", "preempt")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    PREEMPT_FIELD_NUMBER: _ClassVar[int]
     source: IntentSource
     idempotency_key: str
-    def __init__(self, source: _Optional[_Union[IntentSource, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+    preempt: bool
+    def __init__(self, source: _Optional[_Union[IntentSource, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., preempt: _Optional[bool] = ...) -> None: ...
 
 class FileIntentsResponse(_message.Message):
     __slots__ = ("intents",)
@@ -85,12 +87,14 @@ class AppliedIntent(_message.Message):
     def __init__(self, name: _Optional[str] = ..., outcome: _Optional[_Union[Outcome, str]] = ..., generation: _Optional[int] = ..., phase: _Optional[str] = ..., admitted: _Optional[bool] = ..., decision: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
 
 class PlanIntentsRequest(_message.Message):
-    __slots__ = ("source", "optimize")
+    __slots__ = ("source", "optimize", "preempt")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     OPTIMIZE_FIELD_NUMBER: _ClassVar[int]
+    PREEMPT_FIELD_NUMBER: _ClassVar[int]
     source: IntentSource
     optimize: bool
-    def __init__(self, source: _Optional[_Union[IntentSource, _Mapping]] = ..., optimize: _Optional[bool] = ...) -> None: ...
+    preempt: bool
+    def __init__(self, source: _Optional[_Union[IntentSource, _Mapping]] = ..., optimize: _Optional[bool] = ..., preempt: _Optional[bool] = ...) -> None: ...
 
 class PlanIntentsResponse(_message.Message):
     __slots__ = ("plan",)
@@ -174,13 +178,51 @@ class IntentSummary(_message.Message):
     updated_at: _timestamp_pb2.Timestamp
     def __init__(self, name: _Optional[str] = ..., tenant: _Optional[str] = ..., service: _Optional[str] = ..., generation: _Optional[int] = ..., observed_generation: _Optional[int] = ..., phase: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class PatchIntentRequest(_message.Message):
+    __slots__ = ("name", "merge_patch", "idempotency_key", "if_generation")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MERGE_PATCH_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    IF_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    merge_patch: str
+    idempotency_key: str
+    if_generation: int
+    def __init__(self, name: _Optional[str] = ..., merge_patch: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., if_generation: _Optional[int] = ...) -> None: ...
+
+class PatchIntentResponse(_message.Message):
+    __slots__ = ("intent",)
+    INTENT_FIELD_NUMBER: _ClassVar[int]
+    intent: AppliedIntent
+    def __init__(self, intent: _Optional[_Union[AppliedIntent, _Mapping]] = ...) -> None: ...
+
+class AcceptOfferRequest(_message.Message):
+    __slots__ = ("name", "offer", "idempotency_key", "if_generation")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    OFFER_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    IF_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    offer: int
+    idempotency_key: str
+    if_generation: int
+    def __init__(self, name: _Optional[str] = ..., offer: _Optional[int] = ..., idempotency_key: _Optional[str] = ..., if_generation: _Optional[int] = ...) -> None: ...
+
+class AcceptOfferResponse(_message.Message):
+    __slots__ = ("intent",)
+    INTENT_FIELD_NUMBER: _ClassVar[int]
+    intent: AppliedIntent
+    def __init__(self, intent: _Optional[_Union[AppliedIntent, _Mapping]] = ...) -> None: ...
+
 class WithdrawIntentRequest(_message.Message):
-    __slots__ = ("name", "idempotency_key")
+    __slots__ = ("name", "idempotency_key", "if_generation")
     NAME_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    IF_GENERATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     idempotency_key: str
-    def __init__(self, name: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+    if_generation: int
+    def __init__(self, name: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., if_generation: _Optional[int] = ...) -> None: ...
 
 class WithdrawIntentResponse(_message.Message):
     __slots__ = ("summary",)

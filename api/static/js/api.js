@@ -54,6 +54,17 @@ async function optional(method, path, options) {
   }
 }
 
+/** All rows of a list that comes by pages. */
+async function pages(path, rows) {
+  const found = [];
+  for (let cursor = ""; cursor !== null;) {
+    const page = await call("GET", path, { query: { limit: 1000, cursor } });
+    found.push(...page[rows]);
+    cursor = page.next_cursor;
+  }
+  return { [rows]: found };
+}
+
 const name = encodeURIComponent;
 
 export const api = {
@@ -61,7 +72,7 @@ export const api = {
   check: () => optional("GET", "/v1/topology/check"),
   capacity: () => optional("GET", "/v1/capacity"),
   catalogue: () => call("GET", "/v1/catalogue"),
-  intents: () => call("GET", "/v1/intents", { query: { limit: 200 } }),
+  intents: () => pages("/v1/intents", "intents"),
   intent: (id) => call("GET", `/v1/intents/${name(id)}`),
   decision: (id) => call("GET", `/v1/plans/${name(id)}`),
   compliance: (id) => optional("GET", `/v1/intents/${name(id)}/compliance`),

@@ -7,6 +7,9 @@ import { badge, measured, ratio, when } from "./format.js";
 import { t } from "./i18n.js";
 import { refresh, state } from "./state.js";
 
+/** Rows drawn at once; thousands would make every key pressed in the filter wait. */
+const SHOWN = 300;
+
 export class IntentsView {
   constructor(map) {
     this.map = map;
@@ -40,12 +43,17 @@ export class IntentsView {
       return;
     }
     const rows = state.intents.filter((row) => [row.name, row.tenant, row.service, row.phase, t(row.phase)].join(" ").toLowerCase().includes(this.wanted));
-    show(this.list, rows.length === 0
-      ? h("p", { class: "quiet" }, t("noIntents"))
-      : table(t("intents"), [t("name"), t("phase"), t("service"), t("tenant"), t("updated")], rows.map((row) => [
-        h("a", { href: `#/intents/${encodeURIComponent(row.name)}`, id: `go-${row.name}` }, row.name),
-        badge(row.phase), row.service, row.tenant, when(row.updated_at),
-      ])));
+    if (rows.length === 0) {
+      show(this.list, h("p", { class: "quiet" }, t("noIntents")));
+      return;
+    }
+    const cells = rows.slice(0, SHOWN).map((row) => [
+      h("a", { href: `#/intents/${encodeURIComponent(row.name)}`, id: `go-${row.name}` }, row.name),
+      badge(row.phase), row.service, row.tenant, when(row.updated_at),
+    ]);
+    show(this.list,
+      table(t("intents"), [t("name"), t("phase"), t("service"), t("tenant"), t("updated")], cells),
+      rows.length > SHOWN ? h("p", { class: "quiet", id: "more" }, t("moreIntents", { count: rows.length - SHOWN })) : null);
   }
 
   #filter(text) {

@@ -57,6 +57,7 @@ export const words = {
   status: ["Status", "状态"],
   endpoints: ["Endpoints", "端点"],
   unknown: ["not stated", "未声明"],
+  moreIntents: ["And {count} more: narrow them down with the filter.", "另有 {count} 个：请用筛选缩小范围。"],
   noIntents: ["No intents yet.", "还没有意图。"],
 
   name: ["Name", "名称"],

@@ -23,6 +23,7 @@ from carelane.controller.pipeline.batch._over_time import bound_over_time, coinc
 from carelane.controller.pipeline.batch._solve import Packing, pack
 from carelane.controller.pipeline.decide import admitted, effort_for, refused
 from carelane.controller.pipeline.lane import LaneGraph, along, embed
+from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Totals
 from carelane.controller.pipeline.totals import by_ends, possible, without
@@ -35,20 +36,24 @@ _CONSIDERATE = 1e-3
 """What bandwidth of lower priority counts while a higher one is packed."""
 
 
-def plan_batch(graph: LaneGraph, requirements: Sequence[Requirement], start: CapacityLedger) -> PlanResult:
+def plan_batch(
+    graph: LaneGraph, requirements: Sequence[Requirement], start: CapacityLedger, progress: Progress = silent
+) -> PlanResult:
     """Decide `requirements` together beside `start`; decisions in their order."""
     free = without(start, requirements)
     packing: Packing | None = None
     if any(requirement.window is not None for requirement in requirements):
-        embeddings, ledger = _by_priority(graph, requirements, free)
+        embeddings, ledger = _by_priority(graph, requirements, free, progress)
     else:
-        packing = pack(graph, free, requirements, [float(demand_bps(requirement)) for requirement in requirements])
+        worth = [float(demand_bps(requirement)) for requirement in requirements]
+        packing = pack(graph, free, requirements, worth, progress)
         embeddings, ledger = _fill(graph, requirements, free, packing.columns)
         if _slights(requirements, embeddings):
-            embeddings, ledger = _by_priority(graph, requirements, free)
+            embeddings, ledger = _by_priority(graph, requirements, free, progress)
     embeddings, ledger = _keeping(graph, requirements, start, embeddings, ledger)
     decisions: list[Decision] = []
     for job, requirement in enumerate(requirements):
+        progress("deciding", job, len(requirements))
         embedding = embeddings.get(job)
         if embedding is not None:
             decisions.append(admitted(graph, requirement, embedding))
@@ -108,11 +113,13 @@ def _slights(requirements: Sequence[Requirement], embeddings: Mapping[int, Embed
 
 
 def _by_priority(
-    graph: LaneGraph, requirements: Sequence[Requirement], ledger: CapacityLedger
+    graph: LaneGraph, requirements: Sequence[Requirement], ledger: CapacityLedger, progress: Progress = silent
 ) -> tuple[dict[int, Embedding], CapacityLedger]:
     """Priority by priority, the highest first, and of one priority moment by moment."""
     found: dict[int, Embedding] = {}
-    for priority in sorted({requirement.priority for requirement in requirements}, reverse=True):
+    priorities = sorted({requirement.priority for requirement in requirements}, reverse=True)
+    for place, priority in enumerate(priorities):
+        progress("packing by priority", place, len(priorities))
         jobs = [job for job, item in enumerate(requirements) if item.priority <= priority]
         own = [job for job in jobs if requirements[job].priority == priority]
         groups = coinciding([requirements[job] for job in jobs])

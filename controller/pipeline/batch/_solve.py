@@ -13,6 +13,7 @@ from carelane.controller.pipeline.batch._pricing import anneal, price_columns, s
 from carelane.controller.pipeline.batch._rounding import rounded, worth_of
 from carelane.controller.pipeline.certificate import Certificate, certify
 from carelane.controller.pipeline.lane import LaneGraph
+from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.topology.ledger import CapacityLedger
 
@@ -35,9 +36,14 @@ class Packing:
 
 
 def pack(
-    graph: LaneGraph, ledger: CapacityLedger, requirements: Sequence[Requirement], worth: Sequence[float]
+    graph: LaneGraph,
+    ledger: CapacityLedger,
+    requirements: Sequence[Requirement],
+    worth: Sequence[float],
+    progress: Progress = silent,
 ) -> Packing:
     """A packing of `requirements` beside `ledger` that is worth nearly the most there could be."""
+    progress("packing", 0, _ROUNDS + 1)
     graph.follow(ledger)
     batch = Batch(graph, ledger, requirements, worth)
     hopeless = seed(batch)
@@ -47,7 +53,8 @@ def pack(
     prices = graph.array([float(price) if price > _NAUGHT else 0.0 for price in batch.state.price])
     certificate = certify(graph, requirements, prices, counted, scale=True)
     center = graph.array([certificate.prices.get(port, 0.0) for port in graph.port_of])
-    for _ in range(_ROUNDS):
+    for turn in range(1, _ROUNDS + 1):
+        progress("packing", turn, _ROUNDS + 1)
         solution = solve_master(batch)
         packing = rounded(batch, solution)
         if worth_of(batch, packing) > worth_of(batch, best):

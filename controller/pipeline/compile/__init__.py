@@ -31,13 +31,10 @@ Meters: `_policing`. Queues: `_queues`; only ports that a slice uses get a QoS t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
-from ipaddress import IPv4Network, IPv6Network
-from itertools import pairwise
-from types import MappingProxyType
+from collections.abc import Collection, Iterable
 
-from carelane.controller.pipeline.compile._draft import Draft
+from carelane.controller.pipeline.compile._compilation import Compilation, draft_of
+from carelane.controller.pipeline.compile._draft import meet
 from carelane.controller.pipeline.compile._layout import (
     ARP,
     CLASSIFY,
@@ -51,12 +48,8 @@ from carelane.controller.pipeline.compile._layout import (
 from carelane.controller.pipeline.compile._policing import Bucket, forward_bucket, reverse_bucket
 from carelane.controller.pipeline.compile._queues import LEAST_FLOOR_BPS, queue_plan
 from carelane.controller.pipeline.compile._resolved import Lane, Site, Slice, Way, resolve_slice
-from carelane.controller.pipeline.compile._tree import program_tree
-from carelane.controller.pipeline.compile._unicast import program_way
 from carelane.controller.pipeline.program import Program, SliceIds
-from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision
-from carelane.errors import CollisionError
 from carelane.topology.model import Topology
 
 __all__ = [
@@ -67,7 +60,7 @@ __all__ = [
     "MPLS",
     "PORTS",
     "Bucket",
-    "Flow",
+    "Compilation",
     "Lane",
     "Site",
     "Slice",
@@ -83,12 +76,9 @@ __all__ = [
     "reverse_bucket",
 ]
 
-Flow = tuple[str, int, IPv4Network | IPv6Network | None, IPv4Network | IPv6Network | None]
-"""Switch and port where packets come in, their source, their destination."""
-
 
 def compile_program(
-    topology: Topology, slices: Sequence[tuple[Decision, SliceIds]], avoid: Collection[str] = frozenset()
+    topology: Topology, slices: Iterable[tuple[Decision, SliceIds]], avoid: Collection[str] = frozenset()
 ) -> Program:
     """The program of every switch of `topology`, in declaration order, carrying exactly `slices` in any order.
 
@@ -96,89 +86,35 @@ def compile_program(
 
     Raises InputError (an endpoint without the address a switch needs), ProgramError (a decision that does not fit
     the topology) or ConflictError (two slices with the same numbers or the same traffic, a port promised twice).
-    `check_slice` tells about one slice beforehand.
+    `check_slice` tells about one slice beforehand; a `Compilation` keeps what it compiled for the next time.
     """
-    resolved = _resolved(topology, slices, avoid)
-    draft = Draft(topology, {item.ids.number: item.name for item in resolved})
-    for node, rule in ground_rules(topology):
-        draft.flow(node, rule)
-    for node, watch in ground_watches(topology):
-        draft.watch(node, watch)
-    _program(draft, resolved)
-    return draft.finish()
+    return Compilation(topology).program(slices, avoid)
 
 
 def check_slice(
     topology: Topology, decision: Decision, ids: SliceIds, others: Iterable[tuple[Decision, SliceIds]]
 ) -> None:
-    """Raise what `compile_program` would raise if the slice joined `others`, which compile together already.
+    """Raise what `compile_program` would raise if the slice joined `others`, which compile together already and have
+    other numbers.
 
-    For use at admission, so that one impossible slice never stands in the way of all the rest. Only slices that
-    carry the same `flows_of` are compiled with it: numbers and labels are allocated once, so that no other can collide.
-    That floors fit the ports is the ledger's business.
+    For use at admission, so that one impossible slice never stands in the way of all the rest. An address belongs to
+    one endpoint: only slices that carry traffic between the same two can collide, and only they are compiled. That
+    floors fit the ports is the ledger's business.
     """
-    own = flows_of(topology, decision.requirement)
-    rivals = [pair for pair in others if not own.isdisjoint(flows_of(topology, pair[0].requirement))]
-    joined = [*rivals, (decision, ids)]
-    resolved = _resolved(topology, joined)
-    draft = Draft(_concerned(topology, [each for each, _ in joined]), {item.ids.number: item.name for item in resolved})
-    _program(draft, resolved)
-    draft.ports.by_node()
+    draft = draft_of(resolve_slice(topology, decision, ids), {})
+    own = _directions(decision)
+    for other, numbers in others:
+        if not own.isdisjoint(_directions(other)):
+            meet(draft_of(resolve_slice(topology, other, numbers), {}), draft)
 
 
-def flows_of(topology: Topology, requirement: Requirement) -> frozenset[Flow]:
-    """What the edge tells the packets of a slice by, in each direction that carries some."""
-    flows: set[Flow] = set()
+def _directions(decision: Decision) -> set[tuple[str, str]]:
+    """Who sends to whom, by endpoint."""
+    requirement = decision.requirement
+    found: set[tuple[str, str]] = set()
     for pair in requirement.pairs:
-        near, far = (topology.endpoints.get(end.id, end) for end in (pair.source, pair.destination))
         if requirement.forward_bps > 0:
-            flows.add((near.node, near.port, near.address, far.address))
+            found.add((pair.source.id, pair.destination.id))
         if requirement.reverse_bps > 0:
-            flows.add((far.node, far.port, far.address, near.address))
-    return frozenset(flows)
-
-
-def _resolved(
-    topology: Topology, slices: Sequence[tuple[Decision, SliceIds]], avoid: Collection[str] = frozenset()
-) -> list[Slice]:
-    resolved = [
-        resolve_slice(topology, decision, ids, avoid) for decision, ids in sorted(slices, key=lambda s: s[1].number)
-    ]
-    _distinct(resolved)
-    return resolved
-
-
-def _program(draft: Draft, slices: Sequence[Slice]) -> None:
-    for item in slices:
-        for way in item.ways:
-            program_way(draft, item, way)
-        if item.multipoint:
-            program_tree(draft, item)
-
-
-def _concerned(topology: Topology, decisions: Iterable[Decision]) -> Topology:
-    """Only the links and switches these decisions use: to look at the ports of all others costs more than the check."""
-    nodes: set[str] = set()
-    links: set[str] = set()
-    for decision in decisions:
-        for path in decision.paths:
-            nodes.update(path.nodes)
-            links.update(hop.link for hop in path.hops)
-        for pair in decision.requirement.pairs:
-            nodes.update((pair.source.node, pair.destination.node))
-    return replace(
-        topology,
-        nodes=MappingProxyType({key: topology.nodes[key] for key in nodes if key in topology.nodes}),
-        links=MappingProxyType({key: topology.links[key] for key in links if key in topology.links}),
-        endpoints=MappingProxyType({key: end for key, end in topology.endpoints.items() if end.node in nodes}),
-    )
-
-
-def _distinct(slices: Sequence[Slice]) -> None:
-    for first, second in pairwise(slices):
-        if first.ids.number == second.ids.number:
-            raise CollisionError((first.name, second.name), f"share slice number {first.ids.number}")
-    by_label = sorted(slices, key=lambda item: item.ids.first_label)
-    for first, second in pairwise(by_label):
-        if first.ids.first_label + first.ids.labels > second.ids.first_label:
-            raise CollisionError((first.name, second.name), "share path labels")
+            found.add((pair.destination.id, pair.source.id))
+    return found

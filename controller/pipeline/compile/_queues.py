@@ -32,7 +32,7 @@ from carelane.errors import CollisionError
 from carelane.policies.classes import STANDARD
 from carelane.topology.model import Topology
 
-__all__ = ["LEAST_FLOOR_BPS", "PortPlan", "queue_plan"]
+__all__ = ["LEAST_FLOOR_BPS", "PortPlan", "egress_rates", "port_qos", "queue_plan"]
 
 LEAST_FLOOR_BPS = 16_000
 _BEST_EFFORT_BURST_BITS = 10 * 1500 * 8
@@ -115,11 +115,13 @@ def _by_direction(shares: Mapping[_Share, int]) -> Iterator[list[int]]:
 
 
 class PortPlan:
-    """Queues by egress port. A port of unknown capacity gets none: there is nothing to divide."""
+    """What one slice asks of egress ports. A port that is not in `rates` (bit/s) gets no queues: there is nothing to
+    divide where the capacity is unknown.
+    """
 
-    def __init__(self, topology: Topology) -> None:
-        self._rates = _egress_rates(topology)
-        self._claims: defaultdict[_Port, dict[int, _Claim]] = defaultdict(dict)
+    def __init__(self, rates: Mapping[_Port, int]) -> None:
+        self._rates = rates
+        self._claims: dict[_Port, _Claim] = {}
 
     def has_queues(self, node: str, port: int) -> bool:
         return (node, port) in self._rates
@@ -136,46 +138,53 @@ class PortPlan:
                     self._claim(owner, (step.next_node, step.in_port)).lend(way, lane)
 
     def _claim(self, owner: Slice, port: _Port) -> _Claim:
-        return self._claims[port].setdefault(owner.ids.number, _Claim(owner))
+        claim = self._claims.get(port)
+        if claim is None:
+            claim = self._claims[port] = _Claim(owner)
+        return claim
 
-    def by_node(self) -> dict[str, list[PortQos]]:
-        """The QoS of every port with a claim. Raises ConflictError where more is promised than the port carries."""
-        found: defaultdict[str, list[PortQos]] = defaultdict(list)
-        for place in sorted(self._claims):
-            found[place[0]].append(self._qos(place, self._claims[place]))
-        return found
+    def queues(self) -> dict[_Port, tuple[Queue, int]]:
+        """The slice's queue at every port it claims one of, with the floor it was promised there."""
+        return {place: (claim.queue(self._rates[place]), claim.floor_bps) for place, claim in self._claims.items()}
 
-    def _qos(self, place: _Port, claims: dict[int, _Claim]) -> PortQos:
-        node, port = place
-        rate_bps = self._rates[place]
-        queues = [claims[number].queue(rate_bps) for number in sorted(claims)]
-        promised_bps = sum(claim.floor_bps for claim in claims.values())
-        if promised_bps > rate_bps:
-            raise CollisionError(
-                [queue.slice for queue in queues],
-                f"are promised {promised_bps} bit/s on port {port} of {node}, which carries {rate_bps} bit/s; "
-                "plan these slices again",
-            )
-        best_effort = _queue(
-            0, _stated_floor(0, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, ""
+
+def port_qos(place: _Port, rate_bps: int, queues: Iterable[tuple[Queue, int]]) -> PortQos:
+    """The QoS of a port with these queues and their floors. Raises ConflictError where it carries less."""
+    node, port = place
+    held = list(queues)
+    promised_bps = sum(floor_bps for _, floor_bps in held)
+    if promised_bps > rate_bps:
+        raise CollisionError(
+            [queue.slice for queue, _ in sorted(held, key=lambda item: item[0].id)],
+            f"are promised {promised_bps} bit/s on port {port} of {node}, which carries {rate_bps} bit/s; "
+            "plan these slices again",
         )
-        return PortQos(port, rate_bps, (best_effort, *queues))
+    best_effort = _queue(0, _stated_floor(0, rate_bps), rate_bps, _BEST_EFFORT_BURST_BITS, STANDARD.htb_priority, "")
+    return PortQos(port, rate_bps, (best_effort, *(queue for queue, _ in held)))
 
 
 def queue_plan(topology: Topology, slices: Iterable[Slice]) -> Mapping[str, list[PortQos]]:
-    """The QoS of every port that `slices` use, by node. Raises CollisionError as `by_node`."""
-    plan = PortPlan(topology)
+    """The QoS of every port that `slices` use, by node. Raises ConflictError where a port carries less."""
+    rates = egress_rates(topology)
+    held: defaultdict[_Port, list[tuple[Queue, int]]] = defaultdict(list)
     for item in slices:
+        plan = PortPlan(rates)
         for way in item.ways:
             plan.reserve(item, way)
-    return plan.by_node()
+        for place, queue in plan.queues().items():
+            held[place].append(queue)
+    found: defaultdict[str, list[PortQos]] = defaultdict(list)
+    for place in sorted(held):
+        found[place[0]].append(port_qos(place, rates[place], held[place]))
+    return found
 
 
 def _stated_floor(floor_bps: int, rate_bps: int) -> int:
     return min(max(floor_bps, LEAST_FLOOR_BPS), rate_bps)
 
 
-def _egress_rates(topology: Topology) -> dict[_Port, int]:
+def egress_rates(topology: Topology) -> dict[_Port, int]:
+    """In bit/s, of every port whose capacity is known."""
     rates: dict[_Port, int] = {}
     for link in topology.links.values():
         if link.capacity_bps is not None:

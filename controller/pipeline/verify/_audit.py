@@ -52,10 +52,10 @@ class Audit:
         if rate_bps is None or qos.max_rate_bps != rate_bps:
             yield Fault("overbooked", "", node, f"port {port} is limited to {qos.max_rate_bps} bit/s, not {rate_bps}")
             return
-        floors = [queue.min_rate_bps for queue in qos.queues if queue.min_rate_bps > LEAST_FLOOR_BPS]
-        if sum(floors) > rate_bps:
+        promised_bps = tables.floors_bps(place)
+        if promised_bps > rate_bps:
             names = ", ".join(queue.slice for queue in qos.queues if queue.slice)
-            detail = f"port {port} carries {rate_bps} bit/s and {sum(floors)} are promised on it to {names}"
+            detail = f"port {port} carries {rate_bps} bit/s and {promised_bps} are promised on it to {names}"
             yield Fault("overbooked", "", node, detail)
         spare = tables.queues(place).get(0)
         if spare is None or spare.min_rate_bps != min(LEAST_FLOOR_BPS, rate_bps):

@@ -41,17 +41,25 @@ def meets(match: Match, cube: Cube, in_port: int) -> int:
         return NONE
     if match.eth_type is not None and match.eth_type != cube.eth_type:
         return NONE
-    found = min(_exact(match.eth_src, cube.eth_src), _exact(match.eth_dst, cube.eth_dst))
+    found = ALL
+    if match.eth_src is not None:
+        found = _exact(match.eth_src, cube.eth_src)
+    if match.eth_dst is not None:
+        found = min(found, _exact(match.eth_dst, cube.eth_dst))
     has_ports = match.ip_proto is not None or match.l4_src is not None or match.l4_dst is not None
     if cube.eth_type == _MPLS:
         if has_ports or match.ip_src is not None or match.ip_dst is not None:
             return NONE
-        return min(found, _exact(match.mpls_label, cube.label), _exact(match.mpls_tc, cube.tc))
+        if match.mpls_label is not None:
+            found = min(found, _exact(match.mpls_label, cube.label))
+        return found if match.mpls_tc is None else min(found, _exact(match.mpls_tc, cube.tc))
     if match.mpls_label is not None or match.mpls_tc is not None:
         return NONE
     if found and has_ports:
         found = SOME
-    return min(found, _prefix(match.ip_src, cube.ip_src), _prefix(match.ip_dst, cube.ip_dst))
+    if match.ip_src is not None:
+        found = min(found, _prefix(match.ip_src, cube.ip_src))
+    return found if match.ip_dst is None else min(found, _prefix(match.ip_dst, cube.ip_dst))
 
 
 def overlap(match: Match, cube: Cube) -> Cube:

@@ -58,7 +58,8 @@ def judge(journey: Journey, state: State, walk: Walk) -> Iterator[Fault]:
                 detail = f"it does not come back to the edge: {ending.reason}"
                 yield fault("not-delivered", ending.place[0], detail, ending.visits)
     if not state.failed:
-        yield from _off_plan(journey, walk, fault("off-path", journey.origin[0], "it does not take its first path", ()))
+        for ending in _off_plan(journey, walk):
+            yield fault("off-path", journey.origin[0], "it does not take its first path", ending.visits)
 
 
 def promised(journey: Journey, state: State) -> frozenset[Place]:
@@ -94,11 +95,10 @@ def judge_copies(journey: Journey, state: State, walk: Walk, tables: Tables) -> 
 def judge_meter(journey: Journey, walk: Walk, tables: Tables) -> Iterator[Fault]:
     """Whether the packets are policed where they enter, by a meter that is what was declared."""
     node = journey.origin[0]
-    packet = describe(journey.packets)
     wanted = [] if journey.meter is None else [journey.meter.id]
     if walk.meters != wanted:
         detail = f"it passes meters {walk.meters} and should pass {wanted}"
-        yield Fault("wrong-meter", journey.slice, node, detail, packet=packet)
+        yield Fault("wrong-meter", journey.slice, node, detail, packet=describe(journey.packets))
     elif journey.meter is not None and tables.meters[node].get(journey.meter.id) != journey.meter:
         held = tables.meters[node].get(journey.meter.id)
         found = f"{held.rate_kbps} kbit/s with {held.burst_kb} kbit" if held else "missing"
@@ -106,7 +106,7 @@ def judge_meter(journey: Journey, walk: Walk, tables: Tables) -> Iterator[Fault]
             f"meter {journey.meter.id} is {found}; declared are {journey.meter.rate_kbps} kbit/s with "
             f"{journey.meter.burst_kb} kbit"
         )
-        yield Fault("wrong-meter", journey.slice, node, detail, packet=packet)
+        yield Fault("wrong-meter", journey.slice, node, detail, packet=describe(journey.packets))
 
 
 def _returning(visits: tuple[Visit, ...], root: str) -> bool:
@@ -137,9 +137,9 @@ def _wrong_headers(journey: Journey, ending: Ending) -> Iterator[str]:
         yield f"it is addressed to {frame.inner.eth_dst or 'whatever MAC the sender chose'}, not {mac or 'as sent'}"
 
 
-def _off_plan(journey: Journey, walk: Walk, fault: Fault) -> Iterator[Fault]:
+def _off_plan(journey: Journey, walk: Walk) -> Iterator[Ending]:
     for ending in walk.endings:
         if ending.outcome == "delivered" and ending.place in journey.lanes:
             planned = [(step.node, step.out_port) for step in journey.lanes[ending.place][0].steps]
             if [(v.node, v.out_port) for v in ending.visits[:-1]] != planned:
-                yield Fault(fault.kind, fault.slice, fault.node, fault.detail, packet=fault.packet, walk=ending.visits)
+                yield ending

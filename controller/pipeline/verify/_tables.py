@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
+from itertools import compress, count
+from operator import attrgetter, is_not
 from typing import Literal, NamedTuple, TypeVar
 
 from carelane.controller.pipeline.changes import Operation, Target
+from carelane.controller.pipeline.compile import LEAST_FLOOR_BPS
 from carelane.controller.pipeline.program import FlowRule, Group, Match, Meter, PortBfd, PortQos, Program, Queue
 from carelane.controller.pipeline.verify._cube import ALL, NONE, Cube, meets
 
-__all__ = ["Found", "Item", "Tables", "queues_by_number"]
+__all__ = ["Found", "Item", "Tables"]
 
 _Kind = Literal["flow", "group", "meter", "queue"]
 
@@ -61,7 +63,9 @@ class Tables:
         self.watches: dict[_Place, PortBfd] = {}
         self._cells: defaultdict[tuple[str, int], defaultdict[_Cell, list[FlowRule]]]
         self._cells = defaultdict(lambda: defaultdict(list))
-        self._queues: dict[_Place, Mapping[int, Queue]] = {}
+        self._queues: defaultdict[_Place, dict[int, Queue]] = defaultdict(dict)
+        self._floors_bps: defaultdict[_Place, int] = defaultdict(int)
+        self._labelled: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._seen: defaultdict[tuple[str, int], dict[_Cell, dict[Cube, Found]]] = defaultdict(dict)
 
     def load(self, program: Program) -> None:
@@ -82,13 +86,14 @@ class Tables:
             case Meter() as meter:
                 _change(self.meters[node], meter.id, meter, gone=gone)
             case PortQos() as port:
-                _change(self.ports, (node, port.port), port, gone=gone)
-                self._queues[(node, port.port)] = {} if gone else queues_by_number(port)
+                self._change_port((node, port.port), None if gone else port)
             case PortBfd() as watch:
                 _change(self.watches, (node, watch.port), watch, gone=gone)
 
     def look_up(self, node: str, table: int, in_port: int, cube: Cube) -> Found:
         """Which rule the packets of `cube` meet at `in_port`."""
+        if cube.label is not None and not self._labelled.get((node, table)):
+            cube = Cube(cube.eth_type, cube.eth_src, cube.eth_dst)  # no rule tells labels apart: one answer for all
         seen = self._seen[(node, table)].setdefault((in_port, cube.label), {})
         found = seen.get(cube)
         if found is None:
@@ -98,6 +103,20 @@ class Tables:
     def queues(self, place: _Place) -> Mapping[int, Queue]:
         """The queues a port has, by number."""
         return self._queues.get(place, _NO_QUEUES)
+
+    def floors_bps(self, place: _Place) -> int:
+        """What the queues of a port promise together; the least floor that every queue has is not counted."""
+        return self._floors_bps.get(place, 0)
+
+    def queue_changes(self, place: _Place, port: PortQos | None) -> tuple[list[Queue], list[Queue]]:
+        """Queues that go and that come if `port` (None: nothing) takes the place of what is there."""
+        former = self.ports.get(place)
+        old = () if former is None else former.queues
+        new = () if port is None else port.queues
+        start = next(compress(count(), map(is_not, old, new)), min(len(old), len(new)))
+        # Both are in order of numbers. What stayed is the same object or, read back from a switch, an equal one.
+        gone, come = dict.fromkeys(old[start:]), dict.fromkeys(new[start:])
+        return [queue for queue in gone if queue not in come], [queue for queue in come if queue not in gone]
 
     def items(self) -> Iterator[Item]:
         """Everything there is that a slice could own."""
@@ -119,14 +138,29 @@ class Tables:
         held = self.groups if item.kind == "group" else self.meters
         return item.key in held[item.node]
 
+    def _change_port(self, place: _Place, port: PortQos | None) -> None:
+        gone, come = self.queue_changes(place, port)
+        held = self._queues[place]
+        for queue in gone:
+            held.pop(queue.id, None)
+        held.update((queue.id, queue) for queue in come)
+        self._floors_bps[place] += sum(map(_counted_bps, come)) - sum(map(_counted_bps, gone))
+        if port is None:
+            self.ports.pop(place, None)
+        else:
+            self.ports[place] = port
+
     def _change_flow(self, node: str, rule: FlowRule, *, gone: bool) -> None:
         cell = self._cells[(node, rule.table)][_cell(rule.match)]
-        former = self.flows[node].pop(rule.key, None)
+        key, flows = rule.key, self.flows[node]
+        former = flows.pop(key, None)
         if former is not None:
             cell.remove(former)
         if not gone:
-            self.flows[node][rule.key] = rule
+            flows[key] = rule
             cell.append(rule)
+        if rule.match.mpls_label is not None or rule.match.mpls_tc is not None:
+            self._labelled[(node, rule.table)] += (not gone) - (former is not None)
         seen, (in_port, label) = self._seen[(node, rule.table)], _cell(rule.match)
         if in_port is not None and label is not None:
             seen.pop((in_port, label), None)
@@ -166,13 +200,13 @@ class Tables:
         return rules
 
 
-def queues_by_number(port: PortQos) -> Mapping[int, Queue]:
-    return {queue.id: queue for queue in port.queues}
-
-
 def queue_items(node: str, port: PortQos) -> Iterator[Item]:
     """The queues of slices at a port; queue 0 is the port's own."""
     return (Item("queue", node, (port.port, queue.id)) for queue in port.queues if queue.id)
+
+
+def _counted_bps(queue: Queue) -> int:
+    return queue.min_rate_bps if queue.min_rate_bps > LEAST_FLOOR_BPS else 0
 
 
 def _cell(match: Match) -> _Cell:

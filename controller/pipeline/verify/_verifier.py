@@ -17,7 +17,7 @@ from carelane.controller.pipeline.verify._cube import NONE, Cube, meets
 from carelane.controller.pipeline.verify._expect import Journey, Place, Wiring, journeys
 from carelane.controller.pipeline.verify._judge import judge, judge_copies, judge_meter, promised
 from carelane.controller.pipeline.verify._states import NOTHING, State, States
-from carelane.controller.pipeline.verify._tables import Item, Tables, queues_by_number
+from carelane.controller.pipeline.verify._tables import Item, Tables
 from carelane.controller.pipeline.verify._walk import Walk, Walker
 from carelane.controller.pipeline.verify.faults import Fault
 from carelane.topology.model import Topology
@@ -53,6 +53,7 @@ class Verifier:
         self._audit = Audit(topology, self._wiring)
         self._clear()
 
+    @no_collection()
     def check(
         self, program: Program, slices: Iterable[tuple[Decision, SliceIds]], avoid: Collection[str] = frozenset()
     ) -> tuple[Fault, ...]:
@@ -60,12 +61,6 @@ class Verifier:
 
         Raises what `compile_program` raises for a slice that does not fit the topology.
         """
-        with no_collection():
-            return self._check(program, slices, avoid)
-
-    def _check(
-        self, program: Program, slices: Iterable[tuple[Decision, SliceIds]], avoid: Collection[str]
-    ) -> tuple[Fault, ...]:
         self._clear()
         self._tables.load(program)
         for decision, ids in slices:
@@ -79,6 +74,7 @@ class Verifier:
         found += self._leftovers(self._tables.items())
         return tuple(found)
 
+    @no_collection()
     def check_change(
         self,
         changes: Iterable[SwitchChanges],
@@ -234,10 +230,8 @@ class Verifier:
 
     def _queue_users(self, node: str, port: PortQos, gone: bool, suspects: set[Item]) -> set[int]:
         """Those whose queue at the port is another than before."""
-        old = self._tables.queues((node, port.port))
-        new = {} if gone else queues_by_number(port)
-        changed = [n for n, queue in new.items() if (former := old.get(n)) is not queue and former != queue and n]
-        changed += old.keys() - new.keys() - {0}
+        went, come = self._tables.queue_changes((node, port.port), None if gone else port)
+        changed = {queue.id for queue in (*went, *come)} - {0}
         items = [Item("queue", node, (port.port, number)) for number in changed]
         suspects.update(items)
         return set().union(*(self._using[item] for item in items))

@@ -136,8 +136,10 @@ class Walker:
             hop = self._hop(key, dead)
             walk.consulted |= hop.consulted
             walk.meters += hop.meters
-            walk.endings += [ending._replace(visits=visits + ending.visits) for ending in hop.endings]
-            walk.findings += [finding._replace(visits=visits + finding.visits) for finding in hop.findings]
+            if hop.endings:
+                walk.endings += [ending._replace(visits=visits + ending.visits) for ending in hop.endings]
+            if hop.findings:
+                walk.findings += [finding._replace(visits=visits + finding.visits) for finding in hop.findings]
             waiting += [_At(on.node, on.in_port, on.frame, visits + on.visits) for on in hop.onward]
         walk.dead = dead & walk.consulted
         return walk

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.planner import plan
 from carelane.controller.pipeline.preempt import decide_displacing, displaced, displacement
+from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.quotas import Usage
 from carelane.controller.pipeline.replan import Fate, Replanned, replan
 from carelane.controller.pipeline.requirement import Requirement
@@ -41,10 +42,13 @@ class Baseline:
 
 
 def baseline(
-    topology: Topology, requirements: Sequence[Requirement], policy: AdmissionPolicy | None = None
+    topology: Topology,
+    requirements: Sequence[Requirement],
+    policy: AdmissionPolicy | None = None,
+    progress: Progress = silent,
 ) -> Baseline:
     """The baseline of a file: its intents decided in order on an empty network, bounded by `policy` already."""
-    planned = plan(topology, requirements, policy=policy)
+    planned = plan(topology, requirements, policy=policy, progress=progress)
     return Baseline(topology, planned.decisions, planned.ledger, policy)
 
 

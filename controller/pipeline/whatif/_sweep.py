@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.replan import replan
 from carelane.controller.pipeline.whatif._ask import Baseline
 from carelane.controller.pipeline.whatif._workers import Workers
@@ -31,7 +32,7 @@ def sweep(
     workers: Workers,
     failures: Sequence[Failure] | None = None,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> tuple[Struck, ...]:
     """Each of `failures` by itself (default: all links, nodes and risk groups), in order; `progress` is told how many
     are done."""
@@ -40,8 +41,7 @@ def sweep(
     held = replace(base, policy=None)  # nothing further is decided, and its read-only views cannot be pickled
     for struck in workers.map(strike, held, asked):
         found.append(struck)
-        if progress is not None:
-            progress(len(found), len(asked))
+        progress("single failures", len(found), len(asked))
     return tuple(found)
 
 

@@ -44,7 +44,10 @@ class LoopWatch:
                 self.scrapes.append(_parsed(time.time(), self.server.text("/metrics")))
 
     def figures(self, start_ns: int, steady_s: tuple[float, float]) -> dict[str, Any]:
-        """Of the steady part: reserved to used, changes of a ceiling in 20 epochs; of all: the loop's processor."""
+        """Of the steady part: reserved to used, changes of a ceiling in 20 epochs; of all: the loop's processor.
+
+        A part shorter than twenty epochs counts as twenty: what changed once in it changed once.
+        """
         if len(self.scrapes) < 2:
             return {}
         begun = start_ns / 1e9
@@ -64,7 +67,7 @@ class LoopWatch:
             epochs = steady[-1][1]["carelane_loop_epochs_total"] - steady[0][1]["carelane_loop_epochs_total"]
             changes = _most_changes(steady)
             found["steady_epochs"] = epochs
-            found["steady_changes_per_20_epochs"] = round(20 * changes / epochs, 3) if epochs else None
+            found["steady_changes_per_20_epochs"] = round(20 * changes / max(epochs, 20), 3) if epochs else None
         return found
 
 

@@ -7,6 +7,7 @@ import pwd
 from pathlib import Path
 
 from carelane.cli._exit import Exit, tell
+from carelane.key_files import seal_file
 from carelane.settings import load_settings
 from carelane.store.backup import BackupReport, back_up, restore
 
@@ -23,8 +24,12 @@ def local_user() -> str:
 
 def run_backup(database: str | None, target: Path) -> Exit:
     """Raises InputError, StoreUnavailable."""
-    report = back_up(load_settings({"database": database}).database, target)
+    settings = load_settings({"database": database})
+    report = back_up(settings.database, target)
     tell(f"{target}: {_text(report)}")
+    keys = seal_file(settings.seal_file, settings.database)
+    if keys.exists():
+        tell(f"tokens of sinks in it are sealed; their keys are in {keys} alone: keep a copy, apart from the backup")
     return Exit.DONE
 
 

@@ -63,6 +63,22 @@ def _check_owner(database: str) -> None:
         raise ForbiddenError(f"{path} belongs to another account; run this as that account, or as root")
 
 
+def run_rotate_seal(database: str | None, *, drop_old: bool) -> Exit:
+    """Raises InputError when the file of keys cannot be used."""
+    from carelane.api.camara.vault import Vault
+    from carelane.key_files import seal_file
+    from carelane.settings import load_settings
+
+    settings = load_settings({"database": database})
+    file = seal_file(settings.seal_file, settings.database)
+    if drop_old:
+        tell(f"{Vault(file).drop_old()} older keys are gone from {file}")
+        return Exit.DONE
+    tell(f"key {Vault(file).rotate()} in {file} seals from now on")
+    tell("the server seals what it holds anew within a minute; then run `carelane key rotate-seal --drop-old`")
+    return Exit.DONE
+
+
 def run_key_list(url: str | None, *, output: Format) -> Exit:
     answer = Client.at(url).get("v1", "keys")
     emit(

@@ -9,7 +9,8 @@ from typing import Any
 from carelane.cli._client import Client
 from carelane.cli._exit import Exit, tell
 from carelane.cli._output import Format, emit, emit_text
-from carelane.cli._remote import seconds
+from carelane.cli._progress import shown_progress
+from carelane.cli._remote import list_rows, seconds
 from carelane.intents.lifecycle import SETTLED
 
 __all__ = ["run_drain", "run_reoptimise", "run_undrain", "run_verify"]
@@ -65,13 +66,15 @@ def run_reoptimise(url: str | None, *, dry_run: bool, wait: bool, timeout: str, 
 def _await(client: Client, names: Sequence[str], timeout_s: float) -> list[str]:
     """Names that still have rules on the way out, or have not settled, when time is up."""
     deadline = time.monotonic() + timeout_s
-    while True:
-        rows = {row["name"]: row for row in client.get("v1", "intents")["intents"]}
-        moving = set(client.get("v1", "verification")["moving"])
-        left = [name for name in names if name in moving or rows.get(name, {}).get("phase") not in SETTLED]
-        if not left or time.monotonic() >= deadline:
-            return left
-        time.sleep(0.25)
+    with shown_progress(None) as told:
+        while True:
+            rows = {row["name"]: row for row in list_rows(client)}
+            moving = set(client.get("v1", "verification")["moving"])
+            left = [name for name in names if name in moving or rows.get(name, {}).get("phase") not in SETTLED]
+            if not left or time.monotonic() >= deadline:
+                return left
+            told("moving", len(names) - len(left), len(names))
+            time.sleep(0.25)
 
 
 def _outcome(left: Sequence[str], timeout: str) -> Exit:

@@ -20,6 +20,7 @@ from carelane.api.auth.keys import KeyRing
 from carelane.api.auth.setup import first_key, make_authenticator
 from carelane.api.camara.keeper import SessionKeeper
 from carelane.api.camara.sinks import SinkRules
+from carelane.api.camara.vault import Vault
 from carelane.api.hosts import is_loopback
 from carelane.api.rest import create_app
 from carelane.cli._exit import Exit, tell
@@ -29,6 +30,7 @@ from carelane.controller.runner import Controller
 from carelane.controller.service import IntentService
 from carelane.controller.southbound.protocol import Southbound
 from carelane.errors import InputError, NotLeader
+from carelane.key_files import seal_file
 from carelane.logs import configure_logs
 from carelane.policies.access import read_policy
 from carelane.policies.admission import read_policy as read_admission_policy
@@ -67,15 +69,17 @@ def serve(settings: Settings, topology: Topology, *, simulate: bool) -> Exit:
             made = _first_key(settings, authenticator.keys)
             if made is not None:
                 tell(f"carelane: wrote a first admin key to {made}; the command line finds it there by itself")
+            vault = Vault(seal_file(settings.seal_file, settings.database))
             app = create_app(
                 controller.service,
                 authenticator,
+                vault=vault,
                 allowed_hosts=_names(settings.allowed_hosts),
                 any_address=not is_loopback(settings.rest_host),
                 sinks=SinkRules(frozenset(_names(settings.sink_hosts))),
                 tls=tls,
             )
-            resources.enter_context(_sessions(controller.service))
+            resources.enter_context(_sessions(controller.service, vault))
             grpc = resources.enter_context(_grpc(settings, controller.service, authenticator, rest_tls))
             where = make.address
             if controller.leadership.elected:
@@ -104,9 +108,9 @@ def _names(text: str) -> list[str]:
 
 
 @contextmanager
-def _sessions(service: IntentService) -> Iterator[None]:
+def _sessions(service: IntentService, vault: Vault) -> Iterator[None]:
     """CAMARA sessions move along while the server runs."""
-    keeper = SessionKeeper(service)
+    keeper = SessionKeeper(service, vault)
     keeper.start()
     try:
         yield

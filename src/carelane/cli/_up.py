@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from carelane.api.hosts import is_loopback
 from carelane.cli._exit import Exit
@@ -15,53 +15,41 @@ if TYPE_CHECKING:
     from carelane.settings import Settings
     from carelane.topology import Topology
 
-__all__ = ["Overrides", "run_southbound", "run_up"]
+__all__ = ["run_southbound", "run_up"]
 
 
-@dataclass(frozen=True, slots=True)
-class Overrides:
-    """Settings given as options; None leaves them to the environment."""
+Options = Mapping[str, Any]
+"""Options by the names of the settings that they override, and beside them those that are no settings (`_NO_SETTINGS`);
+None leaves a setting to the environment."""
 
-    topology: str | None = None
-    default_capacity: str | None = None
-    default_availability: str | None = None
-    database: str | None = None
-    rest_host: str | None = None
-    rest_port: int | None = None
-    grpc_port: int | None = None
-    openflow_host: str | None = None
-    openflow_port: int | None = None
-    ovsdb: str | None = None
-    southbound: str | None = None
-    tls_key: str | None = None
-    tls_cert: str | None = None
-    tls_ca: str | None = None
-    rest_tls: bool | None = None
-    log_level: str | None = None
-    allowed_hosts: str | None = None
+_NO_SETTINGS = frozenset({"simulate", "insecure_http"})
 
 
-def run_up(overrides: Overrides, *, simulate: bool, insecure_http: bool) -> Exit:
+def run_up(options: Options) -> Exit:
     """Serve until SIGTERM or SIGINT. Raises InputError."""
-    settings = load_settings(asdict(overrides))
-    _refuse_open_door(settings, insecure_http)
-    _refuse_two_southbounds(settings, simulate)
+    settings = _settings({**options, "allowed_hosts": ",".join(options["allowed_hosts"] or ()) or None})
+    _refuse_open_door(settings, options["insecure_http"])
+    _refuse_two_southbounds(settings, options["simulate"])
     topology = _topology(settings)
     from carelane.cli._serve import serve
 
-    return serve(settings, topology, simulate=simulate)
+    return serve(settings, topology, simulate=options["simulate"])
 
 
-def run_southbound(overrides: Overrides, *, simulate: bool) -> Exit:
+def run_southbound(options: Options) -> Exit:
     """Hold the switches for a control plane in another process, until SIGTERM or SIGINT. Raises InputError."""
-    settings = load_settings(asdict(overrides))
+    settings = _settings(options)
     if settings.southbound is None:
         raise InputError("no socket", field="--listen", expected="such as unix:/run/carelane/southbound.sock")
     topology = _topology(settings)
     from carelane.cli._southbound import hold
 
     own = settings.model_copy(update={"southbound": None})
-    return hold(own, topology, settings.southbound, simulate=simulate)
+    return hold(own, topology, settings.southbound, simulate=options["simulate"])
+
+
+def _settings(options: Options) -> Settings:
+    return load_settings({name: value for name, value in options.items() if name not in _NO_SETTINGS})
 
 
 def _topology(settings: Settings) -> Topology:

@@ -10,6 +10,7 @@ from carelane.cli._decisions import decision_notes, percent, reason_text, show
 from carelane.cli._exit import Exit
 from carelane.cli._output import Format, emit, emit_rows, emit_text
 from carelane.cli._plan import requirements_of, under_policy
+from carelane.cli._progress import shown_progress
 from carelane.cli._sources import Filed
 from carelane.controller.pipeline.whatif import (
     Processes,
@@ -98,23 +99,16 @@ def run_sweep(
     workers: int | None,
     ray: str | None,
     policy_file: str | None = None,
+    progress: bool | None = None,
     output: Format,
 ) -> Exit:
     """Every single failure, with progress on stderr. Raises InputError."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     if ray is not None and workers is not None and ray != "local":
         raise InputError("a cluster has the workers it has", field="--workers", remedy="leave --workers out")
     topology, policy = under_policy(topology, policy_file)
-    base = baseline(topology, requirements_of(intents, topology), policy)
-    with Progress(console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("single failures")
-        found = sweep(
-            base,
-            _workers(workers, ray),
-            progress=lambda done, total: shown.update(task, completed=done, total=total),
-        )
+    with shown_progress(progress) as told:
+        base = baseline(topology, requirements_of(intents, topology), policy, told)
+        found = sweep(base, _workers(workers, ray), progress=told)
     document = sweep_json(topology.name, found)
     emit(document, output, lambda: _print_sweep(document))
     return Exit.DONE if document["harmless"] else Exit.REFUSED

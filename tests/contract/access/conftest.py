@@ -19,9 +19,11 @@ from fastapi import FastAPI
 
 from carelane.api.auth import Authenticator, Buckets, KeyRing, Role
 from carelane.api.camara.sinks import SinkRules
+from carelane.api.camara.vault import Vault
 from carelane.api.rest import create_app
 from carelane.controller.runner import Controller
 from carelane.controller.southbound.simulator import Simulator
+from carelane.key_files import seal_file
 from carelane.policies.admission import AdmissionPolicy
 from carelane.topology import parse_topology
 
@@ -67,6 +69,9 @@ class Door:
     ring: KeyRing
     keys: dict[str, str]
     controller: Controller
+    vault: Vault
+    database: str
+    """SQLite's file."""
 
     def call(self, who: str | None, method: str, path: str, **arguments: Any) -> httpx.Response:
         """As one of ROLES; None: without a credential."""
@@ -114,13 +119,15 @@ def opened(
     with Controller(parse_topology(TOPOLOGY), url, Simulator, policy=policy) as controller:
         ring = KeyRing(controller.service.store, hasher=PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1))
         keys = {name: ring.create(label=name, role=role, tenant=tenant)[1] for name, (role, tenant) in ROLES.items()}
+        vault = Vault(seal_file(None, url))
         app = create_app(
             controller.service,
             Authenticator(ring, None, Buckets(rate_per_s, burst)),
+            vault=vault,
             sinks=SinkRules(frozenset({"localhost"})),
         )
         with _served(app) as address, httpx.Client(base_url=address, timeout=30, trust_env=False) as client:
-            yield Door(app, client, ring, keys, controller)
+            yield Door(app, client, ring, keys, controller, vault, url.partition(":///")[2])
 
 
 @contextmanager

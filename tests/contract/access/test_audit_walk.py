@@ -96,7 +96,7 @@ def entries(door: Door, number: str) -> list[dict[str, Any]]:
 def stands(door: Door, session_id: str) -> None:
     """Only a session that is available can be extended."""
     door.controller.service.wait([f"qod-{session_id}"], 20)
-    keeper = SessionKeeper(door.controller.service)
+    keeper = SessionKeeper(door.controller.service, door.vault)
     keeper.step()
     keeper.stop()
 
@@ -174,6 +174,10 @@ def test_every_call_of_grpc_that_changes_something_is_closed_and_on_the_record(d
     source = pb.IntentSource(line=pb.IntentLine(line=text, name="walked-grpc", tenant="alpha", **ends))
     requests: dict[str, Any] = {
         "FileIntents": pb.FileIntentsRequest(source=source),
+        "PatchIntent": pb.PatchIntentRequest(
+            name="walked-grpc", merge_patch='{"spec": {"objectives": {"delay": "100us"}}}'
+        ),
+        "AcceptOffer": pb.AcceptOfferRequest(name="walked-grpc"),
         "WithdrawIntent": pb.WithdrawIntentRequest(name="walked-grpc"),
     }
     questions = ("Plan", "Get", "List", "Watch")

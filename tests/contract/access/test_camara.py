@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import http.server
 import json
 import re
@@ -27,6 +28,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from carelane.api.auth import Principal, Role
 from carelane.api.camara.keeper import SessionKeeper
 from carelane.api.camara.sinks import SinkRules, Sinks
+from carelane.store.backup import back_up
 
 Door = Any
 FOLDER = Path(__file__).parents[1] / "camara"
@@ -153,7 +155,9 @@ def keeper(door: Door, sink: Sink, clock: Clock) -> Iterator[SessionKeeper]:
     """Steps only when the test says so, by the test's clock, and leaves no session behind."""
     sink.taken.clear()
     sink.answers.clear()
-    made = SessionKeeper(door.controller.service, Sinks(verify=sink.trust, now=clock, base_s=1.0), now=clock)
+    made = SessionKeeper(
+        door.controller.service, door.vault, Sinks(verify=sink.trust, now=clock, base_s=1.0), now=clock
+    )
     yield made
     with door.controller.service.store.write() as write:
         left = [row["intent"] for row in write.qod_sessions()]
@@ -204,12 +208,7 @@ def test_a_session_lives_and_its_sink_is_told(
 ) -> None:
     wanted |= {
         "sink": sink.url,
-        "sinkCredential": {
-            "credentialType": "ACCESSTOKEN",
-            "accessToken": "sink-secret",
-            "accessTokenExpiresUtc": "2099-01-01T00:00:00Z",
-            "accessTokenType": "bearer",
-        },
+        "sinkCredential": credential("sink-secret"),
         "applicationServerPorts": {"ranges": [{"from": 5010, "to": 5020}], "ports": [5060]},
     }
     made = create(door, wanted)
@@ -278,11 +277,91 @@ def kept(door: Door, session_id: str) -> bool:
 
 
 def token_of(door: Door, session_id: str) -> str | None:
-    """What the store holds of the sink's credential."""
+    """What the store keeps of the sink's credential, unsealed."""
+    return door.vault.open(stored_credential(door, session_id) or {}).get("accessToken")
+
+
+def credential(token: str) -> dict[str, Any]:
+    return {**CREDENTIAL, "accessToken": token}
+
+
+def stored_credential(door: Door, session_id: str) -> dict[str, Any] | None:
     with door.controller.service.store.read() as read:
         row = read.qod_session(session_id)
     assert row is not None
-    return (row["sink_credential"] or {}).get("accessToken")
+    found: dict[str, Any] | None = row["sink_credential"]
+    return found
+
+
+def database_bytes(door: Door) -> bytes:
+    """The database with its log, and everything else that lies beside it but the keys."""
+    folder = Path(door.database).parent
+    return b"".join(file.read_bytes() for file in folder.iterdir() if file.name.startswith("carelane.db"))
+
+
+def test_nobody_who_reads_the_database_or_a_backup_learns_the_token_of_a_sink(
+    door: Door, keeper: SessionKeeper, sink: Sink, wanted: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = available(door, keeper, {**wanted, "sink": sink.url, "sinkCredential": credential("read-me-not")})
+    assert sink.taken[0][0]["authorization"] == "Bearer read-me-not"
+    assert session["sessionId"].encode() in database_bytes(door)
+    assert b"read-me-not" not in database_bytes(door)
+    copy = Path(door.database).parent / "copy.carelane"
+    back_up(f"sqlite:///{door.database}", copy)
+    assert b"read-me-not" not in gzip.decompress(copy.read_bytes())
+    copy.unlink()
+    assert "read-me-not" not in door.call("admin", "GET", "/v1/audit").text
+    assert "read-me-not" not in "".join(capsys.readouterr())
+    file = Path(door.database).parent / "seal.key"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_sealing_keys_rotate_under_a_running_server_and_what_was_clear_is_sealed(
+    door: Door, keeper: SessionKeeper, sink: Sink, wanted: dict[str, Any], clock: Clock
+) -> None:
+    asked = {**wanted, "sink": sink.url, "sinkCredential": credential("first")}
+    session = available(door, keeper, asked)["sessionId"]
+    before = stored_credential(door, session)
+    assert door.vault.drop_old() == 0
+    door.vault.rotate()
+    assert token_of(door, session) == "first", "an older key still opens"
+    clock.pass_by(61)
+    keeper.step()
+    after = stored_credential(door, session)
+    assert (before or {})["key"] != (after or {})["key"]
+    assert door.vault.drop_old() == 1
+    assert token_of(door, session) == "first"
+    with door.controller.service.store.write() as write:
+        write.change_qod_session(session, sink_credential=credential("clear"))
+    clock.pass_by(61)
+    keeper.step()
+    assert "sealed" in (stored_credential(door, session) or {})
+    assert token_of(door, session) == "clear"
+
+
+def test_a_notification_waits_for_the_key_of_its_token(
+    door: Door, keeper: SessionKeeper, sink: Sink, wanted: dict[str, Any], clock: Clock
+) -> None:
+    """As after a restore on another machine: the backup holds the sealed token, and not the key."""
+    session = available(door, keeper, {**wanted, "sink": sink.url, "sinkCredential": credential("kept")})
+    sink.taken.clear()
+    file = Path(door.database).parent / "seal.key"
+    keys = file.read_bytes()
+    file.unlink()
+    assert ask(door, "it@alpha", "DELETE", QOD, f"/sessions/{session['sessionId']}").status_code == 204
+    keeper.step()
+    assert sink.taken == []
+    file.write_bytes(keys)
+    file.chmod(0o644)
+    clock.pass_by(10)
+    keeper.step()
+    assert sink.taken == [], "a file that others may read is not used"
+    file.chmod(0o600)
+    clock.pass_by(60)
+    keeper.step()
+    [(headers, body)] = sink.taken
+    assert headers["authorization"] == "Bearer kept"
+    assert body["data"]["statusInfo"] == "DELETE_REQUESTED"
 
 
 def test_deleting_an_available_session_tells_the_sink(

@@ -30,6 +30,8 @@ METHODS = {
     ("IntentService", "PlanIntents"): PEOPLE,
     ("IntentService", "GetIntent"): PEOPLE,
     ("IntentService", "ListIntents"): PEOPLE,
+    ("IntentService", "PatchIntent"): FILERS,
+    ("IntentService", "AcceptOffer"): FILERS,
     ("IntentService", "WithdrawIntent"): FILERS,
     ("IntentService", "WatchIntents"): PEOPLE,
     ("IntentService", "WatchConditions"): PEOPLE,
@@ -137,6 +139,8 @@ def test_an_intent_lives_and_another_hospital_sees_nothing(door: Door, channel: 
     for name, request in (
         ("GetIntent", pb.GetIntentRequest(name="grpc-1")),
         ("WithdrawIntent", pb.WithdrawIntentRequest(name="grpc-1")),
+        ("PatchIntent", pb.PatchIntentRequest(name="grpc-1", merge_patch="{}")),
+        ("AcceptOffer", pb.AcceptOfferRequest(name="grpc-1")),
         ("GetCompliance", pb.GetComplianceRequest(name="grpc-1")),
         ("WatchCompliance", pb.WatchComplianceRequest(names=["grpc-1"])),
         ("WatchConditions", pb.WatchConditionsRequest(names=["grpc-1"])),
@@ -150,6 +154,32 @@ def test_an_intent_lives_and_another_hospital_sees_nothing(door: Door, channel: 
     assert [entry["action"] for entry in entries] == ["intent.file"]
     gone = call(door, channel, "it@alpha", "WithdrawIntent", pb.WithdrawIntentRequest(name="grpc-1"))
     assert gone.summary.phase in ("Withdrawing", "Withdrawn")
+
+
+def test_an_intent_is_patched_and_an_offer_accepted_for_the_generation_that_was_read(door: Door, channel: Any) -> None:
+    call(door, channel, "it@alpha", "FileIntents", line("grpc-4", "alpha", 24))
+    faster = '{"spec": {"objectives": {"delay": "100us"}}}'
+    patch = pb.PatchIntentRequest(name="grpc-4", merge_patch=faster, if_generation=1, idempotency_key="p")
+    refused = call(door, channel, "it@alpha", "PatchIntent", patch).intent
+    assert (refused.outcome, refused.admitted, refused.generation) == (pb.OUTCOME_CHANGED, False, 2)
+    assert call(door, channel, "it@alpha", "PatchIntent", patch).intent == refused, "the key's first answer"
+    late = pb.AcceptOfferRequest(name="grpc-4", if_generation=1)
+    assert code(door, channel, "it@alpha", "AcceptOffer", late) is grpc.StatusCode.FAILED_PRECONDITION
+    late_patch = pb.PatchIntentRequest(name="grpc-4", merge_patch=faster, if_generation=1)
+    assert code(door, channel, "it@alpha", "PatchIntent", late_patch) is grpc.StatusCode.FAILED_PRECONDITION
+    offered = MessageToDict(refused.decision)["offers"][0]["delay_ms"]
+    taken = call(door, channel, "it@alpha", "AcceptOffer", pb.AcceptOfferRequest(name="grpc-4", if_generation=2)).intent
+    assert (taken.admitted, taken.generation) == (True, 3)
+    kept = call(door, channel, "it@alpha", "GetIntent", pb.GetIntentRequest(name="grpc-4"))
+    assert MessageToDict(kept.decision)["paths"][0]["delay_bound_ms"] <= offered
+    for bad in ("[1]", "{", '{"spec": {"nonsense": 1}}', '{"metadata": {"name": "other"}}'):
+        wrong = pb.PatchIntentRequest(name="grpc-4", merge_patch=bad)
+        assert code(door, channel, "it@alpha", "PatchIntent", wrong) is grpc.StatusCode.INVALID_ARGUMENT
+    for number in (-1, 99):
+        wrong_offer = pb.AcceptOfferRequest(name="grpc-4", offer=number)
+        assert code(door, channel, "it@alpha", "AcceptOffer", wrong_offer) is not grpc.StatusCode.OK
+    gone = pb.WithdrawIntentRequest(name="grpc-4", if_generation=3)
+    assert call(door, channel, "it@alpha", "WithdrawIntent", gone).summary.phase in ("Withdrawing", "Withdrawn")
 
 
 def test_the_same_key_files_once_and_pages_cover_all(door: Door, channel: Any) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "Name",
     "Output",
     "PolicyFile",
+    "ShowProgress",
     "Sources",
     "Substrate",
     "Timeout",
@@ -75,3 +76,7 @@ Generation = Annotated[
     typer.Option("--if-generation", min=1, metavar="N", help="Only while it is this generation, as `describe` tells."),
 ]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many, newest first.")]
+ShowProgress = Annotated[
+    bool | None,
+    typer.Option("--progress/--no-progress", help="How far it is, on stderr; by itself on a terminal only."),
+]

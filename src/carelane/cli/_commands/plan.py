@@ -16,6 +16,7 @@ from carelane.cli._commands._options import (
     Name,
     Output,
     PolicyFile,
+    ShowProgress,
     Sources,
     TopologyFile,
     Url,
@@ -36,19 +37,24 @@ def plan(
     default_availability: Availability = None,
     optimize: Annotated[bool, typer.Option("--optimize", help="Decide all intents as one batch.")] = False,
     policy: PolicyFile = None,
+    progress: ShowProgress = None,
     output: Output = "table",
 ) -> None:
     """Decide intents against a topology; no server, no switches.
 
     Exit 0 when all are admitted, 3 when some are refused, 2 on bad input.
     """
+    from carelane.cli._progress import shown_progress
     from carelane.cli._sources import load_network, read_intents
 
-    network = load_network(topology, default_capacity, default_availability)
-    intents = read_intents(line, file or [], source or [], to or [], name, network.endpoints, topology)
+    with shown_progress(progress):
+        network = load_network(topology, default_capacity, default_availability)
+        intents = read_intents(line, file or [], source or [], to or [], name, network.endpoints, topology)
     from carelane.cli._plan import run_plan
 
-    raise typer.Exit(run_plan(network, intents, optimize=optimize, policy_file=policy, output=output))
+    raise typer.Exit(
+        run_plan(network, intents, optimize=optimize, policy_file=policy, progress=progress, output=output)
+    )
 
 
 @app.command()
@@ -80,6 +86,7 @@ def whatif(
     default_capacity: Capacity = None,
     default_availability: Availability = None,
     policy: PolicyFile = None,
+    progress: ShowProgress = None,
     url: Url = None,
     output: Output = "table",
 ) -> None:
@@ -102,7 +109,9 @@ def whatif(
     if sweep:
         if fail or drain or upgrade or add:
             raise typer.BadParameter("--sweep asks about every single failure; leave --fail and the others out")
-        raise typer.Exit(run_sweep(network, intents, workers=workers, ray=ray, policy_file=policy, output=output))
+        raise typer.Exit(
+            run_sweep(network, intents, workers=workers, ray=ray, policy_file=policy, progress=progress, output=output)
+        )
     raise typer.Exit(run_whatif(network, intents, changes, policy_file=policy, output=output))
 
 

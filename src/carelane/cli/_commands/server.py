@@ -52,7 +52,7 @@ def up(
         str | None, typer.Option(metavar="unix:PATH", help="Switches that `carelane southbound` holds.")
     ] = None,
     simulate: Simulate = False,
-    allowed_host: Annotated[
+    allowed_hosts: Annotated[
         list[str] | None, typer.Option("--allowed-host", help="Further Host names to answer to. Repeatable.")
     ] = None,
     insecure_http: Annotated[
@@ -61,40 +61,17 @@ def up(
     log_level: LogLevel = None,
 ) -> None:
     """Run carelane: REST, planner, controller and store in one process. Options may be CARELANE_* variables."""
-    from carelane.cli._up import Overrides, run_up
+    options = locals()
+    from carelane.cli._up import run_up
 
-    raise typer.Exit(
-        run_up(
-            Overrides(
-                topology=topology,
-                default_capacity=default_capacity,
-                default_availability=default_availability,
-                database=database,
-                rest_host=rest_host,
-                rest_port=rest_port,
-                grpc_port=grpc_port,
-                openflow_host=openflow_host,
-                openflow_port=openflow_port,
-                ovsdb=ovsdb,
-                southbound=southbound,
-                tls_key=tls_key,
-                tls_cert=tls_cert,
-                tls_ca=tls_ca,
-                rest_tls=rest_tls,
-                log_level=log_level,
-                allowed_hosts=",".join(allowed_host) if allowed_host else None,
-            ),
-            simulate=simulate,
-            insecure_http=insecure_http,
-        )
-    )
+    raise typer.Exit(run_up(options))
 
 
 @app.command()
 def southbound(
-    listen: Annotated[
+    southbound: Annotated[
         str | None,
-        typer.Option(metavar="unix:PATH", help="Socket for `carelane up --southbound`; CARELANE_SOUTHBOUND too."),
+        typer.Option("--listen", metavar="unix:PATH", help="Socket for `up --southbound`; CARELANE_SOUTHBOUND too."),
     ] = None,
     topology: RunTopology = None,
     default_capacity: Capacity = None,
@@ -109,26 +86,10 @@ def southbound(
     log_level: LogLevel = None,
 ) -> None:
     """Hold the switches in a process of their own: they stay connected while `carelane up` restarts."""
-    from carelane.cli._up import Overrides, run_southbound
+    options = locals()
+    from carelane.cli._up import run_southbound
 
-    raise typer.Exit(
-        run_southbound(
-            Overrides(
-                topology=topology,
-                default_capacity=default_capacity,
-                default_availability=default_availability,
-                openflow_host=openflow_host,
-                openflow_port=openflow_port,
-                ovsdb=ovsdb,
-                tls_key=tls_key,
-                tls_cert=tls_cert,
-                tls_ca=tls_ca,
-                southbound=listen,
-                log_level=log_level,
-            ),
-            simulate=simulate,
-        )
-    )
+    raise typer.Exit(run_southbound(options))
 
 
 @app.command()
@@ -214,3 +175,18 @@ def key_recover(
     from carelane.cli._keys import run_key_recover
 
     raise typer.Exit(run_key_recover(database, revoke_admins=revoke_admins))
+
+
+@key_app.command("rotate-seal")
+def key_rotate_seal(
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="The store; CARELANE_DATABASE if not given.")
+    ] = None,
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="Make none; all but the newest go, once nothing needs them.")
+    ] = False,
+) -> None:
+    """Make a new key that seals sinks' tokens in the store. A running server seals with it at once."""
+    from carelane.cli._keys import run_rotate_seal
+
+    raise typer.Exit(run_rotate_seal(database, drop_old=drop_old))
