@@ -67,7 +67,7 @@ def caller(role: Role, *, unbound: bool = False) -> Any:
     return Depends(authorised)
 
 
-def _key_header(
+async def _key_header(
     _key: Annotated[
         str | None,
         Header(
@@ -75,10 +75,10 @@ def _key_header(
         ),
     ] = None,
 ) -> None:
-    """Documents the header; `_authorised` reads it."""
+    """Documents the header; `_authorised` reads it. Not `async`, it would cost a thread."""
 
 
-def _version_header(
+async def _version_header(
     _if_match: Annotated[
         str | None,
         Header(
