@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import CursorResult, delete, func, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from carelane.errors import ConflictError, NotFoundError
@@ -78,6 +80,7 @@ class AccessWriter(AccessReader):
     """Steps within the transaction of a `Writer`."""
 
     _now: Callable[[], datetime]
+    _unwritten: list[tuple[type[Base], dict[str, Any]]]
 
     def add_key(
         self, key_id: str, hashed: str, *, label: str, role: str, tenant: str | None, expires_at: datetime | None
@@ -119,7 +122,7 @@ class AccessWriter(AccessReader):
         request_id: str,
     ) -> None:
         """Append one entry. No secret may be in it."""
-        self._insert(
+        self._append(
             AuditRow,
             at=self._now(),
             subject=subject,
@@ -132,9 +135,15 @@ class AccessWriter(AccessReader):
             request_id=request_id,
         )
 
-    def _insert(self, table: type[Base], **row: Any) -> CursorResult[Any]:
-        """A plain row: every filing writes some that are never looked at again, and mapped objects cost more."""
-        return self._session.connection().execute(insert(table), row)
+    def _append(self, table: type[Base], **row: Any) -> None:
+        """A plain row of an append-only table; `write_down` writes it with the others, by one statement for all."""
+        self._unwritten.append((table, row))
+
+    def write_down(self) -> None:
+        """Write what was appended; `Store.write` does before the commit. Until then only `last_event` knows of it."""
+        for table, rows in groupby(sorted(self._unwritten, key=_table_name), key=itemgetter(0)):
+            self._session.connection().execute(insert(table), [row for _, row in rows])
+        self._unwritten.clear()
 
     def remember(self, subject: str, key: str, replay: Replay) -> None:
         """Keep an answer with what it answered; answers older than a day go. Raises ConflictError for a key in use."""
@@ -152,6 +161,10 @@ class AccessWriter(AccessReader):
                 at=now,
             )
         )
+
+
+def _table_name(item: tuple[type[Base], object]) -> str:
+    return str(item[0].__tablename__)
 
 
 def _key(row: ApiKeyRow) -> ApiKey:

@@ -29,17 +29,24 @@ class Writer(Reader, AccessWriter, SessionWriter):
         super().__init__(session)
         self._now = now
         self._fresh: set[str] = set()
+        self._unwritten = []
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part of the transaction that an exception undoes by itself. What the database says is translated."""
+        self.write_down()  # what came before it stays
         try:
             with translated(), self._session.begin_nested():
                 yield
         except BaseException:
             self._rows.clear()
             self._fresh.clear()
+            self._unwritten.clear()
             raise
+
+    def last_event(self) -> int:
+        self.write_down()
+        return super().last_event()
 
     def file(self, name: str, tenant: str, manifest: Mapping[str, Any]) -> int:
         """Keep a new or changed manifest; returns its generation. A new name starts as Requested."""
@@ -113,15 +120,17 @@ class Writer(Reader, AccessWriter, SessionWriter):
         else:
             self.retire(name)
         self._session.flush()  # a slice refers to its intent
-        made = self._insert(
-            SliceRow,
-            name=name,
-            generation=generation,
-            retiring=False,
-            number=number,
-            first_label=first_label,
-            labels=labels,
-            decision=decision,
+        made = self._session.connection().execute(
+            insert(SliceRow),
+            {
+                "name": name,
+                "generation": generation,
+                "retiring": False,
+                "number": number,
+                "first_label": first_label,
+                "labels": labels,
+                "decision": decision,
+            },
         )
         assert made.inserted_primary_key is not None
         (slice_id,) = made.inserted_primary_key
@@ -174,7 +183,7 @@ class Writer(Reader, AccessWriter, SessionWriter):
         return row
 
     def _record(self, row: IntentRow, before: Phase | None, after: Phase, reason: str, message: str) -> None:
-        self._insert(
+        self._append(
             HistoryRow,
             at=self._now(),
             name=row.name,

@@ -76,7 +76,9 @@ class Store:
                 lock_writers(session.connection(), lock_timeout_s=self._lock_timeout_s)
                 if self._fence is not None:
                     require_epoch(session.connection(), self._fence)
-                yield Writer(session, self._now)
+                writer = Writer(session, self._now)
+                yield writer
+                writer.write_down()
         finally:
             self._turn.release()
 
