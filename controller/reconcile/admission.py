@@ -26,7 +26,7 @@ from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason
 from carelane.controller.pipeline.value import demand_bps
 from carelane.controller.pipeline.wait_gate import WaitGate
 from carelane.controller.reconcile.access import AccessControl
-from carelane.controller.reconcile.carriers import Carriers
+from carelane.controller.reconcile.carriers import Carriers, collide
 from carelane.controller.reconcile.drains import drained_links, usable
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.errors import CollisionError, ConflictError, InputError
@@ -148,11 +148,13 @@ def dry_run(
     holdings, there = Holdings.of(reader.slices()), usable(topology, without)
     start = ledger = holdings.ledger(now)
     held = {item.name: item.decision.requirement for item in holdings.slices}
-    if optimize or (rules.lenient and ledger.names.isdisjoint(requirement.name for requirement in requirements)):
+    in_force = {item.name: held[item.name] for item in holdings.slices if not item.retiring}
+    news = ledger.names.isdisjoint(requirement.name for requirement in requirements)
+    apart = news and not collide(topology, in_force.values(), requirements)
+    if optimize or (rules.lenient and apart):
         for requirement in requirements:
             ledger = ledger.without_slice(requirement.name)
         start = ledger
-        in_force = {item.name: held[item.name] for item in holdings.slices if not item.retiring}
         promised = [item.decision for item in holdings.slices]
         result = plan(there, requirements, ledger, optimize=optimize, policy=rules.consented, held=in_force,
                       promised=promised)  # fmt: skip

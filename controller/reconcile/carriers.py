@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network
 
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.topology.model import Topology
 
-__all__ = ["Carriers"]
+__all__ = ["Carriers", "collide"]
 
 _Flow = tuple[str, int, IPv4Network | IPv6Network | None, IPv4Network | IPv6Network | None]
 """Switch and port where packets come in, their source, their destination."""
@@ -36,6 +37,18 @@ class Carriers:
         for flow in _flows_of(self._topology, requirement):
             found |= self._names.get(flow, set())
         return found - {requirement.name}
+
+
+def collide(topology: Topology, held: Iterable[Requirement], wanted: Iterable[Requirement]) -> bool:
+    """Whether some of the `wanted` carry the same packets as one another, or as what is `held` under another name."""
+    carriers = Carriers(topology)
+    for requirement in held:
+        carriers.put(requirement)
+    for requirement in wanted:
+        if carriers.rivals(requirement):
+            return True
+        carriers.put(requirement)
+    return False
 
 
 def _flows_of(topology: Topology, requirement: Requirement) -> frozenset[_Flow]:

@@ -62,12 +62,14 @@ def test_a_collision_with_another_tenants_slice_does_not_name_it(door: Door, mak
     hidden = make_intent("collider", "alpha")
     hidden["metadata"] = {"name": SECRET, "tenant": "bravo"}
     assert door.call("engineer", "POST", "/v1/intents", json=hidden).json()["intents"][0]["admitted"] is True
+    tried = door.call("it@alpha", "POST", "/v1/plans", json=make_intent("collider", "alpha"))
     filed = door.call("it@alpha", "POST", "/v1/intents", json=make_intent("collider", "alpha"))
+    assert tried.json()["decisions"][0]["reasons"] == filed.json()["intents"][0]["decision"]["reasons"]
     [reason] = filed.json()["intents"][0]["decision"]["reasons"]
     assert reason["constraint"] == "policy"
     assert reason["detail"].startswith("collider and another tenant's slice cannot be told apart at west")
     paths = ("/v1/intents/collider", "/v1/plans/collider", "/v1/intents/collider/history", "/v1/audit")
-    answers = [filed.text, *(door.call("it@alpha", "GET", path).text for path in paths)]
+    answers = [tried.text, filed.text, *(door.call("it@alpha", "GET", path).text for path in paths)]
     assert not [text for text in answers if "secret" in text or "bravo" in text]
     [told] = door.call("engineer", "GET", "/v1/intents/collider").json()["decision"]["reasons"]
     assert told["others"] == [SECRET]
@@ -79,6 +81,8 @@ def test_a_collision_with_another_tenants_slice_does_not_name_it(door: Door, mak
 def test_a_collision_of_ones_own_names_both(door: Door, make_intent: Any) -> None:
     first, second = make_intent("own", "alpha"), make_intent("own", "alpha")
     second["metadata"]["name"] = "own-again"
+    tried = door.call("it@alpha", "POST", "/v1/plans", json=[first, second]).json()["decisions"]
+    assert [row["decision"] for row in tried] == ["admitted", "refused"]
     door.call("it@alpha", "POST", "/v1/intents", json=first)
     [answer] = door.call("it@alpha", "POST", "/v1/intents", json=second).json()["intents"]
     assert "slices own and own-again cannot be told apart" in answer["decision"]["reasons"][0]["detail"]
