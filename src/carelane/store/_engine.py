@@ -59,6 +59,7 @@ def make_engine(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S, session: st
         parsed,
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
+        pool_use_lifo=True,  # the connection used last has the statements prepared
         pool_timeout=lock_timeout_s,
         json_serializer=_to_json,
         connect_args={"connect_timeout": 10, **({"application_name": session} if session else {})},
