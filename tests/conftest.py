@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 
 MEASURED = ("tests/emulation/", "tests/contract/test_page.py", "tests/contract/test_rest_load.py")
@@ -102,3 +103,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/carelane.db"
     make: Callable[[str], str] = request.getfixturevalue("postgres")
     return make("carelane_test")
+
+
+settings.register_profile(
+    "carelane", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+settings.load_profile("carelane")
+"""How fast examples are found depends on the seed and the machine, and decides no test."""
