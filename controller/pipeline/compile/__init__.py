@@ -32,6 +32,7 @@ Meters: `_policing`. Queues: `_queues`; only ports that a slice uses get a QoS t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from ipaddress import IPv4Network, IPv6Network
 
 from carelane.controller.pipeline.compile._compilation import Compilation, draft_of
 from carelane.controller.pipeline.compile._draft import meet
@@ -49,6 +50,7 @@ from carelane.controller.pipeline.compile._policing import Bucket, forward_bucke
 from carelane.controller.pipeline.compile._queues import LEAST_FLOOR_BPS, queue_plan
 from carelane.controller.pipeline.compile._resolved import Lane, Site, Slice, Way, resolve_slice
 from carelane.controller.pipeline.program import Program, SliceIds
+from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.topology.model import Topology
 
@@ -61,6 +63,7 @@ __all__ = [
     "PORTS",
     "Bucket",
     "Compilation",
+    "Flow",
     "Lane",
     "Site",
     "Slice",
@@ -68,6 +71,7 @@ __all__ = [
     "check_slice",
     "compile_program",
     "ether_type",
+    "flows_of",
     "forward_bucket",
     "ground_rules",
     "ground_watches",
@@ -75,6 +79,10 @@ __all__ = [
     "resolve_slice",
     "reverse_bucket",
 ]
+
+
+Flow = tuple[str, int, IPv4Network | IPv6Network | None, IPv4Network | IPv6Network | None]
+"""Switch and port where packets come in, their source, their destination."""
 
 
 def compile_program(
@@ -97,24 +105,24 @@ def check_slice(
     """Raise what `compile_program` would raise if the slice joined `others`, which compile together already and have
     other numbers.
 
-    For use at admission, so that one impossible slice never stands in the way of all the rest. An address belongs to
-    one endpoint: only slices that carry traffic between the same two can collide, and only they are compiled. That
+    For use at admission, so that one impossible slice never stands in the way of all the rest. Numbers and labels
+    are allocated once: only slices that carry some of the same `flows_of` can collide, and only they are compiled. That
     floors fit the ports is the ledger's business.
     """
     draft = draft_of(resolve_slice(topology, decision, ids), {})
-    own = _directions(decision)
+    own = flows_of(topology, decision.requirement)
     for other, numbers in others:
-        if not own.isdisjoint(_directions(other)):
+        if not own.isdisjoint(flows_of(topology, other.requirement)):
             meet(draft_of(resolve_slice(topology, other, numbers), {}), draft)
 
 
-def _directions(decision: Decision) -> set[tuple[str, str]]:
-    """Who sends to whom, by endpoint."""
-    requirement = decision.requirement
-    found: set[tuple[str, str]] = set()
+def flows_of(topology: Topology, requirement: Requirement) -> frozenset[Flow]:
+    """What the edge tells the packets of a slice by, in each direction that carries some."""
+    flows: set[Flow] = set()
     for pair in requirement.pairs:
+        near, far = (topology.endpoints.get(end.id, end) for end in (pair.source, pair.destination))
         if requirement.forward_bps > 0:
-            found.add((pair.source.id, pair.destination.id))
+            flows.add((near.node, near.port, near.address, far.address))
         if requirement.reverse_bps > 0:
-            found.add((pair.destination.id, pair.source.id))
-    return found
+            flows.add((far.node, far.port, far.address, near.address))
+    return frozenset(flows)
