@@ -161,12 +161,7 @@ def fork(ovs: Any, tmp_path: Path) -> Iterator[Fork]:
         return made[-1]
 
     with Controller(topology, f"sqlite:///{tmp_path}/burst.db", partial(switches, 0), sharing="off") as controller:
-        for node in topology.nodes.values():
-            ovs.add_bridge(node.id, node.dpid, controller_port=made[-1].port)
-        for link in topology.links.values():
-            ovs.add_wire(link.a, link.a_port, link.b, link.b_port)
-        for end in topology.endpoints.values():
-            ovs.add_veth(end.node, end.port, f"{end.node}-{end.port}")
+        ovs.add_network(topology, controller_port=made[-1].port)
         controller.service.apply(load_intents(INTENTS))
         phases = [item.phase for item in controller.service.wait(["rounds", "genome"], 60)]
         assert phases == ["Active", "Active"], controller.service.describe("rounds")

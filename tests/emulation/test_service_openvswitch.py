@@ -69,12 +69,7 @@ def test_a_controller_comes_goes_and_comes_back_over_real_switches(ovs: Any, tmp
     url = f"sqlite:///{tmp_path}/ovs.db"
     with Controller(topology, url, partial(switches, 0), drift_interval_s=1.0) as controller:
         port = made[-1].port
-        for node in topology.nodes.values():
-            ovs.add_bridge(node.id, node.dpid, controller_port=port)
-        for link in topology.links.values():
-            ovs.add_wire(link.a, link.a_port, link.b, link.b_port)
-        for end in topology.endpoints.values():
-            ovs.add_veth(end.node, end.port, f"{end.node}-{end.port}")
+        ovs.add_network(topology, controller_port=port)
         service = controller.service
         service.apply(load_intents(manifest("surgery", "s1/or")))
         assert [item.phase for item in service.wait(["surgery"], 60)] == ["Active"], service.describe("surgery")

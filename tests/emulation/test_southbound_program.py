@@ -80,12 +80,7 @@ def south(ovs: Any) -> Iterator[OpenFlowSouthbound]:
     southbound = OpenFlowSouthbound(TOPOLOGY, port=0, ovsdb=ovs.ovsdb, lldp_interval_s=0.2)
     southbound.start()
     try:
-        for node in NODES.values():
-            ovs.add_bridge(node.id, node.dpid, controller_port=southbound.port)
-        for link in LINKS.values():
-            ovs.add_wire(link.a, link.a_port, link.b, link.b_port)
-        for end in ENDS.values():
-            ovs.add_veth(end.node, end.port, f"{end.node}-{end.port}")
+        ovs.add_network(TOPOLOGY, controller_port=southbound.port)
         until(lambda: all(status.connected for status in southbound.statuses().values()))
         yield southbound
     finally:

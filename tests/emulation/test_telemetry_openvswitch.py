@@ -68,11 +68,7 @@ def test_counters_are_read_and_ceilings_set_and_kept_over_a_restart(ovs: Any, tm
     url = f"sqlite:///{tmp_path}/ovs.db"
     with Controller(topology, url, partial(switches, 0), telemetry_interval_s=0.25) as controller:
         port = made[-1].port
-        for node in topology.nodes.values():
-            ovs.add_bridge(node.id, node.dpid, controller_port=port)
-        ovs.add_wire("s1", 1, "s2", 1)
-        for end in topology.endpoints.values():
-            ovs.add_veth(end.node, end.port, f"{end.node}-{end.port}")
+        ovs.add_network(topology, controller_port=port)
         service = controller.service
         service.apply(load_intents(ROUNDS))
         assert [item.phase for item in service.wait(["rounds"], 60)] == ["Active"], service.describe("rounds")

@@ -160,12 +160,7 @@ def test_everybody_goes_on_receiving_while_a_link_of_the_tree_is_dead(ovs: Any, 
     with ExitStack() as stack:
         with Controller(topology, url, partial(switches, 0), drift_interval_s=1.0) as controller:
             port = made[-1].port
-            for node in topology.nodes.values():
-                ovs.add_bridge(node.id, node.dpid, controller_port=port)
-            for link in topology.links.values():
-                ovs.add_wire(link.a, link.a_port, link.b, link.b_port)
-            for end in topology.endpoints.values():
-                ovs.add_veth(end.node, end.port, f"{end.node}-{end.port}")
+            ovs.add_network(topology, controller_port=port)
             controller.service.apply(load_intents(LESSON))
             described = controller.service.wait(["lesson"], 60)
             assert [item.phase for item in described] == ["Active"], controller.service.describe("lesson")

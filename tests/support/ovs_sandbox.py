@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+from carelane.topology.model import Topology
+
 __all__ = ["OvsSandbox", "why_not"]
 
 _CLONE_NEWNET = 0x40000000
@@ -114,6 +116,15 @@ class OvsSandbox:
         if controller_port is not None:
             self.vsctl("set-controller", name, f"tcp:127.0.0.1:{controller_port}")
             self.vsctl("set", "controller", name, "connection-mode=out-of-band", "max-backoff=1000")
+
+    def add_network(self, topology: Topology, *, controller_port: int) -> None:
+        """Every switch, link and endpoint of a topology; the host's end of an endpoint is {node}-{port}-x."""
+        for node in topology.nodes.values():
+            self.add_bridge(node.id, node.dpid, controller_port=controller_port)
+        for link in topology.links.values():
+            self.add_wire(link.a, link.a_port, link.b, link.b_port)
+        for end in topology.endpoints.values():
+            self.add_veth(end.node, end.port, f"{end.node}-{end.port}")
 
     def add_veth(self, bridge: str, port: int, name: str) -> None:
         """A port that is one end of a veth pair; the other end is `name`-x."""
