@@ -142,7 +142,7 @@ def lost_by_cut(flow: FlowSamples, start_ns: int, cuts: Sequence[Cut]) -> list[f
 def _installed(lab: Lab, context: ScenarioContext, protection: str, settings: dict[str, str]) -> CarelaneServer:
     topology = diamond()
     network = lab_network(topology)
-    lab.build(network, controller=True)
+    lab.build(network, controller=True, each=True)
     server = CarelaneServer(lab, topology, settings=settings)
     context.say(f"carelane up: {server.start(switches=len(network.switches)):.1f} s")
     context.say(server.check_cli("apply", f"{_INTENT}, {protection}", "--name", "surgery"))
