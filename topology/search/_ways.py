@@ -29,7 +29,7 @@ def cheapest_ways(
     usable = usable_arcs(query, run, banned_links, banned_nodes)
     heap = Heap(*(run.blank(size + 2 * nodes + 2) for _ in range(2)))
     rooms = (run.blank(length) for length in (*[2 * nodes] * 7, *[nodes] * 4, size))
-    flow = Flow(*rooms, run.reals(()), run.blank(1))
+    flow = Flow._make((*rooms, run.reals(()), run.blank(1)))
     found = run.disjoint_ways(flat, usable, arcs, source, target, wanted, heap, flow)
     if not found:
         return [], (0, 0)
