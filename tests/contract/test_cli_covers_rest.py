@@ -165,6 +165,33 @@ def test_status_names_the_controller_that_acts(filed: Server, call: Cli, shown: 
     assert "single" in call("status", "--url", filed.url).out
 
 
+@pytest.mark.parametrize(
+    ("leader", "says"),
+    [
+        ("leader", "http://other leads; http://here answered, and reads what it does"),
+        ("follower", "no controller acts"),
+        (None, None),
+    ],
+)
+def test_get_and_describe_name_the_controller_that_acts_where_there_are_several(
+    filed: Server, call: Cli, monkeypatch: pytest.MonkeyPatch, leader: str | None, says: str | None
+) -> None:
+    places = [{"address": "http://other", "role": leader, "seen_at": None, "here": False},
+              {"address": "http://here", "role": "follower", "seen_at": None, "here": True}]  # fmt: skip
+    get = Client.get
+
+    def answer(self: Client, *path: str, **query: Any) -> Any:
+        several = leader is not None and path == ("v1", "controllers")
+        return {"controllers": places} if several else get(self, *path, **query)
+
+    monkeypatch.setattr(Client, "get", answer)
+    listed, described = (call(*words, "--url", filed.url) for words in (("get",), ("describe", "or1")))
+    for shown in (listed.err, described.out):
+        assert ("leads" in shown or "acts;" in shown) is (says is not None)
+        assert says is None or says in shown
+    assert "leads" not in listed.out, "what scripts read stays a table"
+
+
 def test_lists_longer_than_a_page_come_whole(
     filed: Server, shown: Any, call: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from carelane.cli._client import Client
@@ -10,7 +10,9 @@ from carelane.cli._exit import Exit
 from carelane.cli._output import Format, emit, emit_rows, emit_text
 from carelane.errors import ServerUnavailable, TransientError
 
-__all__ = ["run_status"]
+__all__ = ["leader_note", "run_status"]
+
+_NOBODY = "no controller acts; another takes over within seconds, if one can reach the database"
 
 
 def run_status(url: str | None, *, output: Format) -> Exit:
@@ -18,12 +20,28 @@ def run_status(url: str | None, *, output: Format) -> Exit:
     client = Client.at(url)
     reasons = _reasons(client)
     places = client.get("v1", "controllers")["controllers"]
-    acting = any(place["role"] != "follower" for place in places)
-    if not acting:
-        reasons.append("no controller acts; another takes over within seconds, if one can reach the database")
+    if not _acting(places):
+        reasons.append(_NOBODY)
     answer = {"ready": not reasons, "reasons": reasons, "controllers": places}
     emit(answer, output, lambda: _print(answer))
     return Exit.DONE if answer["ready"] else Exit.BROKEN
+
+
+def leader_note(client: Client) -> str | None:
+    """Which controller acts, or that none does; nothing where there is only one. Raises ServerUnavailable."""
+    places = client.get("v1", "controllers")["controllers"]
+    acting = _acting(places)
+    if acting is None:
+        return _NOBODY
+    here = next((place for place in places if place["here"]), acting)
+    if acting["role"] == "single":
+        return None
+    also = "" if here is acting else f"; {here['address'] or 'a follower'} answered, and reads what it does"
+    return f"{acting['address'] or 'a controller without an address'} leads{also}"
+
+
+def _acting(places: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return next((place for place in places if place["role"] != "follower"), None)
 
 
 def _reasons(client: Client) -> list[str]:
