@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from carelane.cli._client import Client
+from carelane.errors import ServerUnavailable, TransientError
 
 Cli = Any
 Server = Any
@@ -162,7 +163,25 @@ def test_status_names_the_controller_that_acts(filed: Server, call: Cli, shown: 
     answer = shown("status")
     assert answer["ready"]
     assert [(row["role"], row["here"]) for row in answer["controllers"]] == [("single", True)]
-    assert "single" in call("status", "--url", filed.url).out
+    assert "single" in call("status", "--url", filed.url, "--wait", "30s").out
+    assert call("status", "--url", "http://127.0.0.1:9", "--wait", "0.3s").code == 69
+    assert call("status", "--url", filed.url, "--wait", "long").code == 2
+
+
+def test_status_waits_for_a_server_that_is_starting(filed: Server, call: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    get = Client.get
+    asked: list[tuple[str, ...]] = []
+
+    def answer(self: Client, *path: str, **query: Any) -> Any:
+        asked.append(path)
+        if len(asked) == 1:
+            raise ServerUnavailable("not yet")
+        if len(asked) == 2:
+            raise TransientError("its database does not answer")
+        return get(self, *path, **query)
+
+    monkeypatch.setattr(Client, "get", answer)
+    assert call("status", "--url", filed.url, "--wait", "60s").out.startswith("ready")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from carelane.intents.lifecycle import SETTLED
 
 __all__ = [
     "HEADERS",
+    "POLL_S",
     "list_rows",
     "phase_text",
     "run_accept",

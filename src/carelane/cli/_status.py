@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from carelane.cli._client import Client
 from carelane.cli._exit import Exit
 from carelane.cli._output import Format, emit, emit_rows, emit_text
+from carelane.cli._remote import POLL_S, seconds
 from carelane.errors import ServerUnavailable, TransientError
 
 __all__ = ["leader_note", "run_status"]
@@ -15,16 +17,38 @@ __all__ = ["leader_note", "run_status"]
 _NOBODY = "no controller acts; another takes over within seconds, if one can reach the database"
 
 
-def run_status(url: str | None, *, output: Format) -> Exit:
-    """Exit 1 when it is not ready, or when no controller acts. Raises ServerUnavailable."""
+def run_status(url: str | None, *, wait: str | None = None, output: Format) -> Exit:
+    """Exit 1 when it is not ready, or when no controller acts; with `wait`, when that is so for so long.
+
+    Raises InputError, ServerUnavailable.
+    """
     client = Client.at(url)
+    answer = _ready(client, time.monotonic() + (0 if wait is None else seconds(wait, "--wait")))
+    emit(answer, output, lambda: _print(answer))
+    return Exit.DONE if answer["ready"] else Exit.BROKEN
+
+
+def _ready(client: Client, until_s: float) -> Mapping[str, Any]:
+    """How it is once it is ready, or at `until_s` of the monotonic clock. Raises ServerUnavailable."""
+    while True:
+        late = time.monotonic() >= until_s
+        try:
+            answer = _look(client)
+        except ServerUnavailable:
+            if late:
+                raise
+        else:
+            if late or answer["ready"]:
+                return answer
+        time.sleep(POLL_S)
+
+
+def _look(client: Client) -> Mapping[str, Any]:
     reasons = _reasons(client)
     places = client.get("v1", "controllers")["controllers"]
     if not _acting(places):
         reasons.append(_NOBODY)
-    answer = {"ready": not reasons, "reasons": reasons, "controllers": places}
-    emit(answer, output, lambda: _print(answer))
-    return Exit.DONE if answer["ready"] else Exit.BROKEN
+    return {"ready": not reasons, "reasons": reasons, "controllers": places}
 
 
 def leader_note(client: Client) -> str | None:
