@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -168,20 +169,26 @@ def test_status_names_the_controller_that_acts(filed: Server, call: Cli, shown: 
     assert call("status", "--url", filed.url, "--wait", "long").code == 2
 
 
-def test_status_waits_for_a_server_that_is_starting(filed: Server, call: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    get = Client.get
+def test_status_waits_for_a_server_that_starts_for_the_first_time(
+    filed: Server, call: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nobody answers and there is no key yet; then its database does not answer."""
+    get, file = Client.get, tmp_path / "admin.key"
     asked: list[tuple[str, ...]] = []
 
     def answer(self: Client, *path: str, **query: Any) -> Any:
         asked.append(path)
         if len(asked) == 1:
+            file.write_text(filed.key)
             raise ServerUnavailable("not yet")
         if len(asked) == 2:
             raise TransientError("its database does not answer")
         return get(self, *path, **query)
 
     monkeypatch.setattr(Client, "get", answer)
-    assert call("status", "--url", filed.url, "--wait", "60s").out.startswith("ready")
+    monkeypatch.setenv("CARELANE_KEY_FILE", str(file))
+    monkeypatch.setenv("CARELANE_URL", filed.url)
+    assert call("status", "--wait", "60s").out.startswith("ready")
 
 
 @pytest.mark.parametrize(

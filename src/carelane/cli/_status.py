@@ -22,18 +22,20 @@ def run_status(url: str | None, *, wait: str | None = None, output: Format) -> E
 
     Raises InputError, ServerUnavailable.
     """
-    client = Client.at(url)
-    answer = _ready(client, time.monotonic() + (0 if wait is None else seconds(wait, "--wait")))
+    answer = _ready(url, time.monotonic() + (0 if wait is None else seconds(wait, "--wait")))
     emit(answer, output, lambda: _print(answer))
     return Exit.DONE if answer["ready"] else Exit.BROKEN
 
 
-def _ready(client: Client, until_s: float) -> Mapping[str, Any]:
-    """How it is once it is ready, or at `until_s` of the monotonic clock. Raises ServerUnavailable."""
+def _ready(url: str | None, until_s: float) -> Mapping[str, Any]:
+    """How it is once it is ready, or at `until_s` of the monotonic clock. Raises ServerUnavailable.
+
+    The credential is looked for each time: a first start makes the key that opens the server.
+    """
     while True:
         late = time.monotonic() >= until_s
         try:
-            answer = _look(client)
+            answer = _look(Client.at(url))
         except ServerUnavailable:
             if late:
                 raise
