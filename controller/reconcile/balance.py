@@ -63,7 +63,7 @@ def evening_out(
     while (port := _fullest(topology, standing, relieved)) is not None and _share(topology, standing, port) >= gain:
         limit = _share(topology, standing, port) - gain
         own = (held for held in left.values() if port in held.floors)
-        for held in islice(sorted(own, key=lambda item: _last(item, port)), MOST_TRIES - tries):
+        for held in islice(sorted(own, key=_last(port)), MOST_TRIES - tries):
             tries += 1
             bare = standing.without_slice(held.name)
             shut = without | _above(topology, bare, limit) | {port[1]}
@@ -95,9 +95,9 @@ def fullest(topology: Topology, holdings: Holdings, now: datetime) -> float:
     return 0.0 if port is None else _share(topology, ledger, port)
 
 
-def _last(held: Held, port: PortKey) -> tuple[int, int, int]:
-    """Sorts those first that matter least, and of those the largest."""
-    return held.decision.requirement.priority, -held.floors[port], held.id
+def _last(port: PortKey) -> Callable[[Held], tuple[int, int, int]]:
+    """Sorts those first that matter least, and of those the largest at `port`."""
+    return lambda held: (held.decision.requirement.priority, -held.floors[port], held.id)
 
 
 def _fullest(topology: Topology, ledger: CapacityLedger, but: set[PortKey]) -> PortKey | None:

@@ -15,7 +15,7 @@ def upgrade() -> None:
     op.create_table(
         "moves",
         sa.Column("name", sa.String(), nullable=False),
-        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column("generation", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("links", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_moves"),
     )
