@@ -74,4 +74,4 @@ def _some(names: Mapping[str, int] | list[str]) -> str:
 
 
 def _bad(message: str, expected: str) -> InputError:
-    return InputError(message, field="--ovsdb", expected=expected, remedy="see `carelane up --help`")
+    return InputError(message, field="--ovsdb", expected=expected, remedy="CARELANE_OVSDB means the same; see docs/how-to/real-switches.md")
