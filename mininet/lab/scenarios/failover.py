@@ -181,8 +181,9 @@ def _cut_all(
 def _conclude(report: Report, cuts: Sequence[Cut], outages: dict[str, list[float]], baseline: Sequence[float]) -> None:
     """The promise: 99% of cuts within `_ALLOWED_MS`, twice that with crank-back, 3 BFD intervals + 20 ms silent."""
     kinds = _by_kind(cuts, outages)
-    unseen = sum(ms == 0 for got in outages.values() for ms in got)
-    detail = f"{unseen} of {len(cuts)} cuts, in two directions, without a lost packet"
+    # A direction may get through without: on the userspace datapath a move takes as long as the next packet.
+    unseen = sum(not any(both) for both in zip(*outages.values(), strict=True))
+    detail = f"{unseen} of {len(cuts)} cuts without a lost packet in either direction"
     report.checks.append(Check("each cut is seen in the stream", unseen == 0, detail))
     for kind, mark_ms in _marks(_ALLOWED_MS[report.substrate]):
         got = kinds[kind]
