@@ -74,4 +74,9 @@ def _some(names: Mapping[str, int] | list[str]) -> str:
 
 
 def _bad(message: str, expected: str) -> InputError:
-    return InputError(message, field="--ovsdb", expected=expected, remedy="CARELANE_OVSDB means the same; see docs/how-to/real-switches.md")
+    return InputError(
+        message,
+        field="--ovsdb",
+        expected=expected,
+        remedy="CARELANE_OVSDB means the same; see docs/how-to/real-switches.md",
+    )
