@@ -29,9 +29,10 @@ from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason
 from carelane.controller.pipeline.value import demand_bps
 from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.carriers import Carriers, collide
+from carelane.controller.reconcile.collisions import decide_apart, indistinct, refused_for
 from carelane.controller.reconcile.drains import drained_links, usable
 from carelane.controller.reconcile.holdings import Held, Holdings
-from carelane.errors import CollisionError, ConflictError, InputError
+from carelane.errors import ConflictError, InputError
 from carelane.intents.lifecycle import Phase
 from carelane.intents.manifest import from_manifest, to_manifest
 from carelane.intents.model import ServiceIntent
@@ -158,8 +159,12 @@ def dry_run(
             ledger = ledger.without_slice(requirement.name)
         start = ledger
         promised = [item.decision for item in holdings.slices]
-        result = plan(there, requirements, ledger, optimize=optimize, policy=rules.consented, held=in_force,
-                      promised=promised)  # fmt: skip
+
+        def pack(part: Sequence[Requirement]) -> PlanResult:
+            return plan(there, part, start, optimize=optimize, policy=rules.consented, held=in_force,
+                        promised=promised)  # fmt: skip
+
+        result = decide_apart(topology, in_force.values(), requirements, pack) if not apart else pack(requirements)
     else:
         result = _one_by_one(Desk(topology, holdings, without, now, rules), requirements, consent=rules.consent)
     if any(displacement(decision) for decision in result.decisions):
@@ -278,7 +283,7 @@ class Desk:
             decision, planned = self._gate.let_in(graph, self.ledger.without_slice(name), decision, planned)
             totals = totals if decision.admitted else replace(totals, admitted_bps=0)
         if decision.offers and (rivals := self._carriers.rivals(requirement)):
-            decision = self._without_offers(decision, rivals)
+            decision = indistinct(decision, rivals, self._tenants)
         ids = self._numbers_for(decision) if decision.admitted else None
         if ids is not None:
             try:
@@ -286,7 +291,8 @@ class Desk:
                 others = [self._running[other] for other in sorted(rivals)]
                 check_slice(self._topology, decision, ids, others)
             except ConflictError as conflict:
-                ids, decision, totals = None, self._refused(decision, conflict), replace(totals, admitted_bps=0)
+                ids, decision = None, refused_for(decision, conflict, self._tenants)
+                totals = replace(totals, admitted_bps=0)
         self._add(totals)
         if ids is None:
             return decision, None
@@ -340,29 +346,9 @@ class Desk:
         fresh = allocate(decision, self._used)
         return replace(fresh, number=self._numbers.get(decision.name, fresh.number))
 
-    def _without_offers(self, decision: Decision, rivals: Collection[str]) -> Decision:
-        """A refusal of what no other figures could admit: others carry the same traffic already."""
-        fact = "cannot be told apart: both carry traffic between the same endpoints; merge the intents, or give one of "
-        conflict = CollisionError((decision.name, *sorted(rivals)), fact + "the services an address of its own")
-        return replace(decision, offers=(), reasons=(*decision.reasons, self._told(decision, conflict)))
-
-    def _refused(self, decision: Decision, conflict: ConflictError) -> Decision:
-        """The planner found room, and the switches could not tell the slice's traffic from another's."""
-        reasons = (self._told(decision, conflict),)
-        return Decision(decision.requirement, admitted=False, reasons=reasons, assumptions=decision.assumptions)
-
-    def _told(self, decision: Decision, conflict: ConflictError) -> Reason:
-        """What is stored and shown to its owner does not name another tenant's slice."""
-        tenant = decision.requirement.tenant
-        slices = conflict.slices if isinstance(conflict, CollisionError) else ()
-        running = {name: item.requirement.tenant for name, (item, _) in self._running.items()}
-        others = tuple(name for name in slices if running.get(name, tenant) != tenant)
-        text = str(conflict)
-        if others and isinstance(conflict, CollisionError):
-            whose = "another tenant's slice" if len(others) == 1 else "slices of other tenants"
-            own = [name for name in slices if name not in others]
-            text = f"{' and '.join([*own, whose])} {conflict.fact}"
-        return Reason("policy", None, None, None, None, text, others)
+    @property
+    def _tenants(self) -> Mapping[str, str]:
+        return {name: item.requirement.tenant for name, (item, _) in self._running.items()}
 
     def _add(self, totals: Totals) -> None:
         self.totals = Totals(
