@@ -6,6 +6,7 @@ import contextlib
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from google.protobuf.json_format import MessageToDict
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from carelane.api.auth import Authenticator, Buckets
+from carelane.api.auth import Authenticator, Buckets, Role
 from carelane.api.grpc.gen import carelane_pb2 as pb
 from carelane.api.grpc.gen import southbound_pb2
 from carelane.api.grpc.server import GrpcServer
@@ -265,6 +266,37 @@ def test_a_watch_resumes_and_keeps_tenants_apart(door: Door, channel: Any) -> No
     compliance = call(door, channel, "it@alpha", "WatchCompliance", pb.WatchComplianceRequest(names=["grpc-a"]))
     assert next(compliance).compliance.name == "grpc-a"
     compliance.cancel()
+
+
+def test_nobody_takes_all_the_watches(door: Door, channel: Any) -> None:
+    keys = [door.ring.create(label="watcher", role=Role.VIEWER, tenant="alpha")[1] for _ in range(2)]
+
+    def watch(key: str) -> Any:
+        watching = method(channel, "IntentService", "WatchIntents")
+        return watching(pb.WatchIntentsRequest(after=0), timeout=60, metadata=[("authorization", f"Bearer {key}")])
+
+    call(door, channel, "it@alpha", "FileIntents", line("grpc-watched", "alpha", 26))
+    own = [watch(keys[0]) for _ in range(8)]
+    assert all(next(stream) for stream in own), "they stand"
+    with pytest.raises(grpc.RpcError) as refused:
+        next(watch(keys[0]))
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+    other = watch(keys[1])
+    assert next(other)
+    own.pop().cancel()
+    until, again = time.monotonic() + 20, watch(keys[0])
+    while not stands(again):
+        assert time.monotonic() < until, "a place is given back"
+        again = watch(keys[0])
+    for stream in (*own, other, again):
+        stream.cancel()
+
+
+def stands(stream: Any) -> bool:
+    try:
+        return bool(next(stream))
+    except grpc.RpcError:
+        return False
 
 
 def test_conditions_and_sites_are_told_when_they_change(door: Door, channel: Any) -> None:
