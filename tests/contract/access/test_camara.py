@@ -11,9 +11,9 @@ import ssl
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -506,6 +506,10 @@ CREDENTIAL = {
         ({"device": {"ipv6Address": "2001:db8::1"}}, 404, "IDENTIFIER_NOT_FOUND"),
         ({"device": {"ipv4Address": {"publicAddress": "10.1.0.1"}}}, 400, "INVALID_ARGUMENT"),
         ({"device": {"ipv4Address": {"publicAddress": "10.1.0.1", "publicPort": 70000}}}, 400, "OUT_OF_RANGE"),
+        ({"device": {"ipv4Address": {"publicAddress": 167837697, "publicPort": 1}}}, 400, "INVALID_ARGUMENT"),
+        ({"device": {"ipv6Address": "fe80::1%eth0"}}, 400, "INVALID_ARGUMENT"),
+        ({"applicationServer": {"ipv4Address": "10.1.1.0/0.0.0.255"}}, 400, "INVALID_ARGUMENT"),
+        ({"sinkCredential": {**CREDENTIAL, "accessTokenExpiresUtc": 4070908800}}, 400, "INVALID_ARGUMENT"),
         ({"devicePorts": {}}, 400, "INVALID_ARGUMENT"),
         ({"devicePorts": {"ports": [65536]}}, 400, "OUT_OF_RANGE"),
         ({"devicePorts": {"ranges": [{"from": 9, "to": 3}]}}, 400, "OUT_OF_RANGE"),
@@ -583,6 +587,11 @@ def test_three_legged_tokens_name_their_device(door: Door, wanted_once: dict[str
     used = device_endpoint(topology, both, plain, needed=True)
     assert used is not None
     assert list(used[1] or {}) == ["ipv4Address"], "one identifier comes back: the one that was used"
+    written = "2001:DB8:0:0::7"
+    ends = {"x": replace(topology.endpoints["cloud"], address=ip_network("2001:db8::/64"))}
+    six = device_endpoint(replace(topology, endpoints=ends), Device(ipv6Address=written), plain, needed=True)
+    assert six is not None
+    assert six[1] == {"ipv6Address": written}, "as it was written"
 
 
 def test_a_three_legged_token_sees_the_sessions_of_its_device_only(door: Door, wanted_once: dict[str, Any]) -> None:
