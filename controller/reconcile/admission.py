@@ -174,11 +174,19 @@ def _one_by_one(desk: Desk, requirements: Sequence[Requirement], *, consent: boo
     return PlanResult(tuple(decided.values()), desk.ledger, replace(desk.totals, admitted_bps=admitted_bps))
 
 
-def replan(topology: Topology, without: Collection[str], reader: Reader, held: Held, now: datetime) -> Filing:
-    """Decide the slice in force again, word for word as promised, without some links. Stores nothing."""
+def replan(
+    topology: Topology,
+    without: Collection[str],
+    reader: Reader,
+    held: Held,
+    now: datetime,
+    requirement: Requirement | None = None,
+) -> Filing:
+    """Decide the slice in force again, word for word as promised or as `requirement`, without some links. Stores
+    nothing."""
     record = reader.intent(held.name)
     desk = Desk(topology, Holdings.of(reader.slices()), without, now)
-    decision, ids = desk.decide(held.decision.requirement)
+    decision, ids = desk.decide(requirement or held.decision.requirement)
     floors = desk.decided.slice_floors(held.name) if ids else {}
     intent = from_manifest(record.manifest)
     return Filing(intent, record.manifest, record, "unchanged", decision, ids, floors)

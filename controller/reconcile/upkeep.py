@@ -11,22 +11,23 @@ no place with its full promise stays where the switches put it, and its history 
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from carelane.controller.pipeline.slice_plan import Decision
+from carelane.controller.pipeline.admit import MAX_TREES
+from carelane.controller.pipeline.slice_plan import Decision, role_number
 from carelane.controller.reconcile.admission import Filing, replan
 from carelane.controller.reconcile.drains import drained_links, links_of
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.schedules import outside, waiting
-from carelane.errors import ConflictError, NotFoundError
+from carelane.errors import ConflictError, NotFoundError, PermanentError
 from carelane.intents.lifecycle import Phase
 from carelane.store import Writer
 from carelane.topology.model import Topology
 
-__all__ = ["Relocation", "drain", "movable", "relocate", "undrain"]
+__all__ = ["Relocation", "Renewal", "drain", "movable", "relocate", "renew", "undrain"]
 
 _MOVABLE = (Phase.ADMITTED, Phase.INSTALLING, Phase.ACTIVE, Phase.DEGRADED, Phase.SUSPENDED)
 
@@ -40,6 +41,14 @@ class Relocation:
     moved: tuple[str, ...] = ()
     staying: tuple[str, ...] = ()
     stuck: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Names planned anew with their whole promise, and those carried without protection."""
+
+    renewed: tuple[str, ...]
+    weakened: tuple[str, ...]
 
 
 def drain(
@@ -100,6 +109,43 @@ def relocate(
         else:
             stuck.append((held.name, _why(filing)))
     return Relocation(tuple(moved), tuple(staying), tuple(stuck))
+
+
+def renew(
+    write: Writer, topology: Topology, unfit: Mapping[str, PermanentError], without: frozenset[str], now: datetime
+) -> Renewal:
+    """Plan anew what an older version, or an older topology, has stored and this one cannot program (`unfit`), and
+    trees that count a third path, which switches do not use. Most important first.
+
+    What was promised and does not fit any more is carried without protection rather than taken off the switches, and
+    its history says so. What cannot be carried at all, or begins or ends nowhere now, is left to its failure.
+    """
+    renewed, weakened = [], []
+    for held in movable(write, waiting(topology, Holdings.of(write.slices()).slices, now), now):
+        if (held.name not in unfit and not _third(held.decision)) or not _ends(held.decision) <= topology.nodes.keys():
+            continue
+        filing = replan(topology, without, write, held, now)
+        if filing.ids is not None:
+            record(write, filing, now)
+            write.note(held.name, "Renewed", "planned anew, as what was stored is programmed otherwise now")
+            renewed.append(held.name)
+            continue
+        asked = held.decision.requirement
+        bare = replace(asked, protection="none", objectives=replace(asked.objectives, availability=None))
+        if held.name not in unfit or bare == asked:
+            continue
+        less = replan(topology, without, write, held, now, bare)
+        if less.ids is not None:
+            record(write, less, now)
+            write.note(held.name, "Weakened", f"carried without protection; its whole promise: {_why(filing)}")
+            weakened.append(held.name)
+    return Renewal(tuple(renewed), tuple(weakened))
+
+
+def _third(decision: Decision) -> bool:
+    """Whether a receiver of a tree counts on more paths than switches move its copies to by themselves."""
+    multipoint = decision.requirement.connectivity == "point-to-multipoint"
+    return multipoint and any(role_number(path.role) >= MAX_TREES for path in decision.paths)
 
 
 def movable(write: Writer, idle: Collection[str], now: datetime) -> list[Held]:
