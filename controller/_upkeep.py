@@ -16,6 +16,7 @@ from carelane.controller.reconcile.reoptimise import Aim, Reoptimised, reoptimis
 from carelane.controller.reconcile.upkeep import Relocation, Renewal, drain, relocate, renew, undrain
 from carelane.controller.southbound.protocol import SwitchStatus
 from carelane.errors import InputError
+from carelane.policies.admission import AdmissionPolicy
 from carelane.store import StoredDrain, Writer
 
 __all__ = ["LEAST_GAIN", "AlsoDrained", "AlsoMoved", "DrainResult", "Upkeep"]
@@ -62,7 +63,9 @@ class Upkeep:
         *,
         hold_off_s: float = 10.0,
         repair_after_s: float = 5.0,
+        policy: AdmissionPolicy | None = None,
     ) -> None:
+        self._policy = policy
         self._repair_after_s = repair_after_s
         self._reconciler = reconciler
         self._now = now
@@ -78,7 +81,8 @@ class Upkeep:
         reconciler = self._reconciler
         with reconciler.store.write() as write:
             before = _drain_of(write.drains(), target)
-            found = drain(write, reconciler.topology, target, reconciler.broken, self._now(), force=force)
+            broken = reconciler.broken
+            found = drain(write, reconciler.topology, target, broken, self._now(), force=force, policy=self._policy)
             result = DrainResult(target, found.moved, found.staying, found.stuck)
             if also is not None:
                 also(write, result, before)
@@ -106,7 +110,9 @@ class Upkeep:
         reconciler, result = self._reconciler, Reoptimised({}, 0.0, 0.0)
         try:
             with reconciler.store.write() as write:
-                result = reoptimise(write, reconciler.topology, reconciler.avoid(write), self._now(), aim, gain)
+                result = reoptimise(
+                    write, reconciler.topology, reconciler.avoid(write), self._now(), aim, gain, self._policy
+                )
                 if dry_run:
                     raise _OnlyAskedError
                 if also is not None:
@@ -124,7 +130,7 @@ class Upkeep:
         with reconciler.turn:
             unfit = reconciler.view(()).desired.unfit
         with reconciler.store.write() as write:
-            found = renew(write, reconciler.topology, unfit, reconciler.avoid(write), self._now())
+            found = renew(write, reconciler.topology, unfit, reconciler.avoid(write), self._now(), self._policy)
         if found.renewed or found.weakened:
             log.info("renewed", names=found.renewed, weakened=found.weakened)
         reconciler.queue.add([*found.renewed, *found.weakened])
@@ -152,7 +158,7 @@ class Upkeep:
         reconciler = self._reconciler
         with reconciler.store.write() as write:
             without = reconciler.broken | drained_links(reconciler.topology, write.drains())
-            found = relocate(write, reconciler.topology, without, dead, self._now(), dead=True)
+            found = relocate(write, reconciler.topology, without, dead, self._now(), dead=True, policy=self._policy)
         log.info("repaired", links=sorted(dead), moved=found.moved, staying=found.staying, stuck=found.stuck)
         self._tell(found, "")
 

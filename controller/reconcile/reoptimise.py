@@ -14,12 +14,13 @@ from datetime import datetime
 from typing import Literal
 
 from carelane.controller.pipeline.slice_plan import Decision
-from carelane.controller.reconcile.admission import replan
+from carelane.controller.reconcile.admission import Replanner
 from carelane.controller.reconcile.balance import evening_out, fullest
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.schedules import waiting
 from carelane.controller.reconcile.upkeep import movable
+from carelane.policies.admission import AdmissionPolicy
 from carelane.store import Floors, StoredMove, Writer
 from carelane.topology.model import Topology
 
@@ -39,7 +40,13 @@ class Reoptimised:
 
 
 def reoptimise(
-    write: Writer, topology: Topology, without: frozenset[str], now: datetime, aim: Aim, gain: float
+    write: Writer,
+    topology: Topology,
+    without: frozenset[str],
+    now: datetime,
+    aim: Aim,
+    gain: float,
+    policy: AdmissionPolicy | None = None,
 ) -> Reoptimised:
     """Move every slice that the network can now carry better, most important first; or those of the fullest links, the
     least important first (`gain` is for these); or those that the last time moved, back to where they were.
@@ -56,12 +63,19 @@ def reoptimise(
         moves = evening_out(topology, holdings, candidates, without, gain, _better, now)
         wanted = ((move.held, move.without, move.why) for move in moves)
     moved: list[tuple[Held, str]] = []
+    replanner, at = Replanner(topology, without, write, now, policy), without
     for held, shut, reason in wanted:
-        filing = replan(topology, shut, write, held, now)
+        if shut is not at:
+            replanner, at = Replanner(topology, shut, write, now, policy), shut
+        filing = replanner.decide(held)
         if filing.decision is None or filing.ids is None:
             if aim == "undo":
                 write.note(held.name, "NotMoved", f"its full promise has no room {reason} any more")
-        elif filing.ids != held.ids and (reason is not None or _better(held, filing.decision, filing.floors)):
+        elif filing.ids == held.ids:
+            continue
+        elif reason is None and not _better(held, filing.decision, filing.floors):
+            replanner.forget()
+        else:
             was, will = _cost(held.decision, held.floors), _cost(filing.decision, filing.floors)
             record(write, filing, now)
             why = reason or f"{_told(was)} before, {_told(will)} now"

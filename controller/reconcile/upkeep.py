@@ -17,13 +17,14 @@ from datetime import datetime
 
 from carelane.controller.pipeline.admit import MAX_TREES
 from carelane.controller.pipeline.slice_plan import Decision, role_number
-from carelane.controller.reconcile.admission import Filing, replan
+from carelane.controller.reconcile.admission import Filing, Replanner
 from carelane.controller.reconcile.drains import drained_links, links_of
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.schedules import outside, waiting
 from carelane.errors import ConflictError, NotFoundError, PermanentError
 from carelane.intents.lifecycle import Phase
+from carelane.policies.admission import AdmissionPolicy
 from carelane.store import Writer
 from carelane.topology.model import Topology
 
@@ -52,7 +53,14 @@ class Renewal:
 
 
 def drain(
-    write: Writer, topology: Topology, target: str, broken: frozenset[str], now: datetime, *, force: bool
+    write: Writer,
+    topology: Topology,
+    target: str,
+    broken: frozenset[str],
+    now: datetime,
+    *,
+    force: bool,
+    policy: AdmissionPolicy | None = None,
 ) -> Relocation:
     """Take a link or switch out of service and move what uses it. Raises NotFoundError, ConflictError."""
     kind = _kind(topology, target)
@@ -60,7 +68,7 @@ def drain(
     if kind == "node" and not force:
         _refuse_ends(Holdings.of(write.slices()), target)
     write.put_drain(kind, target, now)
-    result = relocate(write, topology, drained_links(topology, write.drains()) | broken, links, now)
+    result = relocate(write, topology, drained_links(topology, write.drains()) | broken, links, now, policy=policy)
     if result.stuck and not force:
         reasons = "; ".join(f"{name}: {why}" for name, why in result.stuck[:5])
         raise ConflictError(
@@ -87,18 +95,21 @@ def relocate(
     now: datetime,
     *,
     dead: bool = False,
+    policy: AdmissionPolicy | None = None,
 ) -> Relocation:
     """Move the slices that use any of `links` to where they need nothing of `without`, most important first.
 
-    Whether the links are `dead` matters to trees: those have left a dead link by themselves, and no other.
-    One whose window is not open is moved like the others, but never stuck: nothing of it is lost yet.
+    Of the `policy`, what promises have to hold by counts. Whether the links are `dead` matters to trees: those have
+    left a dead link by themselves, and no other. One whose window is not open is moved like the others, but never
+    stuck: nothing of it is lost yet.
     """
     idle = waiting(topology, Holdings.of(write.slices()).slices, now)
+    replanner = Replanner(topology, without, write, now, policy)
     moved, staying, stuck = [], [], []
     for held in movable(write, idle, now):
         if not _touches(held.decision, links):
             continue
-        filing = replan(topology, without, write, held, now)
+        filing = replanner.decide(held)
         if filing.ids is not None:
             record(write, filing, now)
             write.note(held.name, "Moved", f"planned anew without {', '.join(sorted(without)[:5])}")
@@ -112,7 +123,12 @@ def relocate(
 
 
 def renew(
-    write: Writer, topology: Topology, unfit: Mapping[str, PermanentError], without: frozenset[str], now: datetime
+    write: Writer,
+    topology: Topology,
+    unfit: Mapping[str, PermanentError],
+    without: frozenset[str],
+    now: datetime,
+    policy: AdmissionPolicy | None = None,
 ) -> Renewal:
     """Plan anew what an older version, or an older topology, has stored and this one cannot program (`unfit`), and
     trees that count a third path, which switches do not use. Most important first.
@@ -120,11 +136,11 @@ def renew(
     What was promised and does not fit any more is carried without protection rather than taken off the switches, and
     its history says so. What cannot be carried at all, or begins or ends nowhere now, is left to its failure.
     """
-    renewed, weakened = [], []
+    replanner, renewed, weakened = Replanner(topology, without, write, now, policy), [], []
     for held in movable(write, waiting(topology, Holdings.of(write.slices()).slices, now), now):
         if (held.name not in unfit and not _third(held.decision)) or not _ends(held.decision) <= topology.nodes.keys():
             continue
-        filing = replan(topology, without, write, held, now)
+        filing = replanner.decide(held)
         if filing.ids is not None:
             record(write, filing, now)
             write.note(held.name, "Renewed", "planned anew, as what was stored is programmed otherwise now")
@@ -134,7 +150,7 @@ def renew(
         bare = replace(asked, protection="none", objectives=replace(asked.objectives, availability=None))
         if held.name not in unfit or bare == asked:
             continue
-        less = replan(topology, without, write, held, now, bare)
+        less = replanner.decide(held, bare)
         if less.ids is not None:
             record(write, less, now)
             write.note(held.name, "Weakened", f"carried without protection; its whole promise: {_why(filing)}")
