@@ -81,6 +81,7 @@ def test_whoever_has_a_living_path_gets_one_copy_whatever_two_links_are_dead():
             for node, wanted in world.program().items():
                 simulator.apply(diff(simulator.read(node).own, wanted))
             source = decision.requirement.pairs[0].source
+            assert source.address is not None
             asked = Packet(
                 eth_type=0x0800, ip_src=str(source.address.network_address), ip_dst=str(multicast_address(ids)),
                 eth_src=source.mac or "02:00:00:00:00:ff",
@@ -127,6 +128,7 @@ def test_a_third_path_is_counted_for_pairs_and_never_for_trees():
     held = asked("point-to-multipoint", *pairs, availability=0.999)
     assert held.admitted
     assert {path.role for path in held.paths} == {"primary", "backup"}
+    assert held.availability is not None
     assert held.availability <= 1 - (1 - 0.99**2) ** 2
 
 
