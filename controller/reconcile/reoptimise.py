@@ -50,6 +50,7 @@ def reoptimise(
 ) -> Reoptimised:
     """Move every slice that the network can now carry better, most important first; or those of the fullest links, the
     least important first (`gain` is for these); or those that the last time moved, back to where they were.
+    Of the `policy`, what promises have to hold by counts.
 
     Better is what the planner prefers: first paths that are shorter in all; equally short, with a lower delay bound;
     equal in that too, with less reserved on ports.
@@ -63,10 +64,10 @@ def reoptimise(
         moves = evening_out(topology, holdings, candidates, without, gain, _better, now)
         wanted = ((move.held, move.without, move.why) for move in moves)
     moved: list[tuple[Held, str]] = []
-    replanner, at = Replanner(topology, without, write, now, policy), without
+    replanner, closed = Replanner(topology, without, write, now, policy), without
     for held, shut, reason in wanted:
-        if shut is not at:
-            replanner, at = Replanner(topology, shut, write, now, policy), shut
+        if shut != closed:
+            replanner, closed = Replanner(topology, shut, write, now, policy), shut
         filing = replanner.decide(held)
         if filing.decision is None or filing.ids is None:
             if aim == "undo":
