@@ -59,13 +59,13 @@ def raise_daemon(place: Place) -> None:
     it, or on one processor a flow that must move waits until the books are done. They start with the first bridge.
     """
     pid = int(Path(place.folder, "ovs-vswitchd.pid").read_text())
-    with suppress(PermissionError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            priority = _DAEMON_PRIORITY if int(task.name) == pid else _PACKET_PRIORITY
-            os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(priority))
-        # No host's sender takes a switch's own processor. Where they share one, a change of queues waited for seconds.
-        database = int(Path(place.folder, "ovsdb-server.pid").read_text())
-        os.sched_setscheduler(database, os.SCHED_RR, os.sched_param(_DAEMON_PRIORITY - 1))
+    # No host's sender takes a switch's own processor. Where they share one, a change of queues waited for seconds.
+    priorities = {int(Path(place.folder, "ovsdb-server.pid").read_text()): _DAEMON_PRIORITY - 1}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        priorities[int(task.name)] = _DAEMON_PRIORITY if int(task.name) == pid else _PACKET_PRIORITY
+    for task_id, priority in priorities.items():
+        with suppress(PermissionError, ProcessLookupError):  # not permitted, or a thread that has ended
+            os.sched_setscheduler(task_id, os.SCHED_RR, os.sched_param(priority))
 
 
 @contextmanager
