@@ -164,7 +164,9 @@ def renew(
     What has no place with its whole promise any more is carried with less, and owed the rest, rather than taken off the
     switches. What cannot be carried at all, or begins or ends nowhere now, is left to its failure.
     """
-    replanner, renewed, weakened = Replanner(topology, without, write, now, policy), [], []
+    replanner = Replanner(topology, without, write, now, policy)
+    renewed: list[str] = []
+    weakened: list[str] = []
     for held in movable(write, waiting(topology, Holdings.of(write.slices()).slices, now), now):
         if (held.name not in unfit and not _third(held.decision)) or not _ends(held.decision) <= topology.nodes.keys():
             continue
