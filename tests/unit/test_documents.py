@@ -149,7 +149,7 @@ class Outer(BaseModel):
         ("items:\n- rate: 1\n  name: 5\n", 3, "items[0].name", "'5' does not fit here", "text"),
         ("items:\n- hello\n", 2, "items[0]", "'hello' does not fit here", "a mapping"),
         ("items: []\n", 1, "items", "nothing is listed", "1 at least"),
-        ("items:\n" + 4 * "- rate: 1\n", 2, "items", "4 entries", "3 at most"),
+        ("items:\n" + 4 * "- rate: 1\n", 1, "items", "4 entries", "3 at most"),
     ],
 )
 def test_models_report_field_and_line(text: str, line: int, field: str, message: str, expected: str | None) -> None:
