@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from math import exp
 from typing import Any, NamedTuple
 
-__all__ = ["HELPERS", "KERNELS", "Flat", "Jobs", "Scratch", "State", "cheapest", "improve"]
+__all__ = ["KERNELS", "Flat", "Jobs", "Scratch", "State", "cheapest", "improve"]
 
 Numbers = Any
 """A list or a NumPy array of numbers: numba takes only the latter, and neither has a type that covers both."""
@@ -243,6 +243,4 @@ def improve(
     return changes
 
 
-HELPERS = ()
 KERNELS = ("cheapest", "improve")
-"""In an order in which each only calls those before it."""
