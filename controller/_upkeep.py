@@ -14,6 +14,7 @@ from carelane.controller.reconcile.liveness import LinkHealth
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.reconcile.upkeep import Relocation, drain, relocate, reoptimise, undrain
 from carelane.controller.southbound.protocol import SwitchStatus
+from carelane.policies.admission import AdmissionPolicy
 from carelane.store import StoredDrain, Writer
 
 __all__ = ["AlsoDrained", "AlsoMoved", "DrainResult", "Upkeep"]
@@ -56,7 +57,9 @@ class Upkeep:
         *,
         hold_off_s: float = 10.0,
         repair_after_s: float = 5.0,
+        policy: AdmissionPolicy | None = None,
     ) -> None:
+        self._policy = policy
         self._repair_after_s = repair_after_s
         self._reconciler = reconciler
         self._now = now
@@ -72,7 +75,8 @@ class Upkeep:
         reconciler = self._reconciler
         with reconciler.store.write() as write:
             before = _drain_of(write.drains(), target)
-            found = drain(write, reconciler.topology, target, reconciler.broken, self._now(), force=force)
+            broken = reconciler.broken
+            found = drain(write, reconciler.topology, target, broken, self._now(), force=force, policy=self._policy)
             result = DrainResult(target, found.moved, found.staying, found.stuck)
             if also is not None:
                 also(write, result, before)
@@ -96,7 +100,7 @@ class Upkeep:
         reconciler, moved = self._reconciler, tuple[str, ...]()
         try:
             with reconciler.store.write() as write:
-                moved = reoptimise(write, reconciler.topology, reconciler.avoid(write), self._now())
+                moved = reoptimise(write, reconciler.topology, reconciler.avoid(write), self._now(), self._policy)
                 if dry_run:
                     raise _OnlyAskedError
                 if also is not None:
@@ -129,7 +133,7 @@ class Upkeep:
         reconciler = self._reconciler
         with reconciler.store.write() as write:
             without = reconciler.broken | drained_links(reconciler.topology, write.drains())
-            found = relocate(write, reconciler.topology, without, dead, self._now(), dead=True)
+            found = relocate(write, reconciler.topology, without, dead, self._now(), dead=True, policy=self._policy)
         log.info("repaired", links=sorted(dead), moved=found.moved, staying=found.staying, stuck=found.stuck)
         self._tell(found, "")
 

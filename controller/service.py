@@ -88,7 +88,7 @@ class IntentService:
         self._telemetry = telemetry
         self._leadership = leadership
         self._now = now
-        self.upkeep = upkeep or Upkeep(reconciler, now)
+        self.upkeep = upkeep or Upkeep(reconciler, now, policy=policy)
         self.access = access or AccessControl(topology, None, now)
         self.policy = policy
         self.filings = Filings(self.topology, reconciler, self._rules(), now)

@@ -13,7 +13,7 @@ from carelane.topology.delay import seconds
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.paths import Effort, PathGraph, hops_of
 
-__all__ = ["admitted", "decide", "effort_for", "refused"]
+__all__ = ["admitted", "attempt", "decide", "effort_for", "refused"]
 
 EFFORT = 200_000
 """Search steps for one decision before it is given up as not proven: a few seconds."""
@@ -32,6 +32,18 @@ def decide(graph: PathGraph, requirement: Requirement, ledger: CapacityLedger) -
     embedding = embed(graph, requirement, ledger, effort, priced=True)
     if embedding is None:
         return refused(graph, requirement, ledger, effort.exhausted), ledger
+    decision = admitted(graph, requirement, embedding, effort.exhausted)
+    return decision, ledger.with_slice(requirement.name, embedding.floors.items(), requirement.window)
+
+
+def attempt(
+    graph: PathGraph, requirement: Requirement, ledger: CapacityLedger
+) -> tuple[Decision, CapacityLedger] | None:
+    """`decide` without reasons: None where there is no place, or none was found in time."""
+    effort = effort_for(requirement)
+    embedding = embed(graph, requirement, ledger, effort, priced=True)
+    if embedding is None:
+        return None
     decision = admitted(graph, requirement, embedding, effort.exhausted)
     return decision, ledger.with_slice(requirement.name, embedding.floors.items(), requirement.window)
 

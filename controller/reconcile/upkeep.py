@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from carelane.controller.pipeline.slice_plan import Decision
-from carelane.controller.reconcile.admission import Filing, replan
+from carelane.controller.reconcile.admission import Filing, Replanner
 from carelane.controller.reconcile.drains import drained_links, links_of
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.schedules import outside, waiting
 from carelane.errors import ConflictError, NotFoundError
 from carelane.intents.lifecycle import Phase
+from carelane.policies.admission import AdmissionPolicy
 from carelane.store import Floors, Writer
 from carelane.topology.model import Topology
 
@@ -47,7 +48,14 @@ class Relocation:
 
 
 def drain(
-    write: Writer, topology: Topology, target: str, broken: frozenset[str], now: datetime, *, force: bool
+    write: Writer,
+    topology: Topology,
+    target: str,
+    broken: frozenset[str],
+    now: datetime,
+    *,
+    force: bool,
+    policy: AdmissionPolicy | None = None,
 ) -> Relocation:
     """Take a link or switch out of service and move what uses it. Raises NotFoundError, ConflictError."""
     kind = _kind(topology, target)
@@ -55,7 +63,7 @@ def drain(
     if kind == "node" and not force:
         _refuse_ends(Holdings.of(write.slices()), target)
     write.put_drain(kind, target, now)
-    result = relocate(write, topology, drained_links(topology, write.drains()) | broken, links, now)
+    result = relocate(write, topology, drained_links(topology, write.drains()) | broken, links, now, policy=policy)
     if result.stuck and not force:
         reasons = "; ".join(f"{name}: {why}" for name, why in result.stuck[:5])
         raise ConflictError(
@@ -82,18 +90,21 @@ def relocate(
     now: datetime,
     *,
     dead: bool = False,
+    policy: AdmissionPolicy | None = None,
 ) -> Relocation:
     """Move the slices that use any of `links` to where they need nothing of `without`, most important first.
 
-    Whether the links are `dead` matters to trees: those have left a dead link by themselves, and no other.
-    One whose window is not open is moved like the others, but never stuck: nothing of it is lost yet.
+    Of the `policy`, what promises have to hold by counts. Whether the links are `dead` matters to trees: those have
+    left a dead link by themselves, and no other. One whose window is not open is moved like the others, but never
+    stuck: nothing of it is lost yet.
     """
     idle = waiting(topology, Holdings.of(write.slices()).slices, now)
+    replanner = Replanner(topology, without, write, now, policy)
     moved, staying, stuck = [], [], []
     for held in _movable(write, idle, now):
         if not _touches(held.decision, links):
             continue
-        filing = replan(topology, without, write, held, now)
+        filing = replanner.decide(held)
         if filing.ids is not None:
             record(write, filing, now)
             write.note(held.name, "Moved", f"planned anew without {', '.join(sorted(without)[:5])}")
@@ -106,16 +117,23 @@ def relocate(
     return Relocation(tuple(moved), tuple(staying), tuple(stuck))
 
 
-def reoptimise(write: Writer, topology: Topology, without: frozenset[str], now: datetime) -> tuple[str, ...]:
+def reoptimise(
+    write: Writer,
+    topology: Topology,
+    without: frozenset[str],
+    now: datetime,
+    policy: AdmissionPolicy | None = None,
+) -> tuple[str, ...]:
     """Move every slice that the network can now carry better, most important first; names of those that move.
 
     Better is what the planner prefers: first paths that are shorter in all; equally short, with a lower delay bound;
     equal in that too, with less reserved on ports.
     """
     idle = waiting(topology, Holdings.of(write.slices()).slices, now)
+    replanner = Replanner(topology, without, write, now, policy)
     moved = []
     for held in _movable(write, idle, now):
-        filing = replan(topology, without, write, held, now)
+        filing = replanner.decide(held)
         if filing.decision is None or filing.ids is None or filing.ids == held.ids:
             continue
         before, after = _cost(held.decision, held.floors), _cost(filing.decision, filing.floors)
@@ -123,6 +141,8 @@ def reoptimise(write: Writer, topology: Topology, without: frozenset[str], now: 
             record(write, filing, now)
             write.note(held.name, "Moved", f"re-optimised: {_told(before)} before, {_told(after)} now")
             moved.append(held.name)
+        else:
+            replanner.forget()
     return tuple(moved)
 
 

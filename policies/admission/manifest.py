@@ -88,6 +88,7 @@ class Spec(_Model):
     quotas: Annotated[dict[str, TenantQuota], Field(max_length=MAX_ROWS)] = {}
     preemption: Preempting | None = None
     portWaits: Literal["counted", "stated"] = "stated"
+    classQueues: Literal["counted", "stated"] = "stated"
     weights: Weights = Weights()
 
 
@@ -123,6 +124,7 @@ def parse_policy(data: bytes | str, topology: Topology, file: str = "<text>") ->
         quotas=MappingProxyType({name: Quota(row.bandwidth, row.slices) for name, row in spec.quotas.items()}),
         preemption=None if asked is None else Preemption(_set(asked.by), _set(asked.of), asked.minimumPriorityGap),
         port_waits=spec.portWaits == "counted",
+        class_queues=spec.classQueues == "counted",
         weights=_weights(spec.weights),
     )
 

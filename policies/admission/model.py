@@ -45,7 +45,8 @@ class Preemption:
 @dataclass(frozen=True, slots=True)
 class AdmissionPolicy:
     """`links` are shares of single links, instead of `max_reservable`; `weights` are those of shares beyond floors.
-    `port_waits`: delays are to hold with what queues wait for each other at ports."""
+    `port_waits`: delays are to hold with what queues wait for each other at ports; `class_queues`: they are to hold as
+    if slices shared a queue for each class."""
 
     name: str
     max_reservable: Fraction = Fraction(1)
@@ -53,12 +54,20 @@ class AdmissionPolicy:
     quotas: Mapping[str, Quota] = field(default_factory=lambda: MappingProxyType({}))
     preemption: Preemption | None = None
     port_waits: bool = False
+    class_queues: bool = False
     weights: SharePolicy = field(default_factory=SharePolicy)
 
     @property
     def lenient(self) -> bool:
         """Whether it says nothing but how full links may be."""
-        return not (self.quotas or self.preemption or self.port_waits)
+        return not (self.quotas or self.preemption or self.port_waits or self.class_queues)
+
+    @property
+    def lasting(self) -> AdmissionPolicy:
+        """What of it holds for slices that are moved, too: what promises have to hold by. Fit for other processes."""
+        return AdmissionPolicy(
+            self.name, links={}, quotas={}, port_waits=self.port_waits, class_queues=self.class_queues
+        )
 
     def quota(self, tenant: str) -> Quota:
         """A tenant's own quota, else everybody's, else one without limits."""
