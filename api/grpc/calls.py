@@ -159,7 +159,8 @@ class Calls:
             wanted = self._marks(request.names, who)
             slices: dict[str, list[pb.SiteTraffic]] = {}
             for item in self._service.sources():
-                if item.tap.slice in wanted:
+                # what was measured last may still be of another tenant's slice of that name, now gone
+                if item.tap.slice in wanted and who.tenant in (None, item.tap.tenant):
                     slices.setdefault(item.tap.slice, []).append(answers.site(item))
             for name, sites in slices.items():
                 yield pb.WatchSitesResponse(name=name, sites=sites)

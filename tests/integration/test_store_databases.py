@@ -230,3 +230,4 @@ def test_marks_change_with_the_state_of_their_intent_only(database_url: str) -> 
         after = read.marks(tenant="hospital")
     assert before.keys() == after.keys() == {"mine", "other"}
     assert {name for name in after if after[name] != before[name]} == {"mine"}
+    store.close()
