@@ -12,12 +12,14 @@ import structlog
 from carelane.controller.reconcile.drains import drained_links
 from carelane.controller.reconcile.liveness import LinkHealth
 from carelane.controller.reconcile.reconciler import Reconciler
-from carelane.controller.reconcile.upkeep import Relocation, drain, relocate, reoptimise, undrain
+from carelane.controller.reconcile.reoptimise import Aim, Reoptimised, reoptimise
+from carelane.controller.reconcile.upkeep import Relocation, drain, relocate, undrain
 from carelane.controller.southbound.protocol import SwitchStatus
+from carelane.errors import InputError
 from carelane.policies.admission import AdmissionPolicy
 from carelane.store import StoredDrain, Writer
 
-__all__ = ["AlsoDrained", "AlsoMoved", "DrainResult", "Upkeep"]
+__all__ = ["LEAST_GAIN", "AlsoDrained", "AlsoMoved", "DrainResult", "Upkeep"]
 
 log = structlog.get_logger("carelane.upkeep")
 
@@ -35,8 +37,12 @@ class DrainResult:
 AlsoDrained = Callable[[Writer, DrainResult, StoredDrain | None], None]
 """Runs in the transaction of a drain or its end: what it did, and the drain of this target that was before."""
 
-AlsoMoved = Callable[[Writer, tuple[str, ...]], None]
-"""Runs in the transaction of a re-optimisation: names of the slices that move."""
+AlsoMoved = Callable[[Writer, Reoptimised], None]
+"""Runs in the transaction of a re-optimisation."""
+
+
+LEAST_GAIN, FINEST_GAIN = 0.1, 0.01
+"""Shares of a link: what a move that evens out gains unless told otherwise, and the least that may be told."""
 
 
 class _OnlyAskedError(Exception):
@@ -95,21 +101,27 @@ class Upkeep:
         reconciler.queue.add(result.staying)
         return result
 
-    def reoptimise(self, *, dry_run: bool, also: AlsoMoved | None = None) -> tuple[str, ...]:
-        """Names of the slices that move (or would) to where the network now carries them better."""
-        reconciler, moved = self._reconciler, tuple[str, ...]()
+    def reoptimise(
+        self, aim: Aim = "shorter", *, gain: float = LEAST_GAIN, dry_run: bool = False, also: AlsoMoved | None = None
+    ) -> Reoptimised:
+        """The slices that move (or would) to where the network now carries them better. Raises InputError."""
+        if not FINEST_GAIN <= gain <= 1:
+            raise InputError(f"a gain of {gain:.4g}", field="gain", expected="a share from 1% to 100%, such as 10%")
+        reconciler, result = self._reconciler, Reoptimised({}, 0.0, 0.0)
         try:
             with reconciler.store.write() as write:
-                moved = reoptimise(write, reconciler.topology, reconciler.avoid(write), self._now(), self._policy)
+                result = reoptimise(
+                    write, reconciler.topology, reconciler.avoid(write), self._now(), aim, gain, self._policy
+                )
                 if dry_run:
                     raise _OnlyAskedError
                 if also is not None:
-                    also(write, moved)
+                    also(write, result)
         except _OnlyAskedError:
-            return moved
-        log.info("reoptimised", moved=moved)
-        reconciler.queue.add(moved)
-        return moved
+            return result
+        log.info("reoptimised", aim=aim, moved=sorted(result.moved))
+        reconciler.queue.add(result.moved)
+        return result
 
     def observe(self, statuses: Mapping[str, SwitchStatus]) -> None:
         """Put living paths first, and plan anew what has been without its protection for some seconds."""
