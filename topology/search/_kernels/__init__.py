@@ -10,7 +10,7 @@ lists as they stand, or on NumPy arrays when compiled; every array is given by t
 from __future__ import annotations
 
 from carelane.topology.search._kernels import _arrays, _disjoint, _labels, _shortest
-from carelane.topology.search._kernels._arrays import ENDLESS, Arcs, Flat, Heap
+from carelane.topology.search._kernels._arrays import ENDLESS, NODE_BITS, NODE_MASK, Arcs, Flat, Heap, drop_first, push
 from carelane.topology.search._kernels._disjoint import Flow
 from carelane.topology.search._kernels._labels import GROW, SPENT, WORD_BITS, Labels, PathLimits, Remainders, Target
 
@@ -18,6 +18,8 @@ __all__ = [
     "ENDLESS",
     "GROW",
     "MODULES",
+    "NODE_BITS",
+    "NODE_MASK",
     "SPENT",
     "WORD_BITS",
     "Arcs",
@@ -28,6 +30,8 @@ __all__ = [
     "PathLimits",
     "Remainders",
     "Target",
+    "drop_first",
+    "push",
 ]
 
 MODULES = (_arrays, _shortest, _labels, _disjoint)

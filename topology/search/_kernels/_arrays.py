@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["ENDLESS", "NODE_MASK", "Arcs", "Flat", "Heap", "Numbers", "drop_first", "push"]
+__all__ = ["ENDLESS", "NODE_BITS", "NODE_MASK", "Arcs", "Flat", "Heap", "Numbers", "drop_first", "push"]
 
 Numbers = Any
 """A list, or a NumPy array when compiled."""
