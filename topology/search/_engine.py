@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -114,7 +115,8 @@ class Compiled(Engine):
 
     def functions(self, module: ModuleType) -> dict[str, Callable[..., Any]]:
         # numba's cache looks at the file of a function, not at those of what it calls: their text is in the name
-        self._sources.update(Path(str(module.__file__)).read_bytes())
+        with suppress(OSError):  # installed without its source, so that nobody changes it either
+            self._sources.update(Path(str(module.__file__)).read_bytes())
         namespace = dict(vars(module))  # in which the kernels call each other compiled
         for name, body in vars(module).items():
             if not isinstance(body, FunctionType):
