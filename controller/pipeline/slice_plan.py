@@ -116,7 +116,7 @@ class Decision:
 
     `preempts`: slices, with their tenants, that have to go because it is admitted, or would have to if its owner
     consented. `remedies_searched`: whether remedies are all there are ("whole"), may not be ("part") or were not asked
-    for.
+    for. `owed`: what was promised, of a slice that is carried with less since a failure.
     """
 
     requirement: Requirement
@@ -130,6 +130,12 @@ class Decision:
     remedies: tuple[Remedy, ...] = ()
     remedies_searched: Literal["whole", "part", "not"] = "not"
     preempts: tuple[tuple[str, str], ...] = ()
+    owed: Requirement | None = None
+
+    @property
+    def promised(self) -> Requirement:
+        """What it is to be again, or is."""
+        return self.owed or self.requirement
 
     @property
     def name(self) -> str:
