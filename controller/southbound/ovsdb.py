@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,7 @@ __all__ = ["Ovsdb", "PortsState"]
 
 _LOG = logging.getLogger(__name__)
 _HTB = "linux-htb"
+_AT_ONCE = 32  # servers that are told of a new leader
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +141,19 @@ class Ovsdb:
 
         Servers that answer learn it now, the others with the first change.
         """
-        for server in self._servers.values():
-            server.epoch = epoch
-        for server in self._servers.values():
+
+        def tell(server: Server) -> None:
             try:
                 server.change(lambda _tables, _txn: None)
             except (SwitchUnreachable, ProgramError) as error:
                 _LOG.warning("OVSDB does not know the new leader yet: %s", error)
+
+        servers = tuple(self._servers.values())
+        for server in servers:
+            server.epoch = epoch
+        # Side by side: one that does not answer must not keep the others with the old leader meanwhile.
+        with ThreadPoolExecutor(max(1, min(len(servers), _AT_ONCE)), thread_name_prefix="carelane-claim") as pool:
+            list(pool.map(tell, servers))
 
     def close(self) -> None:
         """Disconnect; the next call connects again."""

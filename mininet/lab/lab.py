@@ -30,6 +30,7 @@ from carelane.lab.protocol import (
     LabProtocolError,
     LineReader,
     encode,
+    own_ovsdb_port,
 )
 from carelane.lab.samples import RunSamples, load_run
 from carelane.lab.substrate import CONSOLE, Substrate, SubstrateName, boot, choose
@@ -62,6 +63,7 @@ class Lab:
         self._socket: socket.socket | None = None
         self._reader = LineReader()
         self._runs = 0
+        self._each = False
         self._plan: TrafficPlan | None = None
         self._started = 0.0
 
@@ -98,19 +100,25 @@ class Lab:
 
     @property
     def ovsdb_target(self) -> str:
-        """Where the switches' database listens, as a program in the cell sees it."""
-        return f"tcp:{GUEST_ADDRESS}:{OVSDB_PORT}"
+        """Where the switches' databases listen, as a program in the cell sees it, in the words of `--ovsdb`."""
+        if not self._each:
+            return f"tcp:{GUEST_ADDRESS}:{OVSDB_PORT}"
+        switches = enumerate(self._network().switches, start=1)
+        return ",".join(f"{switch.name}=tcp:{GUEST_ADDRESS}:{own_ovsdb_port(number)}" for number, switch in switches)
 
     @property
     def openflow_listen(self) -> tuple[str, int]:
         """Where the switches expect their controller: address and port to listen on, inside the cell."""
         return CELL_ADDRESS, OPENFLOW_PORT
 
-    def build(self, network: LabNetwork, *, plain: bool = False, controller: bool = True) -> dict[str, float]:
+    def build(
+        self, network: LabNetwork, *, plain: bool = False, controller: bool = True, each: bool = False
+    ) -> dict[str, float]:
         """Build and start the network; gives the seconds each step took.
 
         `plain`: each port is limited to its link's rate by one first-in-first-out queue, as without carelane.
         `controller`: the switches look for a controller at `openflow_listen`; until it answers they forward nothing.
+        `each`: every switch has an Open vSwitch of its own (`carelane.lab.agent.places`), where `run` needs its name.
         """
         self.say(
             f"lab: building {len(network.switches)} switches, {len(network.wires)} wires, {len(network.hosts)} hosts"
@@ -123,8 +131,9 @@ class Lab:
             userspace=self.substrate.name == "userspace",
             plain=plain,
             controller=controller,
+            each=each,
         )
-        self.network = network
+        self.network, self._each = network, each
         self.say(f"lab: built in {time.monotonic() - begun:.1f} s")
         timings: dict[str, float] = answer["timings_s"]
         return timings
@@ -141,15 +150,19 @@ class Lab:
         """Undo `cut`."""
         self.command("restore", wire=wire)
 
-    def run(self, argv: Sequence[str], *, stdin: str | None = None, host: str | None = None) -> str:
-        """Run a diagnostic (ovs-ofctl, ovs-vsctl, tc, ip, ping...) beside the switches, or inside a host."""
-        out: str = self.command("run", argv=list(argv), stdin=stdin, host=host)
+    def run(
+        self, argv: Sequence[str], *, stdin: str | None = None, host: str | None = None, switch: str | None = None
+    ) -> str:
+        """Run a diagnostic (ovs-ofctl, ovs-vsctl, tc, ip, ping...) beside the switches, a switch, or inside a host."""
+        out: str = self.command("run", argv=list(argv), stdin=stdin, host=host, switch=switch)
         return out
 
     def add_flows(self, switch: str, flows: Sequence[str]) -> None:
         """Add flows, in ovs-ofctl's words, to a switch that has no controller of its own to do it."""
         bridge = self._network().bridge(switch)
-        self.run(["ovs-ofctl", "-O", "OpenFlow13", "add-flows", bridge, "-"], stdin="\n".join(flows) + "\n")
+        self.run(
+            ["ovs-ofctl", "-O", "OpenFlow13", "add-flows", bridge, "-"], stdin="\n".join(flows) + "\n", switch=switch
+        )
 
     def ping(self, source: str, target: str) -> bool:
         """Whether a host reaches another."""

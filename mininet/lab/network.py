@@ -30,7 +30,7 @@ _MAX_PORT = 0xFEFF
 _MAX_SWITCHES = 999
 _MAX_HOSTS = 999
 _MAX_DELAY_S = 10.0
-_RESERVED = ipaddress.ip_network("10.254.0.0/24")
+_RESERVED = ipaddress.ip_network("10.254.0.0/16")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 

@@ -8,13 +8,14 @@ Lines are bounded on both sides, so a confused peer cannot fill the memory of th
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from typing import Any
 
 from carelane.errors import PermanentError
 
 __all__ = ["AGENT_PORT", "CELL_ADDRESS", "GUEST_ADDRESS", "MAX_LINE", "OPENFLOW_PORT", "OVSDB_PORT"]
-__all__ += ["LabProtocolError", "LineReader", "encode"]
+__all__ += ["SWITCH_ADDRESSES", "LabProtocolError", "LineReader", "encode", "own_ovsdb_port", "switch_address"]
 
 # The link between the cell (where controller and planner run) and the switches. Both addresses exist on every
 # substrate, so nothing above cares where the switches run.
@@ -24,8 +25,22 @@ AGENT_PORT = 6650
 OVSDB_PORT = 6640
 OPENFLOW_PORT = 6653
 
+# Switches that each have an Open vSwitch of their own; number n is bridge s<n>.
+SWITCH_ADDRESSES = ipaddress.ip_network("10.254.4.0/22")
+_OWN_OVSDB_PORTS = 16640
+
 # A network of a thousand switches is about 300 kB; the longest answers are flow dumps.
 MAX_LINE = 8 * 1024 * 1024
+
+
+def switch_address(number: int) -> str:
+    """Where a switch of its own speaks OpenFlow from."""
+    return str(SWITCH_ADDRESSES[number])
+
+
+def own_ovsdb_port(number: int) -> int:
+    """Where the database of a switch of its own listens, at `GUEST_ADDRESS`."""
+    return _OWN_OVSDB_PORTS + number
 
 
 class LabProtocolError(PermanentError):

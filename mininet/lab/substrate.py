@@ -27,7 +27,7 @@ from typing import Literal
 import carelane
 from carelane.lab.cell import WORK, Cell, CellProcess
 from carelane.lab.failures import LabError
-from carelane.lab.protocol import CELL_ADDRESS, GUEST_ADDRESS
+from carelane.lab.protocol import CELL_ADDRESS, GUEST_ADDRESS, SWITCH_ADDRESSES
 
 __all__ = ["HOST_MODULES", "LAB_KERNEL", "SUBSTRATES", "Substrate", "SubstrateName", "boot", "choose"]
 
@@ -157,6 +157,7 @@ def _boot_lab_kernel(cell: Cell, say: Callable[[str], None]) -> CellProcess:
         f"ip tuntap add {_TAP} mode tap",
         f"ip address add {CELL_ADDRESS}/30 dev {_TAP}",
         f"ip link set {_TAP} up",
+        f"ip route add {SWITCH_ADDRESSES} via {GUEST_ADDRESS} dev {_TAP}",
     ):
         cell.check(shlex.split(command))
     init = cell.path(f"{WORK}/guest-init")

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     allowed_hosts: str = Field(default="", description="further Host names REST answers to, separated by commas")
     openflow_host: str = "127.0.0.1"
     openflow_port: int = Field(default=6653, ge=0, le=65535)
-    ovsdb: str | None = Field(default=None, description="OVSDB remote, such as tcp:127.0.0.1:6640 or unix:/run/...")
+    ovsdb: str | None = Field(default=None, description="tcp:HOST:PORT, ssl:... or unix:PATH; or NODE=REMOTE,...")
     southbound: str | None = Field(
         default=None,
         description="unix:PATH where `carelane southbound` holds the switches; OpenFlow and OVSDB settings are its own",

@@ -77,12 +77,15 @@ def test_doctor_finds_what_is_wrong_and_says_how_to_mend_it(
         taken.listen()
         monkeypatch.setenv("CARELANE_REST_PORT", str(taken.getsockname()[1]))
         monkeypatch.setenv("CARELANE_DATABASE", "mysql://nobody@nowhere/none")
-        monkeypatch.setenv("CARELANE_OVSDB", f"unix:{tmp_path}/none.sock")
+        answers = f"tcp:127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("CARELANE_OVSDB", f"s1={answers},s2=unix:{tmp_path}/none.sock")
         ran = call("doctor", "--url", "http://127.0.0.1:9", "-o", "json")
         document = json.loads(ran.out)
     found = {finding["check"]: finding for finding in document["findings"]}
     assert ran.code == 1
     assert not document["fit"]
+    ovsdb = [finding["found"] for finding in document["findings"] if finding["check"] == "OVSDB"]
+    assert ovsdb == [f"{answers} accepts connections", f"unix:{tmp_path}/none.sock: No such file or directory"]
     assert {check for check, finding in found.items() if finding["status"] == "missing"} >= {
         "database",
         "REST port",

@@ -15,6 +15,11 @@ import pytest
 from lab_needs import NEEDS_LAB, skip_without_delay
 
 import carelane
+from carelane.controller.pipeline.changes import Operation
+from carelane.controller.pipeline.program import PortBfd
+from carelane.controller.southbound.ovsdb import Ovsdb
+from carelane.controller.southbound.ovsdb_remotes import ovsdb_remotes
+from carelane.errors import SwitchUnreachable
 from carelane.lab.failures import LabError
 from carelane.lab.lab import Lab
 from carelane.lab.measure import figures
@@ -122,6 +127,46 @@ def test_a_program_in_the_cell_reaches_the_switch_database(lab: Lab) -> None:
     time.sleep(0.2)
     sleeper.kill()
     assert sleeper.wait(5) == -signal.SIGKILL
+
+
+def test_switches_may_have_an_open_vswitch_each() -> None:
+    """Each has its own database, told apart by `--ovsdb`, and a wire between two of them works as any other."""
+    network = LabNetwork(
+        (LabSwitch("west", 0xA1), LabSwitch("east", 0xA2)),
+        (LabWire("fibre/1", "west", 1, "east", 1),),
+        (
+            LabHost("or-1", "west", 7, "10.1.0.11/32", "02:00:00:00:00:01"),
+            LabHost("console", "east", 7, "10.3.0.11/32", "02:00:00:00:00:02"),
+        ),
+    )
+    with Lab.open("userspace") as lab:
+        lab.build(network, controller=False, each=True)
+        for switch, flows in plain_flows(network).items():
+            lab.add_flows(switch, flows)
+        assert lab.ping("or-1", "console")
+        lab.cut("fibre/1")
+        assert not lab.ping("or-1", "console")
+        lab.restore("fibre/1")
+        assert lab.ping("or-1", "console")
+        remotes = ovsdb_remotes(lab.ovsdb_target, {switch.name: switch.dpid for switch in network.switches})
+        assert not isinstance(remotes, str)
+        # A third server does not answer: that keeps nobody else from learning who leads.
+        ovsdb = Ovsdb({**remotes, 0xA3: "tcp:127.0.0.1:1"}, timeout_s=5.0)
+        try:
+            lab.inside(lambda: ovsdb.claim(7))
+            lab.inside(lambda: ovsdb.apply(0xA2, [Operation("add", PortBfd(1, 100))]))
+            with pytest.raises(SwitchUnreachable):
+                lab.inside(lambda: ovsdb.read(0xA3))
+        finally:
+            ovsdb.close()
+        for switch, bridge, bfd in (
+            ("west", "s1", "{}"),
+            ("east", "s2", '{enable="true", min_rx="100", min_tx="100"}'),
+        ):
+            assert lab.run(["ovs-vsctl", "list-br"], switch=switch).split() == [bridge]
+            assert lab.run(["ovs-vsctl", "get", "Interface", f"{bridge}-eth1", "bfd"], switch=switch).strip() == bfd
+            epoch = lab.run(["ovs-vsctl", "get", "Open_vSwitch", ".", "external_ids:carelane\\:epoch"], switch=switch)
+            assert epoch.strip() == '"7"'
 
 
 def test_userspace_forwards_and_both_cuts_work() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from carelane.lab.agent.commands import ip_batch, run, vsctl
-from carelane.lab.agent.daemons import start_switch_daemon
+from carelane.lab.agent.daemons import start_database, start_switch_daemon
 from carelane.lab.agent.mininet_api import load
+from carelane.lab.agent.places import Place, Places
 from carelane.lab.agent.wires import Wires
 from carelane.lab.failures import LabError
 from carelane.lab.network import ENDPOINT_ID, LINK_ID, NODE_ID, LabNetwork
@@ -23,8 +27,11 @@ _HOST_MTU = 1500
 class BuiltNetwork:
     """A running network: hosts' namespaces by name, wires to cut, and how long each step of the build took."""
 
-    def __init__(self, network: LabNetwork, wires: Wires, mininet: Any, timings_s: dict[str, float]) -> None:
+    def __init__(
+        self, network: LabNetwork, wires: Wires, mininet: Any, places: Places, timings_s: dict[str, float]
+    ) -> None:
         self.network = network
+        self.places = places
         self.wires = wires
         self.timings_s = timings_s
         self._mininet = mininet
@@ -39,6 +46,10 @@ class BuiltNetwork:
             raise LabError(f"no host {host!r}")
         return self._namespaces[host]
 
+    def place(self, switch: str) -> Place:
+        """Where a switch lives. Raises `InputError` for an unknown switch."""
+        return self.places.of(self.network.bridge(switch))
+
     def host_pid(self, host: str) -> int:
         """The process that holds a host's namespace open."""
         return int(self._mininet.get(self.network.node(host)).pid)
@@ -51,10 +62,11 @@ class BuildOptions:
     userspace: bool
     plain: bool
     controller: bool
+    each: bool
 
 
 def build(network: LabNetwork, wires: Wires, options: BuildOptions) -> BuiltNetwork:
-    """Build and start everything; ovsdb-server runs already. Raises `LabError`."""
+    """Build and start everything. Raises `LabError`."""
     steps: dict[str, float] = {}
     clock = time.monotonic()
 
@@ -62,21 +74,27 @@ def build(network: LabNetwork, wires: Wires, options: BuildOptions) -> BuiltNetw
         nonlocal clock
         steps[name], clock = time.monotonic() - clock, time.monotonic()
 
+    places = Places(network, each=options.each)
+    for place in places.all:
+        start_database(place)
+    step("databases")
     mininet = _nodes(network, userspace=options.userspace)
     step("nodes")
-    wires.build(network)
-    _pairs(network, mininet)
+    wires.build(network, places)
+    _pairs(network, mininet, places)
     step("links")
-    start_switch_daemon()
-    step("daemon")
+    for place in places.all:
+        start_switch_daemon(place)
+    step("daemons")
     _attach(network, mininet)
-    mininet.start()
+    _start_switches(mininet, places)
     step("switches")
-    vsctl(_labels(network, controller=options.controller))
-    if options.plain:
-        vsctl(_plain_queues(network))
+    for place in places.all:
+        vsctl(_labels(network, place, controller=options.controller), environment=place.environment)
+        if options.plain:
+            vsctl(_plain_queues(network, place), environment=place.environment)
     step("labels")
-    built = BuiltNetwork(network, wires, mininet, steps)
+    built = BuiltNetwork(network, wires, mininet, places, steps)
     _configure_hosts(built, userspace=options.userspace)
     step("hosts")
     return built
@@ -86,6 +104,9 @@ def _nodes(network: LabNetwork, *, userspace: bool) -> Any:
     net_module, node_module = load("net"), load("node")
     # Mininet's own initialisation raises system-wide limits (sysctl) that outlive the lab; these sizes need none.
     net_module.Mininet.inited = True
+    # Nor need it look for a database where there is one for all; the version is what it learns there.
+    node_module.OVSSwitch.isSetup = True
+    node_module.OVSSwitch.OVSVersion = ".".join(run(["ovs-vsctl", "--version"]).split()[3].split(".")[:2])
     mininet = net_module.Mininet(controller=None, switch=node_module.OVSSwitch, build=False)
     for number in range(1, len(network.hosts) + 1):
         # Addresses are set in one batch below; Mininet would start a process for each.
@@ -102,18 +123,19 @@ def _nodes(network: LabNetwork, *, userspace: bool) -> Any:
     return mininet
 
 
-def _pairs(network: LabNetwork, mininet: Any) -> None:
+def _pairs(network: LabNetwork, mininet: Any, places: Places) -> None:
     """One veth pair for each host, created straight into the host's namespace."""
-    lines: list[str] = []
+    lines: dict[int | None, list[str]] = defaultdict(list)
     for number, host in enumerate(network.hosts, start=1):
         port = network.interface(host.switch, host.port)
         pid = mininet.get(f"h{number}").pid
-        lines.append(
+        lines[places.of(network.bridge(host.switch)).netns] += [
             f"link add {port} mtu {_HOST_MTU} type veth peer name h{number}-eth0 "
-            f"address {host.mac} mtu {_HOST_MTU} netns {pid}"
-        )
-        lines.append(f"link set {port} up")
-    ip_batch(lines)
+            f"address {host.mac} mtu {_HOST_MTU} netns {pid}",
+            f"link set {port} up",
+        ]
+    for netns, batch in lines.items():
+        ip_batch(batch, netns=netns)
 
 
 def _attach(network: LabNetwork, mininet: Any) -> None:
@@ -134,12 +156,29 @@ def _attach(network: LabNetwork, mininet: Any) -> None:
         attach(network.bridge(host.switch), network.interface(host.switch, host.port), host.port)
 
 
-def _labels(network: LabNetwork, *, controller: bool) -> list[list[str]]:
-    """External-ids that carry the declared names, and the controller of every bridge."""
+def _start_switches(mininet: Any, places: Places) -> None:
+    """Create Mininet's switches, those of a place in one batch: Mininet itself knows of one database only."""
+    mininet.build()
+    for place in places.all:
+        commands: list[list[str]] = []
+        for bridge in place.bridges:
+            switch = mininet.get(bridge)
+            switch.start([])
+            words = shlex.split(" ".join(switch.commands))
+            commands += [
+                list(command) for dashes, command in groupby(words, key=lambda word: word == "--") if not dashes
+            ]
+        vsctl(commands, environment=place.environment)
+
+
+def _labels(network: LabNetwork, place: Place, *, controller: bool) -> list[list[str]]:
+    """External-ids that carry the declared names, and the controller of every bridge of a place."""
     commands: list[list[str]] = []
-    for switch in network.switches:
-        bridge = network.bridge(switch.name)
-        commands.append(["set", "Bridge", bridge, f"external_ids:{_pair(NODE_ID, switch.name)}"])
+    for declared in network.switches:
+        bridge = network.bridge(declared.name)
+        if bridge not in place.bridges:
+            continue
+        commands.append(["set", "Bridge", bridge, f"external_ids:{_pair(NODE_ID, declared.name)}"])
         if controller:
             name = f"@{bridge}"
             target = f'target="tcp:{CELL_ADDRESS}:{OPENFLOW_PORT}"'
@@ -147,11 +186,15 @@ def _labels(network: LabNetwork, *, controller: bool) -> list[list[str]]:
                 [f"--id={name}", "create", "Controller", target, "max_backoff=1000", "inactivity_probe=5000"]
             )
             commands.append(["set", "Bridge", bridge, f"controller={name}"])
-    for wire in network.wires:
-        for end, port in ((wire.a, wire.a_port), (wire.b, wire.b_port)):
-            commands += _port_label(network.interface(end, port), LINK_ID, wire.id)
-    for host in network.hosts:
-        commands += _port_label(network.interface(host.switch, host.port), ENDPOINT_ID, host.name)
+    labels = [
+        (switch, port, LINK_ID, wire.id)
+        for wire in network.wires
+        for switch, port in ((wire.a, wire.a_port), (wire.b, wire.b_port))
+    ]
+    labels += [(host.switch, host.port, ENDPOINT_ID, host.name) for host in network.hosts]
+    for switch, port, key, name in labels:
+        if network.bridge(switch) in place.bridges:
+            commands += _port_label(network.interface(switch, port), key, name)
     return commands
 
 
@@ -164,16 +207,17 @@ def _pair(key: str, value: str) -> str:
     return f'"{key}"="{escaped}"'
 
 
-def _plain_queues(network: LabNetwork) -> list[list[str]]:
+def _plain_queues(network: LabNetwork, place: Place) -> list[list[str]]:
     """Plain forwarding: each port sends at its link's capacity from a single first-in-first-out queue."""
-    limits: list[tuple[str, int]] = []
+    limits: list[tuple[str, int, int]] = []
     for wire in network.wires:
-        limits.append((network.interface(wire.a, wire.a_port), wire.rate_bps))
-        limits.append((network.interface(wire.b, wire.b_port), wire.rate_bps))
-    limits += [(network.interface(host.switch, host.port), host.rate_bps) for host in network.hosts]
+        limits.append((wire.a, wire.a_port, wire.rate_bps))
+        limits.append((wire.b, wire.b_port, wire.rate_bps))
+    limits += [(host.switch, host.port, host.rate_bps) for host in network.hosts]
     commands: list[list[str]] = []
-    for number, (interface, rate_bps) in enumerate(limits):
-        if rate_bps:
+    for number, (switch, port, rate_bps) in enumerate(limits):
+        if rate_bps and network.bridge(switch) in place.bridges:
+            interface = network.interface(switch, port)
             qos, queue = f"@p{number}", f"@q{number}"
             rate = f"other_config:max-rate={rate_bps}"
             commands.append([f"--id={queue}", "create", "Queue", f"other_config:min-rate={rate_bps}", rate])

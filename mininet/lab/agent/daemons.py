@@ -9,59 +9,63 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from carelane.lab.agent.commands import run
+from carelane.lab.agent.places import Place
 from carelane.lab.failures import LabError
-from carelane.lab.protocol import GUEST_ADDRESS, OVSDB_PORT
+from carelane.lab.protocol import GUEST_ADDRESS
 
-__all__ = ["ahead_of_switches", "prefer_packets", "start_database", "start_switch_daemon"]
+__all__ = ["ahead_of_switches", "prefer_packets", "raise_daemon", "start_database", "start_switch_daemon"]
 
-_DATABASE = "/etc/openvswitch/conf.db"
 _SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
-_COMMON = ("--pidfile", "--detach", "--no-chdir", "--log-file", "--verbose=console:off")
+_COMMON = ("--pidfile", "--detach", "--no-chdir", "--log-file", "--verbose=console:off", "--verbose=syslog:off")
+# A change of any interface makes the daemon read the system's routes anew; only tunnels need them.
+_SWITCH = ("--disable-system-route",)
 _CLOCK_FLOOR_S = 10.1
 _DAEMON_PRIORITY = 5
+_PACKET_PRIORITY = 6
 _KERNEL_PRIORITY = 30
 
 
-def start_database() -> None:
+def start_database(place: Place) -> None:
     """Start ovsdb-server, on its Unix socket and on tcp for the controller. Raises `LabError`."""
-    Path(_DATABASE).unlink(missing_ok=True)
-    run(["ovsdb-tool", "create", _DATABASE, _SCHEMA])
-    run(
-        [
-            "ovsdb-server",
-            _DATABASE,
-            "--remote=punix:/run/openvswitch/db.sock",
-            f"--remote=ptcp:{OVSDB_PORT}:{GUEST_ADDRESS}",
-            *_COMMON,
-        ]
-    )
+    Path(place.database).unlink(missing_ok=True)
+    run(["ovsdb-tool", "create", place.database, _SCHEMA])
+    remotes = (f"punix:{place.folder}/db.sock", f"ptcp:{place.ovsdb_port}:{GUEST_ADDRESS}")
+    argv = ["ovsdb-server", place.database, *(f"--remote={remote}" for remote in remotes), *_COMMON]
+    run(argv, environment=place.environment)
     # One processor: more threads only switch more. Megaflows stay a minute, so that a quiet flow does not pay for a
     # visit to the daemon at every alarm; a hardware table would not forget it either.
     # Statistics are read by OpenFlow; a copy of all of them in the database every five seconds serves nobody.
     settings = ("n-handler-threads=1", "n-revalidator-threads=1", "max-idle=60000", "stats-update-interval=3600000")
     options = [f"other_config:{setting}" for setting in settings]
-    run(["ovs-vsctl", "--no-wait", "init"])
-    run(["ovs-vsctl", "--no-wait", "set", "Open_vSwitch", ".", *options, "external_ids:system-id=carelane-lab"])
+    record = ["set", "Open_vSwitch", ".", *options, "external_ids:system-id=carelane-lab"]
+    run(["ovs-vsctl", "--no-wait", "init", "--", *record], environment=place.environment)
 
 
-def start_switch_daemon() -> None:
+def start_switch_daemon(place: Place) -> None:
     """Start ovs-vswitchd; where permitted, it and its database run before ordinary processes. Raises `LabError`."""
     # ovs-vswitchd counts processors only once its monotonic clock passes ten seconds (count_cpu_cores). On a kernel
     # younger than that it finds none, starts no handler thread and loses every first packet of a flow.
     time.sleep(max(0.0, _CLOCK_FLOOR_S - time.monotonic()))
-    run(["ovs-vswitchd", *_COMMON])
-    with suppress(PermissionError):
-        # BFD and first packets must not wait behind bulk senders; real-time probes still come first. The userspace
-        # datapath forwards every packet in this daemon: without a processor it would lose them, whatever the rules say.
-        _raise_daemon("ovs-vswitchd", _DAEMON_PRIORITY)
-        # No host's sender takes a switch's own processor. Where they share one, a change of queues waited for seconds.
-        _raise_daemon("ovsdb-server", _DAEMON_PRIORITY - 1)
+    run(["ovs-vswitchd", *_COMMON, *_SWITCH], netns=place.netns, environment=place.environment)
+    raise_daemon(place)
 
 
-def _raise_daemon(name: str, priority: int) -> None:
-    pid = int(Path(f"/run/openvswitch/{name}.pid").read_text())
+def raise_daemon(place: Place) -> None:
+    """Let ovs-vswitchd and its database run before ordinary processes, where that is permitted.
+
+    BFD and first packets must not wait behind bulk senders; real-time probes still come first. The userspace datapath
+    forwards every packet in that daemon: without a processor it would lose them, whatever the rules say. Its first
+    thread sets ports up and writes to the database; those that see to packets (handlers, revalidators, BFD) come before
+    it, or on one processor a flow that must move waits until the books are done. They start with the first bridge.
+    """
+    pid = int(Path(place.folder, "ovs-vswitchd.pid").read_text())
+    # No host's sender takes a switch's own processor. Where they share one, a change of queues waited for seconds.
+    priorities = {int(Path(place.folder, "ovsdb-server.pid").read_text()): _DAEMON_PRIORITY - 1}
     for task in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(priority))
+        priorities[int(task.name)] = _DAEMON_PRIORITY if int(task.name) == pid else _PACKET_PRIORITY
+    for task_id, priority in priorities.items():
+        with suppress(PermissionError, ProcessLookupError):  # not permitted, or a thread that has ended
+            os.sched_setscheduler(task_id, os.SCHED_RR, os.sched_param(priority))
 
 
 @contextmanager
@@ -74,7 +78,7 @@ def ahead_of_switches(*, own_kernel: bool) -> Iterator[None]:
     if own_kernel:
         _prefer_kernel_threads("kworker/")
     with suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(_DAEMON_PRIORITY + 1))
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(_PACKET_PRIORITY + 1))
     try:
         yield
     finally:
@@ -91,6 +95,7 @@ def prefer_packets() -> None:
     """
     Path("/proc/sys/kernel/sched_rt_runtime_us").write_text("-1")
     Path("/proc/sys/net/core/netdev_max_backlog").write_text("20000")
+    Path("/proc/sys/kernel/sched_rr_timeslice_ms").write_text("10")
     if not _prefer_kernel_threads("ksoftirqd/"):
         raise LabError("the lab kernel has no ksoftirqd thread")
 

@@ -28,7 +28,7 @@ class NoisePath:
         self.delay_s = NOISE_DELAY_S if wires.have_delay else 0.0
         devices = ("noise0", "noise1")
         wire = LabWire("carelane-noise", "noise-a", 1, "noise-b", 1, delay_s=NOISE_DELAY_S)
-        wires.make([(wire, *devices)])
+        wires.make([(wire, (devices[0], None), (devices[1], None))])
         for namespace, device, address in zip(_NAMESPACES, devices, (_SOURCE, NOISE_TARGET), strict=True):
             run(["ip", "netns", "add", namespace])
             ip_batch([f"link set {device} netns {namespace}"])

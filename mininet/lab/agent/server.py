@@ -15,7 +15,7 @@ from typing import Any
 from carelane.errors import CarelaneError
 from carelane.lab.agent.builder import BuildOptions, BuiltNetwork, build
 from carelane.lab.agent.commands import run
-from carelane.lab.agent.daemons import ahead_of_switches, prefer_packets, start_database
+from carelane.lab.agent.daemons import ahead_of_switches, prefer_packets, raise_daemon
 from carelane.lab.agent.noise import NoisePath
 from carelane.lab.agent.traffic import TrafficRun
 from carelane.lab.agent.wires import Wires
@@ -72,14 +72,15 @@ class Agent:
         """CLOCK_REALTIME in ns, as the senders and receivers read it; a lab kernel's own may differ from the host's."""
         return time.clock_gettime_ns(time.CLOCK_REALTIME)
 
-    def build(self, network: dict[str, Any], userspace: bool, plain: bool, controller: bool) -> dict[str, Any]:
+    def build(
+        self, network: dict[str, Any], userspace: bool, plain: bool, controller: bool, each: bool
+    ) -> dict[str, Any]:
         if self._built is not None:
             raise LabError("the network is built already; open another lab for another network")
         if self._own_kernel:
             prefer_packets()
-        start_database()
         wires = Wires(delay=not userspace)
-        options = BuildOptions(userspace, plain, controller)
+        options = BuildOptions(userspace, plain, controller, each)
         self._built = build(LabNetwork.from_json(network), wires, options)
         self._noise = NoisePath(wires)
         return {"timings_s": self._built.timings_s}
@@ -94,12 +95,16 @@ class Agent:
         with ahead_of_switches(own_kernel=self._own_kernel):
             wires.restore(wire)
 
-    def run(self, argv: list[str], stdin: str | None = None, host: str | None = None) -> str:
-        """Run one of the allowed programs, inside a host when named."""
+    def run(self, argv: list[str], stdin: str | None = None, host: str | None = None, switch: str | None = None) -> str:
+        """Run one of the allowed programs: inside a host, or where a switch lives, when named."""
         if not argv or argv[0] not in _PROGRAMS:
             raise LabError(f"{argv[:1]} is not one of {', '.join(sorted(_PROGRAMS))}")
-        netns = None if host is None else self._network().netns(host)
-        out = run([str(word) for word in argv], text=stdin, netns=netns)
+        words = [str(word) for word in argv]
+        if switch is not None:
+            place = self._network().place(switch)
+            out = run(words, text=stdin, netns=place.netns, environment=place.environment)
+        else:
+            out = run(words, text=stdin, netns=None if host is None else self._network().netns(host))
         if len(out) > _MAX_OUTPUT:
             raise LabError(f"{' '.join(argv)} printed {len(out)} characters; at most {_MAX_OUTPUT} are passed on")
         return out
@@ -121,6 +126,8 @@ class Agent:
             raise LabError("traffic is running already; collect it first")
         built = self._network()
         assert self._noise is not None
+        for place in built.places.all:
+            raise_daemon(place)
         self._traffic = TrafficRun.start(built, run_id, plan, self._noise)
         return {"start_ns": self._traffic.start_ns}
 

@@ -16,10 +16,12 @@ import fcntl
 import os
 import socket
 import struct
+from collections import defaultdict
 from collections.abc import Sequence
 
 from carelane.lab._netns import run_in_netns
 from carelane.lab.agent.commands import ip_batch, run, tc_batch
+from carelane.lab.agent.places import Places
 from carelane.lab.failures import LabError
 from carelane.lab.network import LabNetwork, LabWire
 
@@ -45,28 +47,28 @@ class Wires:
         ip_batch(["link set lo up"], netns=self._netns)
         self._inside = run_in_netns(self._netns, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 
-    def build(self, network: LabNetwork) -> None:
+    def build(self, network: LabNetwork, places: Places) -> None:
         """Make every wire; the outer ends stay down until the switches take them."""
-        ends: list[tuple[LabWire, str, str]] = [
-            (wire, network.interface(wire.a, wire.a_port), network.interface(wire.b, wire.b_port))
-            for wire in network.wires
-        ]
-        self.make(ends)
 
-    def make(self, ends: Sequence[tuple[LabWire, str, str]]) -> None:
-        """Make wires between the named outer interfaces."""
-        outer: list[str] = []
+        def end(switch: str, port: int) -> tuple[str, int | None]:
+            return network.interface(switch, port), places.of(network.bridge(switch)).netns
+
+        self.make([(wire, end(wire.a, wire.a_port), end(wire.b, wire.b_port)) for wire in network.wires])
+
+    def make(self, ends: Sequence[tuple[LabWire, tuple[str, int | None], tuple[str, int | None]]]) -> None:
+        """Make wires between outer interfaces: the name of each, and the namespace it is in (None: the lab's own)."""
+        outer: dict[int | None, list[str]] = defaultdict(list)
         inner: list[str] = []
         control: list[str] = []
         for wire, end_a, end_b in ends:
             number = len(self._numbers)
             self._numbers[wire.id] = number
-            for end, side in ((end_a, "a"), (end_b, "b")):
+            for (end, netns), side in ((end_a, "a"), (end_b, "b")):
                 name = f"w{number}{side}"
-                outer.append(
-                    f"link add {end} mtu {CORE_MTU} type veth peer name {name} mtu {CORE_MTU} netns {_NAMESPACE}"
-                )
-                outer.append(f"link set {end} up")
+                outer[netns] += [
+                    f"link add {end} mtu {CORE_MTU} type veth peer name {name} mtu {CORE_MTU} netns {_NAMESPACE}",
+                    f"link set {end} up",
+                ]
                 inner.append(f"link set {name} up")
                 control.append(f"qdisc add dev {name} clsact")
                 if self.have_delay:
@@ -74,7 +76,8 @@ class Wires:
                         f"qdisc add dev {name} root netem delay {round(wire.delay_s * 1e6)}us limit {_NETEM_LIMIT}"
                     )
             control += _redirect("add", number)
-        ip_batch(outer)
+        for netns, lines in outer.items():
+            ip_batch(lines, netns=netns)
         ip_batch(inner, netns=self._netns)
         tc_batch(control, netns=self._netns)
 

@@ -146,7 +146,7 @@ def lost_by_cut(flow: FlowSamples, start_ns: int, cuts: Sequence[Cut]) -> list[f
 def _installed(lab: Lab, context: ScenarioContext, protection: str, settings: dict[str, str]) -> CarelaneServer:
     topology = diamond()
     network = lab_network(topology)
-    lab.build(network, controller=True)
+    lab.build(network, controller=True, each=True)
     server = CarelaneServer(lab, topology, settings=settings)
     context.say(f"carelane up: {server.start(switches=len(network.switches)):.1f} s")
     context.say(server.check_cli("apply", f"{_INTENT}, {protection}", "--name", "surgery"))
@@ -185,8 +185,9 @@ def _cut_all(
 def _conclude(report: Report, cuts: Sequence[Cut], outages: dict[str, list[float]], baseline: Sequence[float]) -> None:
     """The promise: 99% of cuts within `_ALLOWED_MS`, twice that with crank-back, 3 BFD intervals + 20 ms silent."""
     kinds = _by_kind(cuts, outages)
-    unseen = sum(ms == 0 for got in outages.values() for ms in got)
-    detail = f"{unseen} of {len(cuts)} cuts, in two directions, without a lost packet"
+    # A direction may get through without: on the userspace datapath a move takes as long as the next packet.
+    unseen = sum(not any(both) for both in zip(*outages.values(), strict=True))
+    detail = f"{unseen} of {len(cuts)} cuts without a lost packet in either direction"
     report.checks.append(Check("each cut is seen in the stream", unseen == 0, detail))
     for kind, mark_ms in _marks(_ALLOWED_MS[report.substrate]):
         got = kinds[kind]

@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, distribution, requires
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from carelane.settings import Settings
 __all__ = ["certificates", "database", "packages", "ports", "python", "switches"]
 
 OLDEST_PYTHON = (3, 11)
+_AT_ONCE = 16  # OVSDB servers that are tried
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _INSTALL = "scripts/setup.sh, or: python -m pip install --require-hashes -r requirements.lock"
 
@@ -156,11 +158,11 @@ def _answers(url: str | None) -> bool:
 
 
 def switches(settings: Settings, url: str | None) -> Iterator[Finding]:
-    """The OVSDB remote of the settings, and what a running server says of its switches."""
+    """The OVSDB remotes of the settings, and what a running server says of its switches."""
     if settings.ovsdb is None:
         yield note("switches", "OVSDB", "CARELANE_OVSDB is not set", "set it, or give --ovsdb tcp:HOST:6640")
     else:
-        yield _ovsdb(settings.ovsdb)
+        yield from _ovsdb_servers(settings.ovsdb)
     try:
         seen, place = Client.at(url).get("v1", "topology", "check")["switches"], Client.at(url).get("readyz")
     except ServerUnavailable:
@@ -177,6 +179,19 @@ def switches(settings: Settings, url: str | None) -> Iterator[Finding]:
         yield missing("switches", "switches", f"{len(away)} of {len(seen)} away: {', '.join(away[:10])}", remedy)
     else:
         yield ok("switches", "switches", f"all {len(seen)} connected")
+
+
+def _ovsdb_servers(text: str) -> Iterator[Finding]:
+    from carelane.controller.southbound.ovsdb_remotes import read_remotes
+
+    try:
+        default, named = read_remotes(text)
+    except InputError as error:
+        yield missing("switches", "OVSDB", str(error.message), f"CARELANE_OVSDB: {error.expected}")
+        return
+    remotes = sorted({*named.values(), *filter(None, [default])})
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield from pool.map(_ovsdb, remotes)
 
 
 def _ovsdb(remote: str) -> Finding:

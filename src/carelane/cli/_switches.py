@@ -76,17 +76,16 @@ class _Real:
         self._made: OpenFlowSouthbound | None = None
 
     def __call__(self, topology: Topology) -> Southbound:
-        """Kernel classes are read back where the database's socket shows that they are on this machine."""
         from carelane.controller.southbound.openflow import OpenFlowSouthbound
-        from carelane.controller.southbound.tc import read_classes
+        from carelane.controller.southbound.ovsdb_remotes import ovsdb_remotes
 
-        ovsdb = self._settings.ovsdb
+        dpids = {node.id: node.dpid for node in topology.nodes.values()}
+        ovsdb = None if self._settings.ovsdb is None else ovsdb_remotes(self._settings.ovsdb, dpids)
         self._made = OpenFlowSouthbound(
             topology,
             host=self._settings.openflow_host,
             port=self._settings.openflow_port,
             ovsdb=ovsdb,
-            tc_reader=read_classes if ovsdb is not None and ovsdb.startswith("unix:") else None,
             tls=self._tls,
         )
         return self._made

@@ -20,7 +20,9 @@ RunTopology = Annotated[
 ]
 OpenFlowHost = Annotated[str | None, typer.Option(help="Address switches connect to.")]
 OpenFlowPort = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free port.")]
-OvsdbRemote = Annotated[str | None, typer.Option(metavar="REMOTE", help="Such as tcp:127.0.0.1:6640.")]
+OvsdbRemote = Annotated[
+    str | None, typer.Option(metavar="REMOTE", help="tcp:HOST:6640, or NODE=REMOTE,... for one a switch.")
+]
 TlsKey = Annotated[str | None, typer.Option(metavar="FILE", help="Our key; OpenFlow is over TLS then.")]
 TlsCert = Annotated[str | None, typer.Option(metavar="FILE", help="Our certificate.")]
 TlsCa = Annotated[str | None, typer.Option(metavar="FILE", help="Authorities of switches.")]
