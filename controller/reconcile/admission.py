@@ -22,6 +22,7 @@ from carelane.controller.pipeline.quotas import Usage
 from carelane.controller.pipeline.remedies import remedied
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.schedules import us_of
+from carelane.controller.pipeline.shared_backup import permitted
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
 from carelane.controller.pipeline.value import demand_bps
 from carelane.controller.pipeline.wait_gate import WaitGate
@@ -36,7 +37,6 @@ from carelane.intents.model import ServiceIntent
 from carelane.policies.admission import AdmissionPolicy
 from carelane.store import Floors, Reader, StoredIntent
 from carelane.topology.model import Topology
-from carelane.topology.windows import ALWAYS
 from carelane.tracing import traced
 
 __all__ = ["Desk", "Filing", "Outcome", "Rules", "dry_run", "propose", "replan"]
@@ -63,11 +63,13 @@ class Filing:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is not the network's to decide. `consent`: the caller agrees that others go, where policy says so."""
+    """What the topology does not say. `consent`: the caller agrees that others go, where policy says so. `broken` tells
+    the links that are out of order now: shared backups that they have woken are running."""
 
     access: AccessControl | None = None
     policy: AdmissionPolicy | None = None
     consent: bool = False
+    broken: Callable[[], frozenset[str]] = frozenset
 
     @property
     def lenient(self) -> bool:
@@ -146,7 +148,7 @@ def dry_run(
     requirements = wanted
     without = drained_links(topology, reader.drains())
     holdings, there = Holdings.of(reader.slices()), usable(topology, without)
-    start = ledger = holdings.ledger(now)
+    start = ledger = holdings.ledger(topology, now, without | rules.broken())
     held = {item.name: item.decision.requirement for item in holdings.slices}
     in_force = {item.name: held[item.name] for item in holdings.slices if not item.retiring}
     news = ledger.names.isdisjoint(requirement.name for requirement in requirements)
@@ -206,7 +208,7 @@ class Desk:
         self._carriers = Carriers(topology)
         for held in self.in_force.values():
             self._carriers.put(held.decision.requirement)
-        self.ledger = holdings.ledger(now)
+        self.ledger = holdings.ledger(topology, now, rules.broken().union(without))
         self.decided = self.ledger
         self.totals = Totals(0, 0, 0)
         self._decided_names: set[str] = set()
@@ -236,6 +238,7 @@ class Desk:
 
         With `consent`, less important slices go for it where policy lets that be.
         """
+        requirement = permitted(self._rules.policy, requirement)
         name, self.victims = requirement.name, {}
         self._decided_names.add(name)
         self._timed = self._timed or _is_timed(requirement)
@@ -266,8 +269,7 @@ class Desk:
         self._take_over(decision)
         after = result.ledger
         for leaving in (name, *(self.ledger.names - after.names)):
-            for port, window, rate_bps in self.ledger.parts(leaving):
-                after = after.with_also(leaving, [(port, rate_bps)], None if window == ALWAYS else window)
+            after = after.with_held_by(self.ledger, leaving)
         self.ledger = after
         self._running[name] = (decision, ids)
         self._carriers.put(requirement)

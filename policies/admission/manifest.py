@@ -48,6 +48,7 @@ Share = Annotated[Fraction, BeforeValidator(_share)]
 Rate = Annotated[int, BeforeValidator(parse_rate_bps)]
 Services = Annotated[list[Annotated[str, BeforeValidator(_service)]], Field(min_length=1, max_length=1000)]
 
+Kind = Literal["dedicated", "shared"]
 Weight = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)]
 
 
@@ -77,6 +78,16 @@ class Preempting(_Model):
     minimumPriorityGap: Annotated[int, Field(ge=1, le=9, strict=True)] = 1
 
 
+class Backups(_Model):
+    default: Kind = "dedicated"
+    services: Annotated[dict[Annotated[str, BeforeValidator(_service)], Kind], Field(max_length=MAX_ROWS)] = {}
+
+
+def _backups(value: object) -> object:
+    """One word stands for all services."""
+    return value if isinstance(value, dict) else {"default": value}
+
+
 class Weights(_Model):
     classes: dict[str, Weight] = {}
     tenants: Annotated[dict[str, Weight], Field(max_length=MAX_ROWS)] = {}
@@ -88,6 +99,7 @@ class Spec(_Model):
     quotas: Annotated[dict[str, TenantQuota], Field(max_length=MAX_ROWS)] = {}
     preemption: Preempting | None = None
     portWaits: Literal["counted", "stated"] = "stated"
+    backups: Annotated[Backups, BeforeValidator(_backups)] = Backups()
     weights: Weights = Weights()
 
 
@@ -124,6 +136,8 @@ def parse_policy(data: bytes | str, topology: Topology, file: str = "<text>") ->
         preemption=None if asked is None else Preemption(_set(asked.by), _set(asked.of), asked.minimumPriorityGap),
         port_waits=spec.portWaits == "counted",
         weights=_weights(spec.weights),
+        shared_backups=spec.backups.default == "shared",
+        shared_services=MappingProxyType({name: kind == "shared" for name, kind in spec.backups.services.items()}),
     )
 
 

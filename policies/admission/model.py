@@ -45,7 +45,8 @@ class Preemption:
 @dataclass(frozen=True, slots=True)
 class AdmissionPolicy:
     """`links` are shares of single links, instead of `max_reservable`; `weights` are those of shares beyond floors.
-    `port_waits`: delays are to hold with what queues wait for each other at ports."""
+    `port_waits`: delays are to hold with what queues wait for each other at ports. `shared_backups`: whether backups
+    may share capacity; `shared_services` says it for single services."""
 
     name: str
     max_reservable: Fraction = Fraction(1)
@@ -54,10 +55,16 @@ class AdmissionPolicy:
     preemption: Preemption | None = None
     port_waits: bool = False
     weights: SharePolicy = field(default_factory=SharePolicy)
+    shared_backups: bool = False
+    shared_services: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
+
+    def shares(self, service: str) -> bool:
+        """Whether the backups of `service` may share capacity with others."""
+        return self.shared_services.get(service, self.shared_backups)
 
     @property
     def lenient(self) -> bool:
-        """Whether it says nothing but how full links may be."""
+        """Whether it says nothing but how full links may be, and whether backups may share."""
         return not (self.quotas or self.preemption or self.port_waits)
 
     def quota(self, tenant: str) -> Quota:
