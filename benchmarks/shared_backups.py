@@ -4,7 +4,8 @@
 
 Cernet (bundled) with 1 Gbit/s links of 99.99 % and Cogentco with the same: video conferences of 5 to 25 Mbit/s between
 random pairs that can be protected at all, each with a backup, decided one after the other; once without an
-availability to prove and once with 99.9 %. Both ways are decided in one run, and every single failure is then replayed from the paths: what it wakes fits.
+availability to prove and once with 99.9 %. Both ways are decided in one run, and every single failure is then replayed
+from the paths: what it wakes fits.
 """
 
 from __future__ import annotations

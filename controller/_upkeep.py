@@ -12,11 +12,14 @@ import structlog
 from carelane.controller.reconcile.drains import drained_links
 from carelane.controller.reconcile.liveness import LinkHealth
 from carelane.controller.reconcile.reconciler import Reconciler
-from carelane.controller.reconcile.upkeep import Relocation, drain, relocate, reoptimise, undrain
+from carelane.controller.reconcile.reoptimise import Aim, Reoptimised, reoptimise
+from carelane.controller.reconcile.upkeep import Relocation, drain, relocate, undrain
 from carelane.controller.southbound.protocol import SwitchStatus
+from carelane.errors import InputError
+from carelane.policies.admission import AdmissionPolicy
 from carelane.store import StoredDrain, Writer
 
-__all__ = ["AlsoDrained", "AlsoMoved", "DrainResult", "Upkeep"]
+__all__ = ["LEAST_GAIN", "AlsoDrained", "AlsoMoved", "DrainResult", "Upkeep"]
 
 log = structlog.get_logger("carelane.upkeep")
 
@@ -34,8 +37,12 @@ class DrainResult:
 AlsoDrained = Callable[[Writer, DrainResult, StoredDrain | None], None]
 """Runs in the transaction of a drain or its end: what it did, and the drain of this target that was before."""
 
-AlsoMoved = Callable[[Writer, tuple[str, ...]], None]
-"""Runs in the transaction of a re-optimisation: names of the slices that move."""
+AlsoMoved = Callable[[Writer, Reoptimised], None]
+"""Runs in the transaction of a re-optimisation."""
+
+
+LEAST_GAIN, FINEST_GAIN = 0.1, 0.01
+"""Shares of a link: what a move that evens out gains unless told otherwise, and the least that may be told."""
 
 
 class _OnlyAskedError(Exception):
@@ -56,7 +63,9 @@ class Upkeep:
         *,
         hold_off_s: float = 10.0,
         repair_after_s: float = 5.0,
+        policy: AdmissionPolicy | None = None,
     ) -> None:
+        self._policy = policy
         self._repair_after_s = repair_after_s
         self._reconciler = reconciler
         self._now = now
@@ -72,7 +81,8 @@ class Upkeep:
         reconciler = self._reconciler
         with reconciler.store.write() as write:
             before = _drain_of(write.drains(), target)
-            found = drain(write, reconciler.topology, target, reconciler.broken, self._now(), force=force)
+            broken = reconciler.broken
+            found = drain(write, reconciler.topology, target, broken, self._now(), force=force, policy=self._policy)
             result = DrainResult(target, found.moved, found.staying, found.stuck)
             if also is not None:
                 also(write, result, before)
@@ -91,21 +101,27 @@ class Upkeep:
         reconciler.queue.add(result.staying)
         return result
 
-    def reoptimise(self, *, dry_run: bool, also: AlsoMoved | None = None) -> tuple[str, ...]:
-        """Names of the slices that move (or would) to where the network now carries them better."""
-        reconciler, moved = self._reconciler, tuple[str, ...]()
+    def reoptimise(
+        self, aim: Aim = "shorter", *, gain: float = LEAST_GAIN, dry_run: bool = False, also: AlsoMoved | None = None
+    ) -> Reoptimised:
+        """The slices that move (or would) to where the network now carries them better. Raises InputError."""
+        if not FINEST_GAIN <= gain <= 1:
+            raise InputError(f"a gain of {gain:.4g}", field="gain", expected="a share from 1% to 100%, such as 10%")
+        reconciler, result = self._reconciler, Reoptimised({}, 0.0, 0.0)
         try:
             with reconciler.store.write() as write:
-                moved = reoptimise(write, reconciler.topology, reconciler.avoid(write), self._now())
+                result = reoptimise(
+                    write, reconciler.topology, reconciler.avoid(write), self._now(), aim, gain, self._policy
+                )
                 if dry_run:
                     raise _OnlyAskedError
                 if also is not None:
-                    also(write, moved)
+                    also(write, result)
         except _OnlyAskedError:
-            return moved
-        log.info("reoptimised", moved=moved)
-        reconciler.queue.add(moved)
-        return moved
+            return result
+        log.info("reoptimised", aim=aim, moved=sorted(result.moved))
+        reconciler.queue.add(result.moved)
+        return result
 
     def observe(self, statuses: Mapping[str, SwitchStatus]) -> None:
         """Put living paths first, and plan anew what has been without its protection for some seconds."""
@@ -129,7 +145,7 @@ class Upkeep:
         reconciler = self._reconciler
         with reconciler.store.write() as write:
             without = reconciler.broken | drained_links(reconciler.topology, write.drains())
-            found = relocate(write, reconciler.topology, without, dead, self._now(), dead=True)
+            found = relocate(write, reconciler.topology, without, dead, self._now(), dead=True, policy=self._policy)
         log.info("repaired", links=sorted(dead), moved=found.moved, staying=found.staying, stuck=found.stuck)
         self._tell(found, "")
 

@@ -150,6 +150,7 @@ class Controller:
             lambda: datetime.now(UTC),
             hold_off_s=self._hold_off_s,
             repair_after_s=self._repair_after_s,
+            policy=self._policy,
         )
         self._service = IntentService(
             self.topology,

@@ -11,7 +11,7 @@ from typing import Any
 from carelane.controller._describe import detail_of, sharers_of, step_of, summary_of
 from carelane.controller._filings import AlsoFiled, Filings
 from carelane.controller._switch_views import link_mismatches, switch_views
-from carelane.controller._upkeep import AlsoDrained, AlsoMoved, DrainResult, Upkeep
+from carelane.controller._upkeep import LEAST_GAIN, AlsoDrained, AlsoMoved, DrainResult, Upkeep
 from carelane.controller._verification import Verification, verify_network
 from carelane.controller._whatif import Asked, what_if
 from carelane.controller.leadership import Leadership, Place, Standing
@@ -26,6 +26,7 @@ from carelane.controller.reconcile.filing import withdraw
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.metrics import ReconcileMetrics
 from carelane.controller.reconcile.reconciler import Reconciler
+from carelane.controller.reconcile.reoptimise import Aim, Reoptimised
 from carelane.controller.southbound.protocol import Doorkeeper
 from carelane.controller.telemetry.compliance import IntentCompliance
 from carelane.controller.telemetry.containment import Offence
@@ -88,7 +89,7 @@ class IntentService:
         self._telemetry = telemetry
         self._leadership = leadership
         self._now = now
-        self.upkeep = upkeep or Upkeep(reconciler, now)
+        self.upkeep = upkeep or Upkeep(reconciler, now, policy=policy)
         self.access = access or AccessControl(topology, None, now)
         self.policy = policy
         self.filings = Filings(self.topology, reconciler, self._rules(), now)
@@ -254,12 +255,12 @@ class IntentService:
         """Put it back into service. Raises NotFoundError when it is not drained."""
         return self.upkeep.undrain(target, also=also)
 
-    def reoptimise(self, *, dry_run: bool = False, also: AlsoMoved | None = None) -> tuple[str, ...]:
-        """Move slices, without loss, to where the network now carries them better: shorter, or with less reserved.
-
-        Names of those that move, or would. `also` runs in the same transaction, unless it is a dry run.
-        """
-        return self.upkeep.reoptimise(dry_run=dry_run, also=also)
+    def reoptimise(
+        self, aim: Aim = "shorter", *, gain: float = LEAST_GAIN, dry_run: bool = False, also: AlsoMoved | None = None
+    ) -> Reoptimised:
+        """Move slices, without loss, to where the network now carries them better (`reconcile.reoptimise`); `also` runs
+        in the same transaction, unless it is a dry run. Raises InputError for a `gain` outside 1% to 100%."""
+        return self.upkeep.reoptimise(aim, gain=gain, dry_run=dry_run, also=also)
 
     def drains(self) -> tuple[StoredDrain, ...]:
         """What is out of service on purpose."""

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from carelane.intents.model import OFF, CatalogueService, Schedule, ServiceIntent, Sourced, StatedObjectives
 
 if TYPE_CHECKING:
+    from carelane.intents._quantities import MAX_PRIORITY
     from carelane.intents.catalogue import CATALOGUE, find_service
     from carelane.intents.line import parse_line
     from carelane.intents.manifest import from_manifest, json_schema, load_intents, read_intents, to_manifest, to_yaml
 
 __all__ = [
     "CATALOGUE",
+    "MAX_PRIORITY",
     "OFF",
     "CatalogueService",
     "Schedule",
@@ -35,6 +37,7 @@ __all__ = [
 
 _HOMES = {
     "CATALOGUE": "catalogue",
+    "MAX_PRIORITY": "_quantities",
     "find_service": "catalogue",
     "from_manifest": "manifest",
     "json_schema": "manifest",

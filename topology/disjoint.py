@@ -143,19 +143,20 @@ class _Search:
         self, query: Query, ways: Sequence[Sequence[int]], budget: float | None, chosen: tuple[Route, ...]
     ) -> _Found | None:
         """The ways as a set, if they keep every bound and share no risk group."""
-        product, unions = 1.0, NOTHING
+        product, unions, cost = 1.0, NOTHING, (0, 0)
         for way in ways:
             metrics, elements = query.metrics(way), self._elements(way)
             if not query.passes(metrics) or not _apart(elements, unions):
                 return None
             product *= -expm1(-metrics.wear)
             unions = _joined(unions, conflicts(self.graph, elements, self.ends))
+            cost = _total([cost, metrics.cost])
         if budget is not None and product > budget * (1.0 + 1e-9):
             return None
         routes = tuple(self.graph.route(self.source, way) for way in ways)
         if not all(query.accept(route) for route in routes) or not self.accept((*chosen, *routes)):
             return None
-        return _Found((*chosen, *routes), _total([query.metrics(way).cost for way in ways]))
+        return _Found((*chosen, *routes), cost)
 
     def _by_first_path(self, level: _Level, below: Cost, alike: bool) -> _Found | None:
         """Branch and bound over the first path; where all obey one query it is the cheapest of the set."""

@@ -101,6 +101,8 @@ class TokenVerifier:
         return self._principal(claims)
 
     def _principal(self, claims: Mapping[str, Any]) -> Principal:
+        if not isinstance(claims["sub"], str) or not claims["sub"].strip():
+            raise UnauthenticatedError(_WRONG)
         stated = claims.get(self._rules.role_claim)
         names = stated if isinstance(stated, list) else [stated]
         ours = {role.value: role for role in Role} | dict(self._rules.roles)

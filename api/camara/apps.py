@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, FastAPI, Path, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette.routing import Mount
 
 from carelane.api.auth import Role
 from carelane.api.camara.errors import CamaraError, Correlator, install, invalid
@@ -39,10 +41,17 @@ def mount_camara(
     """Serve both APIs from `app`, with its authenticator. The tokens of sinks are sealed by `vault`."""
     sessions = _application(app, "Quality-On-Demand")
     _add_sessions(sessions, Sessions(service, views, sinks or SinkRules(), vault))
-    app.mount(SESSIONS_BASE, sessions)
+    _mount(app, SESSIONS_BASE, sessions)
     profiles = _application(app, "QoS Profiles")
     _add_profiles(profiles, views)
-    app.mount(PROFILES_BASE, profiles)
+    _mount(app, PROFILES_BASE, profiles)
+
+
+def _mount(parent: FastAPI, base: str, app: FastAPI) -> None:
+    """Every path below `base` is the application's; the framework's pattern leaves out those with a line break."""
+    mount = Mount(base, app)
+    mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
+    parent.router.routes.append(mount)
 
 
 def _application(parent: FastAPI, title: str) -> FastAPI:

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from carelane.api.rest.problems import allowing
 from carelane.errors import (
     CarelaneError,
     ConflictError,
@@ -90,12 +91,13 @@ async def _faulty(_request: Request, error: Exception) -> JSONResponse:
     return _info(400, code, f"{field}: {first['msg']}")
 
 
-async def _framework(_request: Request, error: Exception) -> JSONResponse:
+async def _framework(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.status_code == 413:
         return _info(400, "INVALID_ARGUMENT", str(error.detail))
     code = _CODES.get(error.status_code, "INVALID_ARGUMENT" if error.status_code < 500 else "INTERNAL")
-    return _info(error.status_code, code, str(error.detail), dict(error.headers or {}))
+    headers = {**(error.headers or {}), **allowing(request, error.status_code)}
+    return _info(error.status_code, code, str(error.detail), headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

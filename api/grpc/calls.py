@@ -106,7 +106,9 @@ class Calls:
     def watch_intents(self, request: pb.WatchIntentsRequest, context: Context) -> Iterator[pb.WatchIntentsResponse]:
         who = self._caller(context, Role.VIEWER, "WatchIntents")
         with self._service.store.read() as read:
-            after = request.after if request.HasField("after") else read.last_event()
+            after = read.last_event()
+        if request.HasField("after"):
+            after = min(after, request.after)  # a later number is of a store that was since restored from a backup
         for _ in self._turns(who, context):
             with self._service.store.read() as read:
                 found = read.events(after=after, tenant=who.tenant)

@@ -160,6 +160,8 @@ class RequestIds:
                 MutableHeaders(scope=message)["X-Request-Id"] = number
             await send(message)
 
+        # A connection that was paused hands on what was bound for an earlier request, of somebody else perhaps.
+        structlog.contextvars.clear_contextvars()
         with structlog.contextvars.bound_contextvars(request_id=number):
             await self._app(scope, receive, stamp)
 

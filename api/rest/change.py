@@ -11,7 +11,7 @@ from carelane.api.rest.bodies import REQUEST, Body, decode_json
 from carelane.api.rest.caller import Caller
 from carelane.controller.pipeline import resolve
 from carelane.controller.views import ApplyResult, IntentSummary
-from carelane.errors import ConflictError, InputError, NotFoundError
+from carelane.errors import ConflictError, InputError, NotFoundError, PreconditionError
 from carelane.intents import OFF, ServiceIntent, StatedObjectives, from_manifest
 from carelane.intents.lifecycle import Phase
 from carelane.store import StoredIntent, Writer
@@ -26,6 +26,7 @@ __all__ = [
     "merge_patch",
     "own",
     "patched",
+    "unmoved",
 ]
 
 MAX_DEPTH = 20
@@ -42,6 +43,16 @@ def own(intent: StoredIntent, who: Caller) -> StoredIntent:
         raise NotFoundError(f"there is no intent named {intent.name!r}")
     who.expect(etag(intent.generation), intent.name)
     return intent
+
+
+def unmoved(name: str, before: Mapping[str, StoredIntent], who: Caller) -> None:
+    """Raises PreconditionError when the intent, as it was before this filing, is not what the caller read."""
+    if who.if_match is None:
+        return
+    found = before.get(name)
+    if found is None or found.phase is Phase.WITHDRAWN:
+        raise PreconditionError(f"there is no intent named {name!r} that If-Match could mean")
+    who.expect(etag(found.generation), name)
 
 
 def patched(topology: Topology, intent: StoredIntent, body: Body, who: Caller) -> ServiceIntent:

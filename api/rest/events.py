@@ -43,9 +43,9 @@ def add_events(app: FastAPI, store: Store) -> None:
         after: Annotated[int | None, Query(ge=0, le=2**53, description="Steps after this one; else new ones.")] = None,
         last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
     ) -> EventSourceResponse:
-        start = _start(after, last_event_id)
-        if start is None:
-            start = await run_sync(_last, store, limiter=limiter)
+        start, last = _start(after, last_event_id), await run_sync(_last, store, limiter=limiter)
+        # A number that is not reached yet is of a store that was since restored from an older backup.
+        start = last if start is None else min(start, last)
         subject = who.principal.subject
         if open_streams[subject] >= MAX_STREAMS:
             raise TooManyRequests(f"{MAX_STREAMS} streams are open already", 10)

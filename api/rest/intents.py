@@ -15,7 +15,7 @@ from carelane.api.present import changes_json, plain, seen_by
 from carelane.api.rest import models
 from carelane.api.rest.bodies import Body, bounded_body, parse_intents
 from carelane.api.rest.caller import Caller, caller, changer
-from carelane.api.rest.change import accepted_offer, audit_filings, audit_withdrawal, etag, own, patched
+from carelane.api.rest.change import accepted_offer, audit_filings, audit_withdrawal, etag, own, patched, unmoved
 from carelane.api.rest.measured import finite
 from carelane.api.rest.once import Keep, once
 from carelane.api.rest.views import Views
@@ -35,7 +35,6 @@ Preempt = Annotated[bool, Query(description="Less important slices may go for it
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many rows at most.")]
 Name = Annotated[str, Path(description="Name of an intent.", examples=["or1-surgery"])]
 Reading = Annotated[Caller, caller(Role.VIEWER)]
-Filing = Annotated[Caller, changer(Role.HOSPITAL_IT)]
 Changing = Annotated[Caller, changer(Role.HOSPITAL_IT, versioned=True)]
 
 _MANIFEST = {
@@ -88,11 +87,14 @@ def filed(
     service: IntentService, who: Caller, intents: Sequence[ServiceIntent], body: bytes, *, preempt: bool = False
 ) -> JSONResponse:
     """File intents, once for an Idempotency-Key, on the record; the answer of REST and of gRPC."""
+    if who.if_match is not None and len(intents) != 1:
+        raise InputError("If-Match goes with one intent", field="header.If-Match", remedy="file them one by one")
 
     def change(keep: Keep) -> JSONResponse:
         answer: dict[str, Any] = {}
 
         def also(write: Writer, results: Sequence[ApplyResult], before: Mapping[str, StoredIntent]) -> None:
+            unmoved(intents[0].name, before, who)
             audit_filings(write, who, results, before)
             answer["intents"] = [seen_by(who.tenant, _applied(result)) for result in results]
             keep(write, 200, answer)
@@ -147,8 +149,9 @@ def _add_filing(app: FastAPI, service: IntentService, views: Views) -> None:
         response_model=models.AppliedList | models.Plan,
     )
     def file_intents(
-        who: Filing, body: Incoming, dry_run: DryRun = False, optimize: Optimize = False, preempt: Preempt = False
+        who: Changing, body: Incoming, dry_run: DryRun = False, optimize: Optimize = False, preempt: Preempt = False
     ) -> JSONResponse:
+        """With `If-Match`, one intent is filed again only while it is what was read."""
         intents = claimed(parse_intents(body, views.topology(who.principal)), who.principal)
         if dry_run:
             found = service.plan(intents, optimize=optimize, preempt=preempt)

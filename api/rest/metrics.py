@@ -1,4 +1,7 @@
-"""`/metrics`: the state of promises and switches at scrape time, and what REST itself did. No per-flow labels."""
+"""`/metrics`: the state of promises and switches at scrape time, and what REST itself did. No per-flow labels.
+
+What names a tenant's slices and sites, or tells of their traffic, is for callers that see every tenant (`Exposition`).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from carelane.errors import CarelaneError
 from carelane.intents.lifecycle import Phase
 from carelane.tls import TlsFiles, read_certificates
 
-__all__ = ["RequestMetrics", "create_registry"]
+__all__ = ["Exposition", "RequestMetrics", "create_exposition"]
 
 _PHASES = tuple(phase.value for phase in Phase)
 
@@ -38,7 +41,7 @@ class _ServiceCollector(Collector):
             "carelane_leader", "1 when this controller acts; several may run on PostgreSQL.", value=float(standing.acts)
         )
         yield GaugeMetricFamily("carelane_leadership_epoch", "The newest epoch seen.", value=float(standing.epoch or 0))
-        for collect in (self._intents, self._switches, self._links, self._access):
+        for collect in (self._intents, self._switches, self._links):
             try:
                 yield from collect()
             except CarelaneError:
@@ -66,14 +69,6 @@ class _ServiceCollector(Collector):
             refusals.add_metric([reason], count)
         yield from (connected, mismatches, refusals)
 
-    def _access(self) -> Iterable[Metric]:
-        violations = CounterMetricFamily(
-            "carelane_access_violations", "Slices that the access policy forbade, by the rule.", labels=["rule"]
-        )
-        for rule, count in self._service.access.counts().items():
-            violations.add_metric([rule], count)
-        yield violations
-
     def _links(self) -> Iterable[Metric]:
         tally = Tally(mismatch.kind for mismatch in self._service.link_mismatches())
         links = GaugeMetricFamily("carelane_link_mismatches", "Links unlike the declared ones.", labels=["kind"])
@@ -82,17 +77,34 @@ class _ServiceCollector(Collector):
         yield links
 
 
+class _AccessCollector(Collector):
+    """Rules have names that engineers gave them, often those of hospitals."""
+
+    def __init__(self, service: IntentService) -> None:
+        self._service = service
+
+    def collect(self) -> Iterator[Metric]:
+        violations = CounterMetricFamily(
+            "carelane_access_violations", "Slices that the access policy forbade, by the rule.", labels=["rule"]
+        )
+        for rule, count in self._service.access.counts().items():
+            violations.add_metric([rule], count)
+        yield violations
+
+
 class RequestMetrics:
     """ASGI middleware: requests by method, route template and status, and how long they took."""
 
-    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+    def __init__(self, app: ASGIApp, exposition: Exposition) -> None:
         self._app = app
         self._requests = Counter(
-            "carelane_http_requests", "REST requests.", ["method", "route", "status"], registry=registry
+            "carelane_http_requests", "REST requests.", ["method", "route", "status"], registry=None
         )
         self._duration = Histogram(
-            "carelane_http_request_duration_seconds", "Time to answer.", ["method", "route"], registry=registry
+            "carelane_http_request_duration_seconds", "Time to answer.", ["method", "route"], registry=None
         )
+        exposition.add(self._requests)
+        exposition.add(self._duration)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -154,12 +166,21 @@ class _CertificateCollector(Collector):
         yield ends
 
 
-def create_registry(service: IntentService, tls: TlsFiles | None = None) -> CollectorRegistry:
-    """A registry of its own for each application, so that two in one process do not collide."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    GCCollector(registry=registry)
+class Exposition:
+    """Two registries: `whole`, and `open` without what only callers who see every tenant may read."""
+
+    def __init__(self) -> None:
+        """Registries of its own for each application, so that two in one process do not collide."""
+        self.open, self.whole = CollectorRegistry(), CollectorRegistry()
+
+    def add(self, collector: Collector, *, of_tenants: bool = False) -> None:
+        self.whole.register(collector)
+        if not of_tenants:
+            self.open.register(collector)
+
+
+def create_exposition(service: IntentService, tls: TlsFiles | None = None) -> Exposition:
+    """What `service` and this process tell; with `tls`, also when its certificates end."""
     build = GaugeMetricFamily("carelane_build_info", "Version of carelane.", labels=["version"])
     build.add_metric([__version__], 1)
 
@@ -167,11 +188,18 @@ def create_registry(service: IntentService, tls: TlsFiles | None = None) -> Coll
         def collect(self) -> Iterator[Metric]:
             yield build
 
-    registry.register(_Build())
-    registry.register(_ServiceCollector(service))
-    registry.register(service.metrics)
+    made = Exposition()
+    for process in (
+        ProcessCollector(registry=None),
+        PlatformCollector(registry=None),
+        GCCollector(CollectorRegistry()),
+    ):
+        made.add(process)
+    for collector in (_Build(), _ServiceCollector(service), service.metrics):
+        made.add(collector)
+    made.add(_AccessCollector(service), of_tenants=True)
     if service.telemetry_metrics is not None:
-        registry.register(_WhileActing(service, service.telemetry_metrics))
+        made.add(_WhileActing(service, service.telemetry_metrics), of_tenants=True)
     if tls is not None:
-        registry.register(_CertificateCollector(tls))
-    return registry
+        made.add(_CertificateCollector(tls))
+    return made

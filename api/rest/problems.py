@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from carelane.errors import (
     CarelaneError,
@@ -27,7 +28,7 @@ from carelane.errors import (
     UnauthenticatedError,
 )
 
-__all__ = ["MEDIA_TYPE", "install", "problem"]
+__all__ = ["MEDIA_TYPE", "allowing", "install", "problem"]
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
@@ -102,6 +103,10 @@ async def _carelane_error(_request: Request, error: Exception) -> JSONResponse:
 async def _invalid_request(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        why = str(first.get("ctx", {}).get("error", first["msg"]))
+        detail = f"not JSON: {why} at character {first['loc'][-1]}"
+        return problem(422, f"body: {detail}", kind="input", extensions={"field": "body", "message": detail})
     field = ".".join(str(part) for part in first["loc"])
     return problem(422, f"{field}: {first['msg']}", kind="input", extensions={"field": field, "message": first["msg"]})
 
@@ -115,7 +120,15 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     detail = str(error.detail)
     if detail == HTTPStatus(error.status_code).phrase:
         detail = details.get(error.status_code, detail)
-    return problem(error.status_code, detail, headers=error.headers)
+    return problem(error.status_code, detail, headers={**(error.headers or {}), **allowing(request, error.status_code)})
+
+
+def allowing(request: Request, status: int) -> dict[str, str]:
+    """For 405: the methods of all routes of the path; the framework names those of the first (RFC 9110, 10.2.1)."""
+    if status != 405:
+        return {}
+    found = [route for route in request.app.routes if route.matches(request.scope)[0] is Match.PARTIAL]
+    return {"Allow": ", ".join(sorted({method for route in found for method in getattr(route, "methods", None) or ()}))}
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Path
+from fastapi import FastAPI, Path, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,14 +17,25 @@ from carelane.api.rest.change import audit_change
 from carelane.api.rest.once import Keep, once
 from carelane.controller._upkeep import DrainResult
 from carelane.controller._whatif import Asked
+from carelane.controller.reconcile.reoptimise import Aim, Reoptimised
 from carelane.controller.service import IntentService
 from carelane.store import StoredDrain, Writer
-from carelane.units import parse_rate_bps
+from carelane.units import parse_rate_bps, parse_ratio
 
 __all__ = ["add_upkeep"]
 
 Engineer = Annotated[Caller, caller(Role.ENGINEER)]
 Draining = Annotated[Caller, changer(Role.ENGINEER)]
+Aims = Annotated[
+    Aim,
+    Query(
+        description="`shorter`: to a shorter way, or one with less reserved. `balance`: off the fullest links. "
+        "`undo`: what the last time moved, back to where it was."
+    ),
+]
+Gain = Annotated[
+    str, Query(description="What a move of `balance` gains at least, as a share of a link.", max_length=20)
+]
 Target = Annotated[str, Path(description="Id of a link or a switch.", examples=["l3"])]
 
 
@@ -107,20 +118,24 @@ def add_upkeep(app: FastAPI, service: IntentService) -> None:
         summary="Move slices to where the network now carries them better",
         response_model=dict[str, Any],
     )
-    def reoptimise(who: Draining, dry_run: bool = False) -> JSONResponse:
-        """Without loss. Names those that move, or with `dry_run=true` those that would (nothing is changed then)."""
+    def reoptimise(who: Draining, aim: Aims = "shorter", gain: Gain = "10%", dry_run: bool = False) -> JSONResponse:
+        """Without loss, and each with its promise whole. Names those that move and why, or with `dry_run=true` those
+        that would (nothing is changed then), and how full the fullest link is, before and after."""
+        share = parse_ratio(gain)
+
+        def answer(found: Reoptimised) -> dict[str, Any]:
+            fullness = {"before": round(found.fullest_before, 4), "after": round(found.fullest_after, 4)}
+            return {"moved": list(found.moved), "why": dict(found.moved), "fullest": fullness, "dry_run": dry_run}
+
         if dry_run:
-            return JSONResponse({"moved": list(service.reoptimise(dry_run=True)), "dry_run": True})
+            return JSONResponse(answer(service.reoptimise(aim, gain=share, dry_run=True)))
 
         def change(keep: Keep) -> JSONResponse:
-            def answer(moved: tuple[str, ...]) -> dict[str, Any]:
-                return {"moved": list(moved), "dry_run": False}
+            def also(write: Writer, found: Reoptimised) -> None:
+                audit_change(write, who, None, "network.reoptimise", "network", None, {"aim": aim, **answer(found)})
+                keep(write, 200, answer(found))
 
-            def also(write: Writer, moved: tuple[str, ...]) -> None:
-                audit_change(write, who, None, "network.reoptimise", "network", None, answer(moved))
-                keep(write, 200, answer(moved))
-
-            return JSONResponse(answer(service.reoptimise(also=also)))
+            return JSONResponse(answer(service.reoptimise(aim, gain=share, also=also)))
 
         return once(service.store, who, b"", change)
 

@@ -15,7 +15,7 @@ from carelane.topology.delay import seconds
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.paths import Effort, PathGraph, hops_of
 
-__all__ = ["admitted", "decide", "effort_for", "refused"]
+__all__ = ["admitted", "attempt", "decide", "effort_for", "refused"]
 
 EFFORT = 200_000
 """Search steps for one decision before it is given up as not proven: a few seconds."""
@@ -34,8 +34,18 @@ def decide(graph: PathGraph, requirement: Requirement, ledger: CapacityLedger) -
     embedding = place(graph, requirement, ledger, effort)
     if embedding is None:
         return refused(graph, requirement, ledger, effort.exhausted), ledger
-    decision = admitted(graph, requirement, embedding, effort.exhausted)
-    return decision, embedding.held(ledger, requirement)
+    return admitted(graph, requirement, embedding, effort.exhausted), embedding.held(ledger, requirement)
+
+
+def attempt(
+    graph: PathGraph, requirement: Requirement, ledger: CapacityLedger
+) -> tuple[Decision, CapacityLedger] | None:
+    """`decide` without reasons: None where there is no place, or none was found in time."""
+    effort = effort_for(requirement)
+    embedding = place(graph, requirement, ledger, effort)
+    if embedding is None:
+        return None
+    return admitted(graph, requirement, embedding, effort.exhausted), embedding.held(ledger, requirement)
 
 
 def refused(graph: PathGraph, requirement: Requirement, ledger: CapacityLedger, exhausted: bool = False) -> Decision:

@@ -15,7 +15,13 @@ from carelane.controller.pipeline.admit import Embedding
 from carelane.controller.pipeline.limits import Bound, Limits, Room, metrics_along
 from carelane.controller.pipeline.relax import STEP_BPS, Trial, asked_bps, loosen, with_bandwidth, with_objective
 from carelane.controller.pipeline.requirement import Requirement
-from carelane.controller.pipeline.rounding import DELAY_STEP_PS, floor_availability, offered_delay_s, ratio_up
+from carelane.controller.pipeline.rounding import (
+    DELAY_STEP_PS,
+    availability_above,
+    floor_availability,
+    offered_delay_s,
+    ratio_up,
+)
 from carelane.controller.pipeline.shape import shape_of
 from carelane.controller.pipeline.slice_plan import Constraint
 from carelane.topology.availability import exact_ratio
@@ -24,7 +30,8 @@ from carelane.topology.paths import UNKNOWN_PS, Effort, PathGraph, Query, best_r
 
 __all__ = ["nearest", "slowest_way", "worst_delay_ps"]
 
-_AVAILABILITY_STEPS = 12
+_AVAILABILITY_STEPS = 24
+_LOSS_STEPS = 12
 
 
 def nearest(trial: Trial, requirement: Requirement, constraint: Constraint) -> Requirement | None:
@@ -137,27 +144,29 @@ def slowest_way(graph: PathGraph, requirement: Requirement) -> tuple[int, float]
 
 
 def _nearest_availability(trial: Trial, requirement: Requirement, loosest: Embedding) -> Requirement:
-    """Between what is reached and what is asked, halving the gap in orders of magnitude of unavailability."""
-    reached = loosest.availability or Fraction(0)
-    missing = max(1.0 - float(exact_ratio(requirement.objectives.availability or 0.0)), 1e-12)
-    climb = True  # whether anything is better than the last plan at all: mostly not, and then nothing is to be halved
+    """Up from what is reached, step by step to what is next best and, in turn, halving the orders of magnitude of
+    unavailability up to what is asked; done when nothing is better than what was reached. Mostly that is at once."""
+    asked = exact_ratio(requirement.objectives.availability or 0.0)
+    reached, beyond = loosest.availability or Fraction(0), max(float(1 - asked), 1e-12)
+    climb = True
     for _ in range(_AVAILABILITY_STEPS):
         least = float(1 - reached)
-        if least <= missing * 1.001:
-            break
-        middle = least / 1.0009 if climb else sqrt(least * missing)
-        found = trial.plan(with_objective(requirement, "availability", 1.0 - middle))
+        climb = climb or least <= beyond * 1.001
+        wanted = availability_above(reached) if climb else 1.0 - sqrt(least * beyond)
+        found = trial.plan(with_objective(requirement, "availability", wanted)) if wanted < asked else None
         if found is not None and found.availability is not None:
             reached, climb = max(reached, found.availability), not climb
+        elif climb:
+            break
         else:
-            missing, climb = middle, False
+            beyond, climb = 1.0 - wanted, True
     return with_objective(requirement, "availability", floor_availability(reached))
 
 
 def _nearest_loss(trial: Trial, requirement: Requirement, loosest: Embedding) -> Requirement:
     """Lower and lower losses, each the one of the path last found, until there is none lower."""
     best = loosest
-    for _ in range(_AVAILABILITY_STEPS):
+    for _ in range(_LOSS_STEPS):
         found = trial.plan(with_objective(requirement, "loss", _worst_loss(trial.graph, best) * (1.0 - 1e-9)))
         if found is None:
             break

@@ -26,6 +26,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from carelane.controller.pipeline.decide import decide
+from carelane.controller.pipeline.gate import Gate
 from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.preempt import decide_displacing, displaced, displacement
 from carelane.controller.pipeline.progress import Progress, silent
@@ -34,7 +35,6 @@ from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.shared_backup import permitted
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Totals
 from carelane.controller.pipeline.totals import totals
-from carelane.controller.pipeline.wait_gate import WaitGate
 from carelane.errors import InputError
 from carelane.policies.admission import AdmissionPolicy
 from carelane.topology.ledger import CapacityLedger
@@ -57,12 +57,13 @@ def plan(
     """Decide `requirements` on `topology` beside what `ledger` holds. Raises InputError for a repeated name.
 
     With a `policy`, `topology` is bounded by it already; `held` says what the slices in the ledger asked for, and
-    `promised` what those got whose delays are to hold with port waits.
+    `promised` what those got whose delays are to hold where policy counts port waits or class
+    queues.
     """
     _check_names(requirements)
     requirements = [permitted(policy, requirement) for requirement in requirements]
     if policy is not None and not policy.lenient:
-        gate = WaitGate(topology, policy, promised)
+        gate = Gate(topology, policy, promised)
         return _plan_under(topology, requirements, ledger or CapacityLedger(), optimize, policy, held, gate, progress)
     return _plan(topology, requirements, ledger, optimize, progress)
 
@@ -74,10 +75,10 @@ def _plan_under(
     optimize: bool,
     policy: AdmissionPolicy,
     held: Mapping[str, Requirement],
-    gate: WaitGate,
+    gate: Gate,
     progress: Progress,
 ) -> PlanResult:
-    """The same under quotas, pre-emption and port waits."""
+    """The same under quotas, pre-emption, port waits and class queues."""
     usage, graph = Usage(policy, held.values()), LaneGraph.for_run(topology, len(requirements))
     decided: dict[str, Decision] = {}
     packed: Totals | None = None
@@ -89,7 +90,7 @@ def _plan_under(
 
         batch = within_quotas(graph, requirements, usage, start, together)
         packed, decided = batch.totals, {decision.name: decision for decision in batch.decisions}
-        ledger = _let_in(start, batch.ledger, usage, gate, decided)
+        ledger = _let_in(graph, (start, batch.ledger), usage, gate, decided)
         again = [item for item in _ranked(requirements) if not decided[item.name].admitted]
         if policy.preemption is not None:
             ledger = _displacing(graph, again, ledger, (usage, gate), policy, decided, progress)
@@ -114,7 +115,7 @@ def _displacing(
     graph: LaneGraph,
     requirements: Sequence[Requirement],
     ledger: CapacityLedger,
-    rules: tuple[Usage, WaitGate],
+    rules: tuple[Usage, Gate],
     policy: AdmissionPolicy,
     decided: dict[str, Decision],
     progress: Progress,
@@ -129,8 +130,7 @@ def _displacing(
         decision = usage.refusal(requirement)
         if decision is None:
             decision, after = decide_displacing(graph, requirement, ledger, usage.held, policy.preemption)
-            refused = gate.refusal(decision, displacement(decision)) if decision.admitted else None
-            decision, ledger = (decision, after) if refused is None else (refused, ledger)
+            decision, ledger = gate.let_in(graph, ledger, decision, after) if decision.admitted else (decision, ledger)
         decided[requirement.name] = decision
         for name in displacement(decision):
             if name in decided:
@@ -144,16 +144,23 @@ def _displacing(
 
 
 def _let_in(
-    start: CapacityLedger, ledger: CapacityLedger, usage: Usage, gate: WaitGate, decided: dict[str, Decision]
+    graph: LaneGraph,
+    ledgers: tuple[CapacityLedger, CapacityLedger],
+    usage: Usage,
+    gate: Gate,
+    decided: dict[str, Decision],
 ) -> CapacityLedger:
-    """Of what was packed together, what the gate lets in, the most important first; the ledger after it."""
+    """Of what was packed together, what the gate lets in, the most important first; the ledger after it. `ledgers`:
+    that before the batch, and that after it."""
+    start, ledger = ledgers
     admitted = [decision.requirement for decision in decided.values() if decision.admitted]
     for requirement in _ranked(admitted):
-        refused = gate.refusal(decided[requirement.name])
-        if refused is None:
-            gate.add(decided[requirement.name])
+        beside = ledger.without_slice(requirement.name)
+        decision, ledger = gate.let_in(graph, beside, decided[requirement.name], ledger)
+        decided[requirement.name] = decision
+        if decision.admitted:
+            gate.add(decision)
             continue
-        decided[requirement.name] = refused
         usage.remove(requirement.name)
         # refused, it leaves what ran before
         ledger = ledger.without_slice(requirement.name).with_held_by(start, requirement.name)

@@ -30,7 +30,7 @@ from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.requirement import Pair, Requirement
 from carelane.controller.pipeline.shape import access_port, delivery_port, shape_of
 from carelane.controller.pipeline.shared_backup import may_share
-from carelane.controller.pipeline.slice_plan import PlanResult, Remedy
+from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Remedy
 from carelane.controller.pipeline.value import demand_bps
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Endpoint, Topology
@@ -40,10 +40,10 @@ __all__ = ["SHOWN", "STEP_BPS", "Budget", "remedied", "remedies_for"]
 
 SHOWN = 3
 STEP_BPS = 1000
-_PLANS = 96
-"""Plans for one refusal."""
-_ELEMENTS = 200_000
-"""For all refusals of one file: nodes and links of the network, added up over the plans."""
+_PLANS = 128
+"""Plans for one refusal; a quarter of what it may spend is for what could be let go, however long widening takes."""
+_ELEMENTS = 1_000_000
+"""For all refusals of one file: nodes and links of the network, added up over the plans; a few seconds."""
 _WORTH = 8
 """Plans without which a search is not worth beginning; for one refusal they are there, however large the network is."""
 _EFFORT = 20_000
@@ -57,31 +57,58 @@ Item = TypeVar("Item")
 
 @dataclass
 class Budget:
-    """What is left to spend on one file; `short` once something was left out for want of it."""
+    """What is left to spend on one refusal; `short` once something was left out for want of it."""
 
     elements: int = _ELEMENTS
     plans: int = _PLANS
     short: bool = False
+    _kept: tuple[int, int] = (0, 0)
 
     @classmethod
-    def of_file(cls, topology: Topology) -> Budget:
+    def for_one(cls, topology: Topology) -> Budget:
         return cls(max(_ELEMENTS, _WORTH * _size(topology)))
 
-    def fresh(self) -> Budget:
-        """For the next refusal."""
-        return Budget(self.elements)
+    def keep_a_quarter(self) -> None:
+        self._kept = self.elements // 4, self.plans // 4
 
-    def fits(self, topology: Topology) -> bool:
-        """Whether there is enough for a search to be worth beginning."""
-        return self.elements >= _WORTH * _size(topology)
+    def release(self) -> None:
+        self._kept = 0, 0
+
+    @property
+    def spent(self) -> bool:
+        return self.plans <= self._kept[1]
 
     def spend(self, elements: int) -> bool:
-        if self.plans <= 0 or self.elements < elements:
+        if self.spent or self.elements - self._kept[0] < elements:
             self.short = True
             return False
         self.plans -= 1
         self.elements -= elements
         return True
+
+
+class _Shares:
+    """One file's budget, shared out evenly among its refusals; what one leaves is the others'. Where there are too many
+    for shares that are worth anything, the most important have them and the others none."""
+
+    def __init__(self, topology: Topology, refusals: Sequence[Decision]) -> None:
+        self._least = _WORTH * _size(topology)
+        self._left = max(_ELEMENTS, self._least)
+        ranked = sorted(refusals, key=lambda item: -item.requirement.priority)
+        self._waiting = {item.name for item in ranked[: self._left // max(self._least, 1)]}
+
+    @property
+    def over(self) -> bool:
+        return not self._waiting
+
+    def of(self, decision: Decision) -> Budget | None:
+        if decision.name not in self._waiting:
+            return None
+        return Budget(max(self._left // len(self._waiting), self._least))
+
+    def settle(self, decision: Decision, share: int, left: int) -> None:
+        self._waiting.remove(decision.name)
+        self._left -= share - left
 
 
 def remedied(
@@ -95,30 +122,38 @@ def remedied(
 ) -> PlanResult:
     """`result` with remedies for its refusals, as they stood at their place in the file (`together`: beside it all).
 
-    `start` is the ledger that it was planned on, `held` what the slices in it asked for.
+    `start` is the ledger that it was planned on, `held` what the slices in it asked for. Refusals that are not looked
+    at, of too many on too large a network, are the least important, and stay `remedies_searched` "not".
     """
-    known, budget = dict(held), Budget.of_file(topology)
+    known = dict(held)
     ledger = result.ledger if together else start or CapacityLedger()
     if together:
         known |= {item.name: item.requirement for item in result.decisions if item.admitted}
+    shares = _Shares(topology, [item for item in result.decisions if _curable(item)])
     decisions = []
     for place, decision in enumerate(result.decisions):
         progress("looking for remedies", place, len(result.decisions))
-        if not decision.admitted and _CURABLE.isdisjoint(reason.constraint for reason in decision.reasons):
+        if not decision.admitted and not _curable(decision):
             decision = replace(decision, remedies_searched="whole")  # no capacity cures what is unknown or forbidden
-        elif not budget.fits(topology):
+        elif shares.over:
             pass  # nor need the ledger be followed any further
         elif decision.admitted:
             known[decision.name] = decision.requirement
             if not together:
                 ledger = ledger.without_slice(decision.name).with_held_by(result.ledger, decision.name)
-        else:
-            budget = budget.fresh()
+        elif (budget := shares.of(decision)) is not None:
+            share = budget.elements
             remedies = remedies_for(topology, decision.requirement, ledger, known, budget)
+            shares.settle(decision, share, budget.elements)
             part = budget.short or may_share(decision.requirement)  # what might be shared then was not looked at
             decision = replace(decision, remedies=remedies, remedies_searched="part" if part else "whole")
         decisions.append(decision)
     return replace(result, decisions=tuple(decisions))
+
+
+def _curable(decision: Decision) -> bool:
+    """Whether it is a refusal that more room may cure."""
+    return not decision.admitted and not _CURABLE.isdisjoint(reason.constraint for reason in decision.reasons)
 
 
 def remedies_for(
@@ -130,8 +165,8 @@ def remedies_for(
 ) -> tuple[Remedy, ...]:
     """What would admit `requirement`, for which there is no embedding beside `ledger`; `budget.short` says whether
     there may be more. Without any remedy and not short, no single one exists."""
-    search = _Search(topology, requirement, ledger.without_slice(requirement.name), budget or Budget.of_file(topology))
-    return (*search.widened(), *search.let_go(held))
+    search = _Search(topology, requirement, ledger.without_slice(requirement.name), budget or Budget.for_one(topology))
+    return search.remedies(held)
 
 
 class _Search:
@@ -143,6 +178,12 @@ class _Search:
         self._ends = {end.id: end for pair in requirement.pairs for end in (pair.source, pair.destination)}
         self._seen = ledger.seen_by(requirement.name, requirement.window)
         self._room = Room(PathGraph.of(topology), self._seen)
+
+    def remedies(self, held: Mapping[str, Requirement]) -> tuple[Remedy, ...]:
+        self._budget.keep_a_quarter()
+        widened = self.widened()
+        self._budget.release()
+        return (*widened, *self.let_go(held))
 
     def widened(self) -> list[Remedy]:
         """The single links and lines that could be widened, the least addition first."""
@@ -214,7 +255,7 @@ class _Search:
         high = max(-(-max(filled, default=0) // STEP_BPS), low + 1)
         while not self._fits(thing, high):  # a wider line is a faster one too, and without a limit it was faster still
             low, high = high, 2 * high
-            if self._budget.plans <= 0 or high * STEP_BPS > _BOUNDLESS_BPS:
+            if self._budget.spent or high * STEP_BPS > _BOUNDLESS_BPS:
                 return None
         middle = high - 1  # mostly the first guess is right
         while low < middle < high:

@@ -12,6 +12,7 @@ a fate for every decision, in the order given, and the ledger after it. Decision
   reasons of a refusal.
 - A shared backup that the failure woke counts as running; what sleeps still counts for a further failure.
 - Nothing is taken from slices that the failure did not touch.
+- Where policy counts port waits or class queues, nothing is put where it would break a promise by them (`gate`).
 
 Availabilities are those of the network that is left, the failure taken as lasting.
 """
@@ -24,11 +25,13 @@ from typing import Literal
 
 from carelane.controller.pipeline.decide import decide
 from carelane.controller.pipeline.garbage import no_collection
+from carelane.controller.pipeline.gate import Gate
 from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability
 from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, Reason, role_name
 from carelane.controller.pipeline.trees import floors_on_links
+from carelane.policies.admission import AdmissionPolicy
 from carelane.topology.availability import service_availability, unstated_availability
 from carelane.topology.failure import Failure
 from carelane.topology.ledger import CapacityLedger, PortKey
@@ -81,10 +84,12 @@ def replan(
     failed: Failure,
     *,
     graph: LaneGraph | None = None,
+    policy: AdmissionPolicy | None = None,
 ) -> Replanned:
     """What `failed` does to the admitted decisions `held`, whose floors `ledger` holds (beside others', perhaps).
 
-    `graph`: that of what is left, where the caller has it already. Leave refused decisions out.
+    `graph`: that of what is left, where the caller has it already. `policy`: what promises have to hold by; it has no
+    other say. Leave refused decisions out.
     """
     left = failed.leaves(topology)
     links, nodes = failed.extent(topology)
@@ -97,7 +102,7 @@ def replan(
         ledger = _without_dead_floors(ledger, held[index], survivors[index])
     found: dict[int, Fate] = {}
     if struck:
-        network = graph or LaneGraph(left, len(struck))
+        network = _Network(graph or LaneGraph(left, len(struck)), Gate(left, policy, _standing(held, survivors)))
         struck.sort(key=lambda index: _importance(held[index], index))
         room = ledger
         for index in struck:
@@ -198,8 +203,37 @@ Ledgers = tuple[CapacityLedger, CapacityLedger]
 """What is held in the end, and what is held while slices move: beside the new floors, those of running traffic."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Network:
+    """What is left of the network, and what is let in there."""
+
+    graph: LaneGraph
+    gate: Gate
+
+    @property
+    def topology(self) -> Topology:
+        return self.graph.topology
+
+    def place(self, requirement: Requirement, ledger: CapacityLedger) -> tuple[Decision, CapacityLedger]:
+        """The decision, and the ledger after it."""
+        now, after = decide(self.graph, requirement, ledger)
+        if now.admitted:
+            now, after = self.gate.let_in(self.graph, ledger, now, after)
+        if now.admitted:
+            self.gate.add(now)
+        return now, after
+
+
+def _standing(held: Sequence[Decision], survivors: Mapping[int, tuple[PlannedPath, ...]]) -> Iterator[Decision]:
+    """What still carries traffic."""
+    for index, decision in enumerate(held):
+        paths = survivors.get(index, decision.paths)
+        if paths:
+            yield decision if paths is decision.paths else replace(decision, paths=paths)
+
+
 def _decided_again(
-    graph: LaneGraph,
+    network: _Network,
     before: Decision,
     surviving: tuple[PlannedPath, ...],
     ledgers: Ledgers,
@@ -211,12 +245,12 @@ def _decided_again(
     if requirement is None:
         refused = Decision(before.requirement, admitted=False, reasons=lost)
         return Fate(before, "broken", False, refused, lost), *ledgers
-    now, moved = decide(graph, requirement, ledgers[1])
+    now, moved = network.place(requirement, ledgers[1])
     if now.admitted:
         return Fate(before, "weakened" if lost else "restored", carried, now, lost), *_held(ledgers, moved, now)
     reasons = (*lost, *now.reasons)
     if _covers(surviving, requirement):
-        availability = _availability(graph.topology, before, surviving)
+        availability = _availability(network.topology, before, surviving)
         kept = replace(before, requirement=requirement, paths=surviving, availability=availability, backups="dedicated")
         return Fate(before, "weakened", carried, kept, reasons), *ledgers
     return Fate(before, "broken", carried, now, reasons), *ledgers
@@ -231,21 +265,21 @@ def _held(ledgers: Ledgers, moved: CapacityLedger, now: Decision) -> Ledgers:
 
 
 def _carried_anyhow(
-    graph: LaneGraph, fate: Fate, surviving: tuple[PlannedPath, ...], ledgers: Ledgers
+    network: _Network, fate: Fate, surviving: tuple[PlannedPath, ...], ledgers: Ledgers
 ) -> tuple[Fate, *Ledgers]:
     """For a promise that cannot be kept whole: one path a site within its delay, jitter, loss and bandwidth, if there
     is; else the sites whose paths survive."""
     requirement = fate.now.requirement
     relaxed = replace(requirement, protection="none", objectives=replace(requirement.objectives, availability=None))
-    if relaxed != requirement and all(end.node in graph.node_index for end in _ends(relaxed)):
-        now, moved = decide(graph, relaxed, ledgers[1])
+    if relaxed != requirement and all(end.node in network.graph.node_index for end in _ends(relaxed)):
+        now, moved = network.place(relaxed, ledgers[1])
         if now.admitted:
-            now = replace(now, availability=_availability(graph.topology, fate.before, now.paths))
+            now = replace(now, availability=_availability(network.topology, fate.before, now.paths))
             return replace(fate, outcome="weakened", now=now), *_held(ledgers, moved, now)
     served = {(path.source, path.to) for path in surviving}
     pairs = tuple(pair for pair in requirement.pairs if (pair.source.id, pair.destination.id) in served)
     if pairs:
-        availability = _availability(graph.topology, fate.before, surviving)
+        availability = _availability(network.topology, fate.before, surviving)
         left = replace(requirement, pairs=pairs)
         now = replace(fate.before, requirement=left, paths=surviving, availability=availability, backups="dedicated")
         return replace(fate, outcome="weakened", now=now), *ledgers

@@ -6,7 +6,16 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fractions import Fraction
 from math import ceil, floor
 
-__all__ = ["DELAY_STEP_PS", "PROMISED_DIGITS", "floor_availability", "mbps", "ms_up", "offered_delay_s", "ratio_up"]
+__all__ = [
+    "DELAY_STEP_PS",
+    "PROMISED_DIGITS",
+    "availability_above",
+    "floor_availability",
+    "mbps",
+    "ms_up",
+    "offered_delay_s",
+    "ratio_up",
+]
 
 DELAY_STEP_PS = 10**8
 """Offered delays are multiples of 0.1 ms."""
@@ -32,10 +41,21 @@ def offered_delay_s(delay_ps: int) -> float:
 
 def floor_availability(availability: Fraction | float, digits: int = 7) -> float:
     """At least `digits` digits, and four beyond the leading nines, rounded down."""
+    steps, digits = _steps(availability, digits)
+    return float(Decimal(steps).scaleb(-digits))
+
+
+def availability_above(availability: Fraction | float) -> float:
+    """The least that `floor_availability` would show as more."""
+    steps, digits = _steps(availability, 7)
+    return float(Decimal(steps + 1).scaleb(-digits))
+
+
+def _steps(availability: Fraction | float, digits: int) -> tuple[int, int]:
     exact = availability if isinstance(availability, Fraction) else Fraction(repr(float(availability)))
     while digits < 15 and 0 < (1 - exact) * 10 ** (digits - 3) < 1:
         digits += 1
-    return float(Decimal(floor(exact * 10**digits)).scaleb(-digits))
+    return floor(exact * 10**digits), digits
 
 
 def ratio_up(ratio: float) -> float:

@@ -15,7 +15,9 @@ from typing import Any, Literal
 
 from carelane.controller.pipeline import plan, resolve
 from carelane.controller.pipeline.compile import check_slice
+from carelane.controller.pipeline.gate import Gate
 from carelane.controller.pipeline.identifiers import allocate, labels_needed
+from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.preempt import consent_wanted, displaced, displacement
 from carelane.controller.pipeline.program import SliceIds
 from carelane.controller.pipeline.quotas import Usage
@@ -25,12 +27,12 @@ from carelane.controller.pipeline.schedules import us_of
 from carelane.controller.pipeline.shared_backup import permitted
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
 from carelane.controller.pipeline.value import demand_bps
-from carelane.controller.pipeline.wait_gate import WaitGate
 from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.carriers import Carriers, collide
+from carelane.controller.reconcile.collisions import decide_apart, indistinct, refused_for
 from carelane.controller.reconcile.drains import drained_links, usable
 from carelane.controller.reconcile.holdings import Held, Holdings
-from carelane.errors import CollisionError, ConflictError, InputError
+from carelane.errors import ConflictError, InputError
 from carelane.intents.lifecycle import Phase
 from carelane.intents.manifest import from_manifest, to_manifest
 from carelane.intents.model import ServiceIntent
@@ -39,7 +41,7 @@ from carelane.store import Floors, Reader, StoredIntent
 from carelane.topology.model import Topology
 from carelane.tracing import traced
 
-__all__ = ["Desk", "Filing", "Outcome", "Rules", "dry_run", "propose", "replan"]
+__all__ = ["Desk", "Filing", "Outcome", "Replanner", "Rules", "dry_run", "propose"]
 
 Outcome = Literal["created", "changed", "unchanged"]
 
@@ -64,7 +66,7 @@ class Filing:
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the topology does not say. `consent`: the caller agrees that others go, where policy says so. `broken` tells
-    the links that are out of order now: shared backups that they have woken are running."""
+    the links out of order now."""
 
     access: AccessControl | None = None
     policy: AdmissionPolicy | None = None
@@ -73,7 +75,7 @@ class Rules:
 
     @property
     def lenient(self) -> bool:
-        """Whether neither quotas nor pre-emption nor port waits can matter."""
+        """Whether nothing of the policy but how full links may be can matter."""
         return self.policy is None or self.policy.lenient
 
     @property
@@ -158,8 +160,12 @@ def dry_run(
             ledger = ledger.without_slice(requirement.name)
         start = ledger
         promised = [item.decision for item in holdings.slices]
-        result = plan(there, requirements, ledger, optimize=optimize, policy=rules.consented, held=in_force,
-                      promised=promised)  # fmt: skip
+
+        def pack(part: Sequence[Requirement]) -> PlanResult:
+            return plan(there, part, start, optimize=optimize, policy=rules.consented, held=in_force,
+                        promised=promised)  # fmt: skip
+
+        result = decide_apart(topology, in_force.values(), requirements, pack) if not apart else pack(requirements)
     else:
         result = _one_by_one(Desk(topology, holdings, without, now, rules), requirements, consent=rules.consent)
     if any(displacement(decision) for decision in result.decisions):
@@ -176,14 +182,35 @@ def _one_by_one(desk: Desk, requirements: Sequence[Requirement], *, consent: boo
     return PlanResult(tuple(decided.values()), desk.ledger, replace(desk.totals, admitted_bps=admitted_bps))
 
 
-def replan(topology: Topology, without: Collection[str], reader: Reader, held: Held, now: datetime) -> Filing:
-    """Decide the slice in force again, word for word as promised, without some links. Stores nothing."""
-    record = reader.intent(held.name)
-    desk = Desk(topology, Holdings.of(reader.slices()), without, now)
-    decision, ids = desk.decide(held.decision.requirement)
-    floors = desk.decided.slice_floors(held.name) if ids else {}
-    intent = from_manifest(record.manifest)
-    return Filing(intent, record.manifest, record, "unchanged", decision, ids, floors)
+class Replanner:
+    """Decides slices in force again, word for word as promised, without some links. Stores nothing.
+
+    Each is decided beside what was decided before: of the `policy`, what holds for slices that are held.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        without: Collection[str],
+        reader: Reader,
+        now: datetime,
+        policy: AdmissionPolicy | None = None,
+    ) -> None:
+        self._topology, self._without, self._reader, self._now = topology, without, reader, now
+        self._rules = Rules(policy=None if policy is None else policy.lasting)
+        self.forget()
+
+    def decide(self, held: Held) -> Filing:
+        record = self._reader.intent(held.name)
+        decision, ids = self._desk.decide(held.decision.requirement)
+        floors = self._desk.decided.slice_floors(held.name) if ids else {}
+        intent = from_manifest(record.manifest)
+        return Filing(intent, record.manifest, record, "unchanged", decision, ids, floors)
+
+    def forget(self) -> None:
+        """What was decided last is not stored: begin again with what is."""
+        holdings = Holdings.of(self._reader.slices())
+        self._desk = Desk(self._topology, holdings, self._without, self._now, self._rules)
 
 
 class Desk:
@@ -218,7 +245,7 @@ class Desk:
         """Of the last decision: what becomes of those who have to go."""
         in_force = [held.decision.requirement for held in self.in_force.values()]
         self._usage = Usage(rules.policy, in_force if not rules.lenient else ())
-        self._gate = WaitGate(topology, rules.policy, (held.decision for held in holdings.slices))
+        self._gate = Gate(topology, rules.policy, (held.decision for held in holdings.slices))
 
     @classmethod
     def of(cls, topology: Topology, reader: Reader, now: datetime, rules: Rules) -> Desk:
@@ -248,12 +275,13 @@ class Desk:
         result = plan(self._usable, [requirement], self.ledger.without_slice(name))
         if not result.decisions[0].admitted:
             result = self._displacing(requirement, result, consent=consent)
-        (decision,) = result.decisions
-        totals = result.totals
-        if decision.admitted and (refusal := self._gate.refusal(decision, displacement(decision))) is not None:
-            decision, totals = refusal, replace(totals, admitted_bps=0)
+        (decision,), totals, planned = result.decisions, result.totals, result.ledger
+        if decision.admitted:
+            graph = LaneGraph.for_run(self._usable, 1)
+            decision, planned = self._gate.let_in(graph, self.ledger.without_slice(name), decision, planned)
+            totals = totals if decision.admitted else replace(totals, admitted_bps=0)
         if decision.offers and (rivals := self._carriers.rivals(requirement)):
-            decision = self._without_offers(decision, rivals)
+            decision = indistinct(decision, rivals, self._tenants)
         ids = self._numbers_for(decision) if decision.admitted else None
         if ids is not None:
             try:
@@ -261,13 +289,13 @@ class Desk:
                 others = [self._running[other] for other in sorted(rivals)]
                 check_slice(self._topology, decision, ids, others)
             except ConflictError as conflict:
-                ids, decision, totals = None, self._refused(decision, conflict), replace(totals, admitted_bps=0)
+                ids, decision = None, refused_for(decision, conflict, self._tenants)
+                totals = replace(totals, admitted_bps=0)
         self._add(totals)
         if ids is None:
             return decision, None
-        self.decided = result.ledger
+        self.decided = after = planned
         self._take_over(decision)
-        after = result.ledger
         for leaving in (name, *(self.ledger.names - after.names)):
             after = after.with_held_by(self.ledger, leaving)
         self.ledger = after
@@ -315,29 +343,9 @@ class Desk:
         fresh = allocate(decision, self._used)
         return replace(fresh, number=self._numbers.get(decision.name, fresh.number))
 
-    def _without_offers(self, decision: Decision, rivals: Collection[str]) -> Decision:
-        """A refusal of what no other figures could admit: others carry the same traffic already."""
-        fact = "cannot be told apart: both carry traffic between the same endpoints; merge the intents, or give one of "
-        conflict = CollisionError((decision.name, *sorted(rivals)), fact + "the services an address of its own")
-        return replace(decision, offers=(), reasons=(*decision.reasons, self._told(decision, conflict)))
-
-    def _refused(self, decision: Decision, conflict: ConflictError) -> Decision:
-        """The planner found room, and the switches could not tell the slice's traffic from another's."""
-        reasons = (self._told(decision, conflict),)
-        return Decision(decision.requirement, admitted=False, reasons=reasons, assumptions=decision.assumptions)
-
-    def _told(self, decision: Decision, conflict: ConflictError) -> Reason:
-        """What is stored and shown to its owner does not name another tenant's slice."""
-        tenant = decision.requirement.tenant
-        slices = conflict.slices if isinstance(conflict, CollisionError) else ()
-        running = {name: item.requirement.tenant for name, (item, _) in self._running.items()}
-        others = tuple(name for name in slices if running.get(name, tenant) != tenant)
-        text = str(conflict)
-        if others and isinstance(conflict, CollisionError):
-            whose = "another tenant's slice" if len(others) == 1 else "slices of other tenants"
-            own = [name for name in slices if name not in others]
-            text = f"{' and '.join([*own, whose])} {conflict.fact}"
-        return Reason("policy", None, None, None, None, text, others)
+    @property
+    def _tenants(self) -> Mapping[str, str]:
+        return {name: item.requirement.tenant for name, (item, _) in self._running.items()}
 
     def _add(self, totals: Totals) -> None:
         self.totals = Totals(

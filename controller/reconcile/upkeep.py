@@ -6,10 +6,6 @@ the ordinary passes); those that cannot keep their protection meanwhile stay on 
 would be left with nothing, or two on a shared backup that has room for one, the drain is refused and nothing moves,
 unless it is forced.
 
-Re-optimising plans every slice anew where it is, and moves those that the network now carries over a shorter way, or
-with less reserved: what a drain, a repair or a busy hour left behind is undone. A slice moves only for a gain, so that
-asking twice moves nothing twice.
-
 Repair is the same move away from links that stayed dead, most important slice first. A slice for which the network has
 no place with its full promise stays where the switches put it, and its history says so.
 """
@@ -21,17 +17,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from carelane.controller.pipeline.slice_plan import Decision
-from carelane.controller.reconcile.admission import Filing, replan
+from carelane.controller.reconcile.admission import Filing, Replanner
 from carelane.controller.reconcile.drains import drained_links, links_of
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.schedules import outside, waiting
 from carelane.errors import ConflictError, NotFoundError
 from carelane.intents.lifecycle import Phase
-from carelane.store import Floors, Writer
+from carelane.policies.admission import AdmissionPolicy
+from carelane.store import Writer
 from carelane.topology.model import Topology
 
-__all__ = ["Relocation", "drain", "relocate", "reoptimise", "undrain"]
+__all__ = ["Relocation", "drain", "movable", "relocate", "undrain"]
 
 _MOVABLE = (Phase.ADMITTED, Phase.INSTALLING, Phase.ACTIVE, Phase.DEGRADED, Phase.SUSPENDED)
 
@@ -48,7 +45,14 @@ class Relocation:
 
 
 def drain(
-    write: Writer, topology: Topology, target: str, broken: frozenset[str], now: datetime, *, force: bool
+    write: Writer,
+    topology: Topology,
+    target: str,
+    broken: frozenset[str],
+    now: datetime,
+    *,
+    force: bool,
+    policy: AdmissionPolicy | None = None,
 ) -> Relocation:
     """Take a link or switch out of service and move what uses it. Raises NotFoundError, ConflictError."""
     kind = _kind(topology, target)
@@ -57,7 +61,7 @@ def drain(
         _refuse_ends(Holdings.of(write.slices()), target)
     write.put_drain(kind, target, now)
     without = drained_links(topology, write.drains()) | broken
-    result = relocate(write, topology, without, links, now)
+    result = relocate(write, topology, without, links, now, policy=policy)
     if not force:
         _refuse_collisions(Holdings.of(write.slices()), topology, target, without, now)
     if result.stuck and not force:
@@ -86,18 +90,21 @@ def relocate(
     now: datetime,
     *,
     dead: bool = False,
+    policy: AdmissionPolicy | None = None,
 ) -> Relocation:
     """Move the slices that use any of `links` to where they need nothing of `without`, most important first.
 
-    Whether the links are `dead` matters to trees: those have left a dead link by themselves, and no other.
-    One whose window is not open is moved like the others, but never stuck: nothing of it is lost yet.
+    Of the `policy`, what promises have to hold by counts. Whether the links are `dead` matters to trees: those have
+    left a dead link by themselves, and no other. One whose window is not open is moved like the others, but never
+    stuck: nothing of it is lost yet.
     """
     idle = waiting(topology, Holdings.of(write.slices()).slices, now)
+    replanner = Replanner(topology, without, write, now, policy)
     moved, staying, stuck = [], [], []
-    for held in _movable(write, idle, now):
+    for held in movable(write, idle, now):
         if not _touches(held.decision, links):
             continue
-        filing = replan(topology, without, write, held, now)
+        filing = replanner.decide(held)
         if filing.ids is not None:
             record(write, filing, now)
             write.note(held.name, "Moved", f"planned anew without {', '.join(sorted(without)[:5])}")
@@ -110,45 +117,12 @@ def relocate(
     return Relocation(tuple(moved), tuple(staying), tuple(stuck))
 
 
-def reoptimise(write: Writer, topology: Topology, without: frozenset[str], now: datetime) -> tuple[str, ...]:
-    """Move every slice that the network can now carry better, most important first; names of those that move.
-
-    Better is what the planner prefers: first paths that are shorter in all; equally short, with a lower delay bound;
-    equal in that too, with less reserved on ports.
-    """
-    idle = waiting(topology, Holdings.of(write.slices()).slices, now)
-    moved = []
-    for held in _movable(write, idle, now):
-        filing = replan(topology, without, write, held, now)
-        if filing.decision is None or filing.ids is None or filing.ids == held.ids:
-            continue
-        before, after = _cost(held.decision, held.floors), _cost(filing.decision, filing.floors)
-        if after < before:
-            record(write, filing, now)
-            write.note(held.name, "Moved", f"re-optimised: {_told(before)} before, {_told(after)} now")
-            moved.append(held.name)
-    return tuple(moved)
-
-
-def _movable(write: Writer, idle: Collection[str], now: datetime) -> list[Held]:
+def movable(write: Writer, idle: Collection[str], now: datetime) -> list[Held]:
     """Slices in force that may be planned anew, most important first; of those that are `idle`, not what is over."""
     held = [item for item in Holdings.of(write.slices()).slices if not item.retiring]
     held = [item for item in held if item.name not in idle or not outside(item, now).over]
     held = [item for item in held if write.intent(item.name).phase in _MOVABLE]
     return sorted(held, key=lambda item: (-item.decision.requirement.priority, item.id))
-
-
-def _cost(decision: Decision, floors: Floors) -> tuple[int, int, int]:
-    """Microseconds of propagation on first paths, of their delay bounds, and bit/s reserved on all ports."""
-    firsts = [path for path in decision.paths if path.role == "primary"]
-    propagation_s = sum(path.propagation_s or 0.0 for path in firsts)
-    bound_s = sum(path.delay_bound_s or 0.0 for path in firsts)
-    return round(propagation_s * 1e6), round(bound_s * 1e6), sum(floors.values())
-
-
-def _told(cost: tuple[int, int, int]) -> str:
-    propagation_us, bound_us, floors_bps = cost
-    return f"{propagation_us / 1e3:g} ms long, bound {bound_us / 1e3:g} ms, {floors_bps / 1e6:g} Mbit/s over all ports"
 
 
 def _kind(topology: Topology, target: str) -> str:

@@ -128,9 +128,11 @@ class CarelaneServer:
 
     def text(self, path: str) -> str:
         """A GET of something that is not JSON. Raises OSError."""
+        headers = self._authorization()
 
         def fetch() -> str:
-            with urlopen(f"{_REST}{path}", timeout=10.0) as answer:  # noqa: S310 - a constant local address
+            request = Request(f"{_REST}{path}", headers=headers)  # noqa: S310 - a constant local address
+            with urlopen(request, timeout=10.0) as answer:  # noqa: S310
                 return str(answer.read().decode())
 
         return self.lab.inside(fetch)

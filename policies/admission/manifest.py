@@ -99,6 +99,7 @@ class Spec(_Model):
     quotas: Annotated[dict[str, TenantQuota], Field(max_length=MAX_ROWS)] = {}
     preemption: Preempting | None = None
     portWaits: Literal["counted", "stated"] = "stated"
+    classQueues: Literal["counted", "stated"] = "stated"
     backups: Annotated[Backups, BeforeValidator(_backups)] = Backups()
     weights: Weights = Weights()
 
@@ -135,6 +136,7 @@ def parse_policy(data: bytes | str, topology: Topology, file: str = "<text>") ->
         quotas=MappingProxyType({name: Quota(row.bandwidth, row.slices) for name, row in spec.quotas.items()}),
         preemption=None if asked is None else Preemption(_set(asked.by), _set(asked.of), asked.minimumPriorityGap),
         port_waits=spec.portWaits == "counted",
+        class_queues=spec.classQueues == "counted",
         weights=_weights(spec.weights),
         shared_backups=spec.backups.default == "shared",
         shared_services=MappingProxyType({name: kind == "shared" for name, kind in spec.backups.services.items()}),

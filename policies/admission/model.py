@@ -45,8 +45,9 @@ class Preemption:
 @dataclass(frozen=True, slots=True)
 class AdmissionPolicy:
     """`links` are shares of single links, instead of `max_reservable`; `weights` are those of shares beyond floors.
-    `port_waits`: delays are to hold with what queues wait for each other at ports. `shared_backups`: whether backups
-    may share capacity; `shared_services` says it for single services."""
+    `port_waits`: delays are to hold with what queues wait for each other at ports; `class_queues`: they are to hold as
+    if slices shared a queue for each class. `shared_backups`: whether backups may share capacity, `shared_services` for
+    single services."""
 
     name: str
     max_reservable: Fraction = Fraction(1)
@@ -54,6 +55,7 @@ class AdmissionPolicy:
     quotas: Mapping[str, Quota] = field(default_factory=lambda: MappingProxyType({}))
     preemption: Preemption | None = None
     port_waits: bool = False
+    class_queues: bool = False
     weights: SharePolicy = field(default_factory=SharePolicy)
     shared_backups: bool = False
     shared_services: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
@@ -65,7 +67,20 @@ class AdmissionPolicy:
     @property
     def lenient(self) -> bool:
         """Whether it says nothing but how full links may be, and whether backups may share."""
-        return not (self.quotas or self.preemption or self.port_waits)
+        return not (self.quotas or self.preemption or self.port_waits or self.class_queues)
+
+    @property
+    def lasting(self) -> AdmissionPolicy:
+        """What of it holds for slices that are moved, too: what promises have to hold by. Fit for other processes."""
+        return AdmissionPolicy(
+            self.name,
+            links={},
+            quotas={},
+            port_waits=self.port_waits,
+            class_queues=self.class_queues,
+            shared_backups=self.shared_backups,
+            shared_services=dict(self.shared_services),
+        )
 
     def quota(self, tenant: str) -> Quota:
         """A tenant's own quota, else everybody's, else one without limits."""

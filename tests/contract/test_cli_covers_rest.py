@@ -7,12 +7,14 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from carelane.cli._client import Client
+from carelane.errors import ServerUnavailable, TransientError
 
 Cli = Any
 Server = Any
@@ -162,7 +164,58 @@ def test_status_names_the_controller_that_acts(filed: Server, call: Cli, shown: 
     answer = shown("status")
     assert answer["ready"]
     assert [(row["role"], row["here"]) for row in answer["controllers"]] == [("single", True)]
-    assert "single" in call("status", "--url", filed.url).out
+    assert "single" in call("status", "--url", filed.url, "--wait", "30s").out
+    assert call("status", "--url", "http://127.0.0.1:9", "--wait", "0.3s").code == 69
+    assert call("status", "--url", filed.url, "--wait", "long").code == 2
+
+
+def test_status_waits_for_a_server_that_starts_for_the_first_time(
+    filed: Server, call: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nobody answers and there is no key yet; then its database does not answer."""
+    get, file = Client.get, tmp_path / "admin.key"
+    asked: list[tuple[str, ...]] = []
+
+    def answer(self: Client, *path: str, **query: Any) -> Any:
+        asked.append(path)
+        if len(asked) == 1:
+            file.write_text(filed.key)
+            raise ServerUnavailable("not yet")
+        if len(asked) == 2:
+            raise TransientError("its database does not answer")
+        return get(self, *path, **query)
+
+    monkeypatch.setattr(Client, "get", answer)
+    monkeypatch.setenv("CARELANE_KEY_FILE", str(file))
+    monkeypatch.setenv("CARELANE_URL", filed.url)
+    assert call("status", "--wait", "60s").out.startswith("ready")
+
+
+@pytest.mark.parametrize(
+    ("leader", "says"),
+    [
+        ("leader", "http://other leads; http://here answered, and reads what it does"),
+        ("follower", "no controller acts"),
+        (None, None),
+    ],
+)
+def test_get_and_describe_name_the_controller_that_acts_where_there_are_several(
+    filed: Server, call: Cli, monkeypatch: pytest.MonkeyPatch, leader: str | None, says: str | None
+) -> None:
+    places = [{"address": "http://other", "role": leader, "seen_at": None, "here": False},
+              {"address": "http://here", "role": "follower", "seen_at": None, "here": True}]  # fmt: skip
+    get = Client.get
+
+    def answer(self: Client, *path: str, **query: Any) -> Any:
+        several = leader is not None and path == ("v1", "controllers")
+        return {"controllers": places} if several else get(self, *path, **query)
+
+    monkeypatch.setattr(Client, "get", answer)
+    listed, described = (call(*words, "--url", filed.url) for words in (("get",), ("describe", "or1")))
+    for shown in (listed.err, described.out):
+        assert ("leads" in shown or "acts;" in shown) is (says is not None)
+        assert says is None or says in shown
+    assert "leads" not in listed.out, "what scripts read stays a table"
 
 
 def test_lists_longer_than_a_page_come_whole(

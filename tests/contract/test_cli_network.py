@@ -46,7 +46,24 @@ def test_a_drained_link_is_left_and_the_last_path_cannot_be_taken(at: Cli) -> No
     assert "l1 is in service" in back.out
     settled = at("reoptimise", "--dry-run")
     assert (settled.code, settled.out.strip()) == (0, "0 slices would move")
+    evened = json.loads(at("reoptimise", "--balance", "--gain", "20%", "--dry-run", "-o", "json").out)
+    assert (evened["moved"], evened["why"], evened["dry_run"]) == ([], {}, True)
+    assert evened["fullest"]["before"] == evened["fullest"]["after"] > 0
     assert "proven" in at("verify").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--balance", "--undo"), "give one of them"),
+        (("--balance", "--gain", "much"), "is not a ratio"),
+        (("--balance", "--gain", "0.5%"), "a share from 1% to 100%"),
+    ],
+)
+def test_a_re_optimisation_that_makes_no_sense_is_refused(at: Cli, arguments: tuple[str, ...], told: str) -> None:
+    ran = at("reoptimise", *arguments)
+    assert ran.code == 2
+    assert told in ran.err
 
 
 def test_ends_of_slices_and_strangers_are_told(at: Cli) -> None:

@@ -78,8 +78,8 @@ def test_compose_mounts_and_secrets_are_files_of_ours() -> None:
             else:
                 assert source in document["volumes"]
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
-    assert "deploy/*.password" in ignored
-    assert all(secret["file"].endswith(".password") for secret in document["secrets"].values())
+    assert "deploy/secrets/" in ignored
+    assert all(secret["file"].startswith("./secrets/") for secret in document["secrets"].values())
 
 
 def test_every_variable_is_a_setting() -> None:

@@ -54,6 +54,7 @@ def prometheus(start_server: Callable[..., Any], tmp_path_factory: pytest.TempPa
         "interval: 5s", "interval: 1s"
     )
     (home / "prometheus.yml").write_text(config)
+    (home / "carelane.key").write_text(server.key)
     shutil.copy(RULES, home)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

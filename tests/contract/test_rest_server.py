@@ -177,6 +177,13 @@ def test_errors_of_the_framework_are_problems_too(client: httpx.Client) -> None:
     answer = client.delete("/v1/topology")
     problem(answer, 405)
     assert answer.headers["allow"] == "GET"
+    answer = client.put("/v1/intents", json={})
+    problem(answer, 405)
+    assert answer.headers["allow"] == "GET, POST", "of every route of the path"
+    assert client.put("/quality-on-demand/v1/sessions/x", json={}).headers["allow"] == "DELETE, GET"
+    broken = client.post("/v1/what-if", content='{"links": ', headers={"content-type": "application/json"})
+    assert problem(broken, 422)["field"] == "body"
+    assert problem(broken, 422)["message"].startswith("not JSON: ")
     body = problem(client.post("/v1/intents?dryRun=perhaps", content="x", headers=YAML), 422)
     assert body["field"] == "query.dryRun"
 

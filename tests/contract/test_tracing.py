@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import httpx
 import pytest
 import structlog
 
+from carelane.api.rest.caller import RequestIds
 from carelane.controller.reconcile.queue import WorkQueue
 from carelane.errors import InputError
 from carelane.tracing import configure_traces, following, request_fields
@@ -61,6 +63,18 @@ def test_a_trace_leads_from_rest_through_the_planner_to_the_switches(
     assert TRACE in {link["context"]["trace_id"].removeprefix("0x") for span in passes for link in span["links"]}
     programmed = [span for span in found if span["name"] == "switches.program"]
     assert {span["context"]["trace_id"] for span in programmed} & {span["context"]["trace_id"] for span in passes}
+
+
+def test_what_was_bound_for_an_earlier_request_of_the_connection_is_not_logged_with_the_next() -> None:
+    """A connection that was paused under a large body goes on in the context of the request that paused it."""
+    seen: list[dict[str, Any]] = []
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        seen.append(structlog.contextvars.get_contextvars())
+
+    with structlog.contextvars.bound_contextvars(request_id="old", subject="somebody else"):
+        asyncio.run(RequestIds(app)({"type": "http", "headers": [(b"x-request-id", b"new")]}, None, None))  # type: ignore[arg-type]
+    assert seen == [{"request_id": "new"}]
 
 
 def test_a_queued_name_keeps_the_request_that_asked_last() -> None:

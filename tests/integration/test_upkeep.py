@@ -12,7 +12,7 @@ from carelane.controller.reconcile.holdings import Holdings
 from carelane.controller.reconcile.liveness import LinkHealth
 from carelane.controller.southbound.protocol import SwitchStatus
 from carelane.controller.southbound.simulator import Packet, Simulator
-from carelane.errors import ConflictError, NotFoundError
+from carelane.errors import ConflictError, InputError, NotFoundError
 from carelane.topology.model import Topology
 
 Manifest = Callable[..., str]
@@ -62,24 +62,82 @@ def test_what_a_drain_left_behind_is_put_in_order_when_asked_and_only_once(
     rig.settle()
     rig.service.drain("ne")
     rig.settle()
-    assert rig.service.reoptimise() == (), "a drained link attracts nothing"
+    assert not rig.service.reoptimise().moved, "a drained link attracts nothing"
     rig.service.undrain("ne")
     rig.settle()
     before = rig.programs()
-    assert rig.service.reoptimise(dry_run=True) == ("one",)
+    assert list(rig.service.reoptimise(dry_run=True).moved) == ["one"]
     rig.settle()
     assert rig.programs() == before
     lost = []
     switches.after = lambda _: lost.append(rig.walk("west/a", "east/a").reached != ["east/a"])
-    assert rig.service.reoptimise() == ("one",)
+    assert list(rig.service.reoptimise().moved) == ["one"]
     rig.settle()
     assert way(rig) == ["west", "north", "east"]
     assert rig.phase("one") == "Active"
     assert len(lost) > 5
     assert not any(lost), "a packet sent between two operations did not arrive"
     assert rig.service.verify().proven
-    assert rig.service.reoptimise() == ()
+    assert not rig.service.reoptimise().moved
     assert "re-optimised" in " ".join(event.message for event in rig.service.describe("one").history)
+
+
+def crowded(rig: Any, make_manifest: Manifest, sizes: dict[str, tuple[int, int]]) -> None:
+    """Slices of west/SITE to east/SITE, (Mbit/s, priority) by site, which all share the northern way."""
+    rig.drift.run()
+    rig.service.drain("ws")
+    for site, (mbps, priority) in sizes.items():
+        text = make_manifest(site, f"west/{site}", f"east/{site}", mbps=mbps)
+        rig.apply(text.replace("protection: none", f"protection: none\n  priority: {priority}"))
+    rig.settle()
+    rig.service.undrain("ws")
+    rig.settle()
+
+
+def test_slices_leave_the_fullest_link_for_a_stated_gain_and_it_can_be_undone(
+    make_rig: Any, switches: Any, make_manifest: Manifest
+) -> None:
+    """Of those that share the north, the larger of the two that matter less moves: every packet arrives meanwhile."""
+    rig, sites = make_rig(southbound=switches), "abc"
+    crowded(rig, make_manifest, {"a": (30, 9), "b": (30, 5), "c": (20, 5)})
+    north, south = ["west", "north", "east"], ["west", "south", "east"]
+    lost: list[str] = []
+
+    def watch(_: str) -> None:
+        lost.extend(s for s in sites if rig.walk(f"west/{s}", f"east/{s}").reached != [f"east/{s}"])
+
+    def ways() -> list[list[str]]:
+        return [way(rig, f"west/{site}", f"east/{site}") for site in sites]
+
+    switches.after = watch
+    before, sent = rig.programs(), switches.operations
+    asked = rig.service.reoptimise("balance", dry_run=True)
+    assert (list(asked.moved), asked.fullest_before, asked.fullest_after) == (["b"], 0.8, 0.5)
+    assert not rig.service.reoptimise("balance", gain=0.7).moved, "no move gains so much"
+    rig.settle()
+    assert rig.programs() == before
+    assert ways() == [north, north, north]
+    assert rig.service.reoptimise("balance") == asked
+    rig.settle()
+    assert ways() == [north, south, north]
+    assert rig.service.verify().proven
+    assert not rig.service.reoptimise("balance").moved
+    assert list(rig.service.reoptimise("undo").moved) == ["b"]
+    rig.settle()
+    assert ways() == [north, north, north]
+    assert rig.service.verify().proven
+    assert not rig.service.reoptimise("undo").moved, "it is undone once"
+    assert not lost, "a packet sent between two operations did not arrive"
+    assert switches.operations > sent + 10
+    assert {rig.phase(site) for site in sites} == {"Active"}
+
+
+def test_the_most_important_make_no_room_for_others(rig: Any, make_manifest: Manifest) -> None:
+    crowded(rig, make_manifest, {"a": (30, 9), "b": (30, 9)})
+    assert not rig.service.reoptimise("balance").moved
+    with pytest.raises(InputError, match="a gain of 0") as refused:
+        rig.service.reoptimise("balance", gain=0.0)
+    assert "1% to 100%" in str(refused.value)
 
 
 def test_a_protected_slice_stays_on_its_other_path_until_the_switch_is_back(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations, permutations
 from typing import Any
@@ -14,6 +15,9 @@ from random_networks import MBPS, network, networks, requirement
 
 from carelane.controller.pipeline import plan
 from carelane.controller.pipeline.requirement import Objectives, Protection, Requirement
+from carelane.controller.pipeline.rounding import DELAY_STEP_PS, availability_above, offered_delay_s
+from carelane.controller.pipeline.slice_plan import Offer
+from carelane.topology.delay import budget_ps
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Link, Node, Topology
 
@@ -190,7 +194,9 @@ def test_what_is_promised_is_kept(case: tuple[Topology, Requirement]) -> None:
 
 @given(cases(), st.integers(1, 4))
 @settings(max_examples=80, deadline=None)
-def test_every_offer_when_filed_is_admitted(case: tuple[Topology, Requirement], before: int) -> None:
+def test_every_offer_when_filed_is_admitted_and_a_step_less_is_not(
+    case: tuple[Topology, Requirement], before: int
+) -> None:
     topology, wanted = case
     plain = requirement(topology, 8 * MBPS, Objectives(), "none")
     others = [Requirement(**{**fields(plain), "name": f"other-{index}"}) for index in range(before)]
@@ -204,6 +210,22 @@ def test_every_offer_when_filed_is_admitted(case: tuple[Topology, Requirement], 
             "objectives": Objectives(offer.delay_s, offer.jitter_s, offer.loss, offer.availability, offer.round_trip),
         }
         assert plan(topology, [Requirement(**asked)], ledger).decisions[0].admitted, offer
+        first = next(other for other in decision.offers if other.relaxed == offer.relaxed)
+        less = nearer(offer) if offer is first and decision.proven else None
+        if less is not None:
+            asked["objectives"] = replace(asked["objectives"], **less)
+            assert not plan(topology, [Requirement(**asked)], ledger).decisions[0].admitted, offer
+
+
+def nearer(offer: Offer) -> dict[str, float] | None:
+    """The one objective that an offer loosens, a step nearer to what was asked."""
+    if offer.relaxed == "delay" and offer.delay_s is not None:
+        return {"delay_s": offered_delay_s(budget_ps(offer.delay_s) - DELAY_STEP_PS)}
+    if offer.relaxed == "jitter" and offer.jitter_s is not None:
+        return {"jitter_s": offered_delay_s(budget_ps(offer.jitter_s) - DELAY_STEP_PS)}
+    if offer.relaxed == "availability" and offer.availability is not None:
+        return {"availability": availability_above(offer.availability)}
+    return None
 
 
 def fields(item: Requirement) -> dict[str, Any]:

@@ -466,3 +466,10 @@ def test_bandwidth_is_no_reason_where_only_the_bound_is_too_tight() -> None:
     assert [reason.constraint for reason in decision.reasons] == ["delay"]
     assert decision.offers[0].delay_s is not None
     assert decide(topology, ask(topology, rate=10, delay_s=decision.offers[0].delay_s)).admitted
+
+
+def test_an_offered_availability_is_the_best_that_there_is_however_little_better() -> None:
+    topology = network("""near: s t 1Gbps 1ms 0.998
+                          far: s t 1Gbps 2ms 0.9980005""")
+    (decision,) = plan(topology, [ask(topology, availability=0.9999, protection="none")]).decisions
+    assert [offer.availability for offer in decision.offers] == [0.9980005]

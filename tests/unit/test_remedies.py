@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from written_networks import ask, network
 
-from carelane.controller.pipeline import decision_json, plan
+from carelane.controller.pipeline import decision_json, plan, remedies
 from carelane.controller.pipeline.remedies import Budget, remedied, remedies_for
 from carelane.controller.pipeline.requirement import Requirement
-from carelane.controller.pipeline.slice_plan import Decision
+from carelane.controller.pipeline.slice_plan import Decision, PlanResult
 from carelane.intents.model import Schedule
 from carelane.topology import Topology
 
@@ -121,3 +122,36 @@ def test_a_search_that_stops_early_says_so() -> None:
     assert counts[0] == (0, True)
     assert counts[-1] == (2, False)
     assert all(short for number, short in counts if number < 2)
+
+
+def many(count: int) -> tuple[Topology, PlanResult]:
+    topology = network(LINE)
+    late = [replace(ask(topology, f"late-{n}", rate=20), priority=n) for n in range(count)]
+    return topology, plan(topology, [ask(topology, "full", rate=50), *late])
+
+
+def test_every_refusal_of_a_file_has_its_share() -> None:
+    topology, result = many(120)
+    found = remedied(topology, result).decisions[1:]
+    assert {item.remedies_searched for item in found} == {"whole"}
+    assert {tuple(remedy.name for remedy in item.remedies) for item in found} == {("mt", "full")}
+
+
+def test_where_not_all_can_be_searched_the_most_important_are_and_the_others_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    topology, result = many(6)
+    monkeypatch.setattr(remedies, "_ELEMENTS", 4 * remedies._WORTH * (len(topology.nodes) + len(topology.links)))
+    searched = {item.name: item.remedies_searched for item in remedied(topology, result).decisions[1:]}
+    assert [name for name, how in searched.items() if how == "not"] == ["late-0", "late-1"]
+    assert "not" not in {searched[f"late-{n}"] for n in range(2, 6)}
+
+
+def test_widening_leaves_a_part_of_the_budget_for_what_could_go() -> None:
+    ways = "\n".join(f"s{n}: s n{n} 10Mbps 1ms\n t{n}: n{n} t 1Gbps 1ms" for n in range(30))
+    topology = network(ways)
+    asked = [ask(topology, f"held-{n}", rate=10) for n in range(30)]
+    result = plan(topology, [*asked, ask(topology, "late", rate=10)])
+    known = {item.name: item for item in asked}
+    found = remedies_for(topology, result.decisions[-1].requirement, result.ledger, known, Budget(plans=20))
+    assert [remedy.kind for remedy in found][-1] == "remove-intent"

@@ -162,7 +162,10 @@ class Labels(NamedTuple):
 
 
 class Flow(NamedTuple):
-    """State of the disjoint ways: potentials and distances per side of a node, and the arcs that carry a way."""
+    """State of the disjoint ways: potentials and distances per side of a node, and the arcs that carry a way.
+
+    `left_*` are distances to the target per node, `none` has no entries, `waiting` one.
+    """
 
     pull_weight: Numbers
     pull_hops: Numbers
@@ -173,7 +176,11 @@ class Flow(NamedTuple):
     came_by: Numbers
     enters: Numbers
     leaves: Numbers
+    left_weight: Numbers
+    left_hops: Numbers
     carries: Numbers
+    none: Numbers
+    waiting: Numbers
 
 
 def push(heap: Heap, size: int, weight: float, hops: int, node: int) -> int:
@@ -530,7 +537,7 @@ def reach(flow: Flow, heap: Heap, size: int, here: int, side: int, by: int, weig
 
 
 def cheapest_augmentation(
-    flat: Flat, usable: Numbers, weight: Numbers, source: int, target: int, heap: Heap, flow: Flow
+    flat: Flat, usable: Numbers, arcs: Arcs, source: int, target: int, heap: Heap, flow: Flow
 ) -> bool:
     """Dijkstra on what the ways found so far leave, costs reduced by the potentials; whether the target is reached.
 
@@ -539,7 +546,6 @@ def cheapest_augmentation(
     nodes = len(flat.first) - 1
     for side in range(2 * nodes):
         flow.weight[side] = ENDLESS
-        flow.hops[side] = ENDLESS
         flow.done[side] = 0
     flow.weight[source] = 0
     flow.hops[source] = 0
@@ -556,7 +562,7 @@ def cheapest_augmentation(
             arc = flow.enters[side - nodes]
             before = flat.head[arc ^ 1]
             if before != source:
-                size = reach(flow, heap, size, side, before, -1 - arc, -weight[arc], -1)
+                size = reach(flow, heap, size, side, before, -1 - arc, -arcs.propagation[arc], -1)
             continue
         if flow.enters[side] >= 0:
             size = reach(flow, heap, size, side, nodes + side, INTERNAL, 0, 0)
@@ -568,11 +574,11 @@ def cheapest_augmentation(
                 onward += nodes
             if flow.done[onward]:
                 continue
-            arc = flat.out[place]
-            total = far + weight[arc] - flow.pull_weight[onward]
+            total = far + arcs.near_propagation[place] - flow.pull_weight[onward]
             hops = count - flow.pull_hops[onward]
             if total > flow.weight[onward] or (total == flow.weight[onward] and hops >= flow.hops[onward]):
                 continue
+            arc = flat.out[place]
             if usable[arc] and not flow.carries[arc]:
                 flow.weight[onward] = total
                 flow.hops[onward] = hops
@@ -582,52 +588,94 @@ def cheapest_augmentation(
     return False
 
 
+def raise_potentials(flow: Flow, nodes: int, target: int) -> None:
+    """After a search, by how far each side is, at most as far as the target, so that no arc left costs less than 0."""
+    far, far_hops = flow.weight[target], flow.hops[target]
+    for side in range(2 * nodes):
+        if side >= nodes and flow.enters[side - nodes] < 0:
+            flow.pull_weight[side] = flow.pull_weight[side - nodes]
+            flow.pull_hops[side] = flow.pull_hops[side - nodes]
+        elif flow.done[side]:
+            flow.pull_weight[side] += flow.weight[side]
+            flow.pull_hops[side] += flow.hops[side]
+        else:
+            flow.pull_weight[side] += far
+            flow.pull_hops[side] += far_hops
+
+
+def carry(flat: Flat, flow: Flow, source: int, target: int) -> None:
+    """Change the ways by the path that the last search found."""
+    for taking_back in (True, False):
+        side = target
+        while side != source:
+            by = flow.came_by[side]
+            if taking_back and by < 0 and by != INTERNAL:
+                arc = -1 - by
+                flow.carries[arc] = 0
+                flow.enters[flat.head[arc]] = -1
+                flow.leaves[flat.head[arc ^ 1]] = -1
+            elif not taking_back and by >= 0:
+                flow.carries[by] = 1
+                if flat.head[by] != target:
+                    flow.enters[flat.head[by]] = by
+                if flat.head[by ^ 1] != source:
+                    flow.leaves[flat.head[by ^ 1]] = by
+            side = flow.came_from[side]
+
+
+def first_way(flat: Flat, usable: Numbers, arcs: Arcs, source: int, target: int, heap: Heap, flow: Flow) -> bool:
+    """The cheapest way, and potentials that tell every later search how far the target is; whether there is one.
+
+    Looked for from the target: distances from the source would be as good, but would draw the next search to all nodes
+    that are nearer than the target, as those to the target draw it to the few that lead there without much of a detour.
+    """
+    nodes, none = len(flat.first) - 1, flow.none
+    flow.waiting[0] = 0
+    remainders(
+        flat, usable, arcs.near_propagation, none, ENDLESS, target, source, ENDLESS,
+        heap, flow.waiting, flow.left_weight, flow.left_hops, none, none,
+    )  # fmt: skip
+    far, far_hops = flow.left_weight[source], flow.left_hops[source]
+    if far_hops == ENDLESS:
+        return False
+    for node in range(nodes):
+        left, left_hops = flow.left_weight[node], flow.left_hops[node]
+        if left > far or (left == far and left_hops > far_hops):  # perhaps further still: not settled
+            left, left_hops = far, far_hops
+        flow.pull_weight[node] = flow.pull_weight[nodes + node] = far - left
+        flow.pull_hops[node] = flow.pull_hops[nodes + node] = far_hops - left_hops
+        flow.enters[node] = -1
+        flow.leaves[node] = -1
+    for arc in range(len(flow.carries)):
+        flow.carries[arc] = 0
+    count = downhill(
+        flat, usable, arcs.near_propagation, flow.left_weight, flow.left_hops, source, target, flow.came_by
+    )
+    for place in range(count):
+        arc = flow.came_by[place]
+        flow.carries[arc] = 1
+        if place > 0:
+            flow.leaves[flat.head[arc ^ 1]] = arc
+        if place < count - 1:
+            flow.enters[flat.head[arc]] = arc
+    return True
+
+
 def disjoint_ways(
-    flat: Flat, usable: Numbers, weight: Numbers, source: int, target: int, wanted: int, heap: Heap, flow: Flow
+    flat: Flat, usable: Numbers, arcs: Arcs, source: int, target: int, wanted: int, heap: Heap, flow: Flow
 ) -> int:
     """Ways that share no arc and no inner node, up to `wanted`, least (weight, hops) in all; how many there are.
 
     `flow.carries` tells the arcs, `flow.leaves` the next one at each inner node.
     """
-    nodes = len(flat.first) - 1
-    for side in range(2 * nodes):
-        flow.pull_weight[side] = 0
-        flow.pull_hops[side] = 0
-    for node in range(nodes):
-        flow.enters[node] = -1
-        flow.leaves[node] = -1
-    for arc in range(len(flow.carries)):
-        flow.carries[arc] = 0
-    for found in range(wanted):
-        if not cheapest_augmentation(flat, usable, weight, source, target, heap, flow):
+    if not first_way(flat, usable, arcs, source, target, heap, flow):
+        return 0
+    for found in range(1, wanted):
+        if not cheapest_augmentation(flat, usable, arcs, source, target, heap, flow):
             return found
-        far, far_hops = flow.weight[target], flow.hops[target]
-        for side in range(2 * nodes):
-            if side >= nodes and flow.enters[side - nodes] < 0:
-                flow.pull_weight[side] = flow.pull_weight[side - nodes]
-                flow.pull_hops[side] = flow.pull_hops[side - nodes]
-            elif flow.done[side]:
-                flow.pull_weight[side] += flow.weight[side]
-                flow.pull_hops[side] += flow.hops[side]
-            else:
-                flow.pull_weight[side] += far
-                flow.pull_hops[side] += far_hops
-        for taking_back in (True, False):
-            side = target
-            while side != source:
-                by = flow.came_by[side]
-                if taking_back and by < 0 and by != INTERNAL:
-                    arc = -1 - by
-                    flow.carries[arc] = 0
-                    flow.enters[flat.head[arc]] = -1
-                    flow.leaves[flat.head[arc ^ 1]] = -1
-                elif not taking_back and by >= 0:
-                    flow.carries[by] = 1
-                    if flat.head[by] != target:
-                        flow.enters[flat.head[by]] = by
-                    if flat.head[by ^ 1] != source:
-                        flow.leaves[flat.head[by ^ 1]] = by
-                side = flow.came_from[side]
+        if found + 1 < wanted:
+            raise_potentials(flow, len(flat.first) - 1, target)
+        carry(flat, flow, source, target)
     return wanted
 
 
@@ -643,6 +691,8 @@ HELPERS = (
     "dominated",
     "reach",
     "cheapest_augmentation",
+    "raise_potentials",
+    "carry",
+    "first_way",
 )
 KERNELS = ("remainders", "downhill", "fewest_hops", "next_candidate", "disjoint_ways")
-"""In an order in which each only calls those before it."""

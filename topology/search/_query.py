@@ -86,7 +86,8 @@ class Query:
         graph, on = self.graph, list(arcs)
         if not on:
             return start_metrics()
-        links, nodes = [arc >> 1 for arc in on], [graph.tail[arc ^ 1] for arc in on]
+        links, back = [arc >> 1 for arc in on], [arc ^ 1 for arc in on]
+        nodes = list(map(graph.tail.__getitem__, back))
         wear = 0.0
         for link, node in zip(links, nodes, strict=True):
             wear += graph.link_wear[link] + (graph.node_wear[node] if node != self.target else 0.0)
@@ -101,7 +102,7 @@ class Query:
             wear,
             sum(map(graph.loss.__getitem__, links)),
             int(min(map(room, on))),
-            int(min(room(arc ^ 1) for arc in on)),
+            int(min(map(room, back))),
         )
 
     def passes(self, metrics: Metrics) -> bool:

@@ -28,8 +28,11 @@ def cheapest_ways(
     nodes, size = len(graph.node_ids), len(graph.tail)
     usable = usable_arcs(query, run, banned_links, banned_nodes)
     heap = Heap(*(run.blank(size + 2 * nodes + 2) for _ in range(2)))
-    flow = Flow._make(run.blank(length) for length in (*[2 * nodes] * 7, nodes, nodes, size))
-    run.disjoint_ways(flat, usable, arcs.propagation, source, target, wanted, heap, flow)
+    rooms = (run.blank(length) for length in (*[2 * nodes] * 7, *[nodes] * 4, size))
+    flow = Flow._make((*rooms, run.reals(()), run.blank(1)))
+    found = run.disjoint_ways(flat, usable, arcs, source, target, wanted, heap, flow)
+    if not found:
+        return [], (0, 0)
     ways = [_followed(graph, flow, arc, target) for _, arc in graph.leaving[source] if flow.carries[arc]]
     costs = [(sum(int(arcs.propagation[arc]) for arc in way), len(way)) for way in ways]
     in_order = [way for _, way in sorted(zip(costs, ways, strict=True))]

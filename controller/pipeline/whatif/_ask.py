@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from carelane.controller.pipeline.gate import Gate
 from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.planner import plan
 from carelane.controller.pipeline.preempt import decide_displacing, displaced, displacement
@@ -16,7 +17,6 @@ from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.resolver import resolve
 from carelane.controller.pipeline.shared_backup import permitted
 from carelane.controller.pipeline.slice_plan import Decision
-from carelane.controller.pipeline.wait_gate import WaitGate
 from carelane.errors import InputError
 from carelane.intents import parse_line
 from carelane.policies.admission import AdmissionPolicy
@@ -99,7 +99,7 @@ class Answer:
 def ask(base: Baseline, question: Question) -> Answer:
     """The answer, on a copy. Raises InputError for an upgrade of no link or below what is reserved there."""
     upgraded = _upgraded(base, question.upgrades)
-    replanned = replan(upgraded, base.held, base.ledger, question.failed | question.drained)
+    replanned = replan(upgraded, base.held, base.ledger, question.failed | question.drained, policy=base.policy)
     decided = _Further(base.policy, LaneGraph(replanned.topology, len(question.added) + 1), replanned)
     refused = [decision.requirement for decision in base.decisions if not decision.admitted]
     retried = decided.names(refused if question.upgrades else ())
@@ -126,7 +126,7 @@ class _Further:
         self._rule = None if policy is None else policy.preemption
         held = [fate.now.requirement for fate in replanned.fates if fate.now.admitted]
         self._usage = Usage(policy, held)
-        self._gate = WaitGate(replanned.topology, policy, (fate.now for fate in replanned.fates if fate.now.admitted))
+        self._gate = Gate(replanned.topology, policy, (fate.now for fate in replanned.fates if fate.now.admitted))
 
     def names(self, requirements: Sequence[Requirement]) -> list[str]:
         """Decide these, in order; their names."""
@@ -139,8 +139,8 @@ class _Further:
         decision = self._usage.refusal(requirement)
         if decision is None:
             decision, after = decide_displacing(self._graph, requirement, self.ledger, self._usage.held, self._rule)
-            refused = self._gate.refusal(decision, displacement(decision)) if decision.admitted else None
-            decision, self.ledger = (decision, after) if refused is None else (refused, self.ledger)
+            if decision.admitted:
+                decision, self.ledger = self._gate.let_in(self._graph, self.ledger, decision, after)
         for name in displacement(decision):
             gone = displaced(self._usage.held[name], requirement)
             if name in self.fates:

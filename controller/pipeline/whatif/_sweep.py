@@ -38,7 +38,7 @@ def sweep(
     are done."""
     asked = tuple(single_failures(base.topology)) if failures is None else tuple(failures)
     found = []
-    held = replace(base, policy=None)  # nothing further is decided, and its read-only views cannot be pickled
+    held = replace(base, policy=base.policy and base.policy.lasting)  # nothing further is decided
     for struck in workers.map(strike, held, asked):
         found.append(struck)
         progress("single failures", len(found), len(asked))
@@ -47,7 +47,7 @@ def sweep(
 
 def strike(base: Baseline, failure: Failure) -> Struck:
     """One failure on the baseline; what a worker runs."""
-    replanned = replan(base.topology, base.held, base.ledger, failure)
+    replanned = replan(base.topology, base.held, base.ledger, failure, policy=base.policy)
     names = {
         outcome: tuple(fate.name for fate in replanned.of(outcome)) for outcome in ("restored", "weakened", "broken")
     }

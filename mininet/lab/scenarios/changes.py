@@ -2,7 +2,9 @@
 
 On the network of `failover` an operation runs in both directions beside another slice between the same switches.
 Turn by turn its link is drained and put back, it is re-optimised (which brings it home), its rate is changed (up, and
-down again the next time), and the other slice is filed and withdrawn. Every packet that is lost, doubled or overtaken
+down again the next time), the other, more important slice is filed beside it (its other way is drained meanwhile), it
+leaves that slice its link when the network is evened out, comes back when that is undone, and the other slice is
+withdrawn. Every packet that is lost, doubled or overtaken
 is counted for the change it happened in; what the stream loses before the first change is the noise floor.
 """
 
@@ -19,17 +21,17 @@ from carelane.lab.measure import figures
 from carelane.lab.report import Check, Report
 from carelane.lab.samples import RunSamples
 from carelane.lab.scenario import ScenarioContext
-from carelane.lab.scenarios.failover import EAST, PRIMARY, WEST, Cut, diamond, lost_by_cut
+from carelane.lab.scenarios.failover import BACKUP, EAST, PRIMARY, WEST, Cut, diamond, lost_by_cut
 from carelane.lab.traffic.models import HAPTIC, Periodic
 from carelane.lab.traffic.plan import Bucket, Flow, TrafficPlan
 from carelane.topology import Topology
 
 __all__ = ["KINDS", "Changes"]
 
-KINDS = ("drain", "undrain", "re-optimise", "re-rate", "file another", "withdraw another")
+KINDS = ("drain", "undrain", "re-optimise", "re-rate", "file another", "even out", "undo", "withdraw another")
 _INTENT = "100 ms, jitter none, loss none, burst 1500B, availability none, unprotected"
 _RATES = ("5.2 Mbps", "6 Mbps")
-_HOME = PRIMARY[1]
+_HOME, _AWAY = PRIMARY[1], BACKUP[0]
 _STILL_S, _CHANGE_S, _LAP_TURNS = 5.0, 12.0, 5
 _SETTLE_S = 4.0
 
@@ -101,7 +103,12 @@ class _Session:
         return run
 
     def rate(self, rate: str) -> None:
-        self._file("surgery", WEST, EAST, rate)
+        self._file("surgery", WEST, EAST, f"{rate}, priority 5")
+
+    def _file_beside(self) -> None:
+        self.server.check_cli("drain", _AWAY)
+        self._file("other", f"{WEST[:-1]}2", f"{EAST[:-1]}2", _RATES[0])
+        self.server.check_cli("undrain", _AWAY)
 
     def _changes(self, turn: int) -> Iterator[tuple[str, Callable[[], object]]]:
         tell = self.server.check_cli
@@ -109,7 +116,9 @@ class _Session:
         yield "undrain", lambda: tell("undrain", _HOME)
         yield "re-optimise", lambda: self._moving("surgery", "reoptimise")
         yield "re-rate", lambda: self.rate(_RATES[(turn + 1) % 2])
-        yield "file another", lambda: self._file("other", f"{WEST[:-1]}2", f"{EAST[:-1]}2", _RATES[0])
+        yield "file another", self._file_beside
+        yield "even out", lambda: self._moving("surgery", "reoptimise", "--balance")
+        yield "undo", lambda: self._moving("surgery", "reoptimise", "--undo")
         yield "withdraw another", lambda: tell("delete", "other")
 
     def _moving(self, expected: str, *command: str) -> None:
@@ -151,7 +160,11 @@ def _conclude(report: Report, session: _Session) -> None:
     report.checks.append(Check("no packet doubled", session.doubled == 0, detail))
     detail = f"{len(session.stayed)} times it did not: {'; '.join(session.stayed[:2])}"
     report.checks.append(
-        Check("each drain moved the slice, and re-optimising brought it home", not session.stayed, detail)
+        Check(
+            "each drain and evening out moved the slice; re-optimising and undoing brought it home",
+            not session.stayed,
+            detail,
+        )
     )
     still = session.lost["still"]
     report.notes.append(f"noise floor: {sum(still)} packets lost in {len(still)} times {_STILL_S:g} s without a change")

@@ -98,8 +98,16 @@ def decision_notes(decision: Row) -> Iterator[str]:
         yield f"{name}: would be accepted: {offer_text(offer)}"
     for line in remedy_lines(decision):
         yield f"{name}: would be admitted {line}"
+    if decision["decision"] != "admitted" and decision.get("remedies_searched") in _LEFT_OUT:
+        yield f"{name}: {_LEFT_OUT[decision['remedies_searched']]}"
     if not decision.get("proven", True):
         yield f"{name}: the search was cut short; a better answer may exist"
+
+
+_LEFT_OUT = {
+    "part": "the search for wider links and slices to let go stopped early; there may be others",
+    "not": "wider links and slices to let go were not looked for",
+}
 
 
 def _assumptions(decisions: Sequence[Row]) -> Iterator[str]:

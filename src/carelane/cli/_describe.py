@@ -13,9 +13,11 @@ __all__ = ["print_detail"]
 Row = Mapping[str, Any]
 
 
-def print_detail(detail: Row) -> None:
-    """State first, then why, then where on the switches, then how it came to be."""
+def print_detail(detail: Row, leader: str | None = None) -> None:
+    """State first, then why, then where on the switches, then how it came to be. `leader`: which controller acts."""
     _print_state(detail)
+    if leader is not None:
+        emit_text(f"controller: {leader}")
     _print_decision("DECISION on what was filed last", detail["decision"])
     running = detail["running_decision"]
     if running is not None and detail["running_generation"] != detail["summary"]["generation"]:

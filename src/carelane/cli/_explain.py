@@ -135,6 +135,7 @@ def _refused(decision: Row) -> Iterator[str]:
 _SEARCHED = {
     "whole": "No single wider link and no single slice let go would admit it.",
     "part": "No single wider link or slice let go was found that would admit it; the search stopped early.",
+    "not": "Wider links and slices to let go were not looked for.",
 }
 
 

@@ -12,6 +12,7 @@ from carelane.cli._output import Format, emit, emit_text
 from carelane.cli._progress import shown_progress
 from carelane.cli._remote import list_rows, seconds
 from carelane.intents.lifecycle import SETTLED
+from carelane.units import parse_ratio
 
 __all__ = ["run_drain", "run_reoptimise", "run_undrain", "run_verify"]
 
@@ -51,16 +52,25 @@ def run_undrain(url: str | None, target: str, *, wait: bool, timeout: str, outpu
     return _outcome(left, timeout)
 
 
-def run_reoptimise(url: str | None, *, dry_run: bool, wait: bool, timeout: str, output: Format) -> Exit:
-    """Re-optimise, and wait until every slice that moves has. Exit 75 when time ran out."""
+def run_reoptimise(
+    url: str | None, aim: str, *, gain: str, dry_run: bool, wait: bool, timeout: str, output: Format
+) -> Exit:
+    """Re-optimise, and wait until every slice that moves has. Exit 75 when time ran out. Raises InputError."""
     client = Client.at(url)
-    query = {"dry_run": "true"} if dry_run else {}
+    parse_ratio(gain)
+    query = {"aim": aim, "gain": gain} | ({"dry_run": "true"} if dry_run else {})
     answer = client.post("v1", "reoptimise", body=b"{}", media_type="application/json", **query)
     left = _await(client, answer["moved"], seconds(timeout)) if wait and not dry_run else []
-    verb = "would move" if dry_run else "moved"
-    names = [f"  {name}" for name in answer["moved"]]
-    emit(answer, output, lambda: emit_text("\n".join([f"{len(names)} slices {verb}", *names])))
+    emit(answer, output, lambda: _print_moves(answer))
     return _outcome(left, timeout)
+
+
+def _print_moves(answer: Mapping[str, Any]) -> None:
+    verb, full = "would move" if answer["dry_run"] else "moved", answer["fullest"]
+    lines = [f"{len(answer['moved'])} slices {verb}", *(f"  {name}: {why}" for name, why in answer["why"].items())]
+    if answer["moved"]:
+        lines.append(f"the fullest link: {full['before']:.0%} reserved before, {full['after']:.0%} after")
+    emit_text("\n".join(lines))
 
 
 def _await(client: Client, names: Sequence[str], timeout_s: float) -> list[str]:

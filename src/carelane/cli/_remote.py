@@ -16,6 +16,7 @@ from carelane.intents.lifecycle import SETTLED
 
 __all__ = [
     "HEADERS",
+    "POLL_S",
     "list_rows",
     "phase_text",
     "run_accept",
@@ -182,8 +183,16 @@ def run_get(
     else:
         answer = client.get("v1", "intents", name)["summary"]
         rows = [answer]
-    emit(answer, output, lambda: emit_rows(HEADERS, table_rows(rows), empty="no intents"))
+    emit(answer, output, lambda: _print_rows(client, rows))
     return Exit.DONE
+
+
+def _print_rows(client: Client, rows: Sequence[Row]) -> None:
+    from carelane.cli._status import leader_note
+
+    emit_rows(HEADERS, table_rows(rows), empty="no intents")
+    if (note := leader_note(client)) is not None:
+        tell(f"carelane: {note}")
 
 
 def table_rows(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
@@ -195,9 +204,11 @@ def table_rows(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
 def run_describe(url: str | None, name: str, *, output: Format) -> Exit:
     """Everything about one intent."""
     from carelane.cli._describe import print_detail
+    from carelane.cli._status import leader_note
 
-    detail = Client.at(url).get("v1", "intents", name)
-    emit(detail, output, lambda: print_detail(detail))
+    client = Client.at(url)
+    detail = client.get("v1", "intents", name)
+    emit(detail, output, lambda: print_detail(detail, leader_note(client)))
     return Exit.DONE
 
 

@@ -14,6 +14,7 @@ from carelane.store.records import (
     StoredDrain,
     StoredEvent,
     StoredIntent,
+    StoredMove,
     StoredSlice,
     StoredStatus,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "StoredDrain",
     "StoredEvent",
     "StoredIntent",
+    "StoredMove",
     "StoredSlice",
     "StoredStatus",
     "Tenure",

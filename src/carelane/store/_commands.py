@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from carelane.errors import ConflictError
@@ -16,8 +16,8 @@ from carelane.store._access import AccessWriter
 from carelane.store._engine import translated
 from carelane.store._queries import Reader
 from carelane.store._sessions import SessionWriter
-from carelane.store._tables import DrainRow, HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
-from carelane.store.records import Floors
+from carelane.store._tables import DrainRow, HistoryRow, IntentRow, MoveRow, ReservationRow, SliceRow, StatusRow
+from carelane.store.records import Floors, StoredMove
 
 __all__ = ["Writer"]
 
@@ -175,6 +175,12 @@ class Writer(Reader, AccessWriter, SessionWriter):
             self._session.delete(row)
             self._session.flush()
         return row is not None
+
+    def put_moves(self, moves: Collection[StoredMove]) -> None:
+        """What the last re-optimisation moved, in place of what was stored of the one before."""
+        self._session.execute(delete(MoveRow))
+        self._session.add_all(MoveRow(name=m.name, generation=m.generation, links=sorted(m.links)) for m in moves)
+        self._session.flush()
 
     def _row(self, name: str) -> IntentRow:
         row = self._row_of(name)

@@ -14,8 +14,8 @@ from carelane.errors import NotFoundError
 from carelane.intents.lifecycle import Condition, IntentStatus, Phase
 from carelane.store._access import AccessReader, event_of
 from carelane.store._sessions import SessionReader
-from carelane.store._tables import DrainRow, HistoryRow, IntentRow, ReservationRow, SliceRow, StatusRow
-from carelane.store.records import StoredDrain, StoredEvent, StoredIntent, StoredSlice, StoredStatus
+from carelane.store._tables import DrainRow, HistoryRow, IntentRow, MoveRow, ReservationRow, SliceRow, StatusRow
+from carelane.store.records import StoredDrain, StoredEvent, StoredIntent, StoredMove, StoredSlice, StoredStatus
 
 __all__ = ["Reader"]
 
@@ -138,6 +138,11 @@ class Reader(AccessReader, SessionReader):
         """What is out of service on purpose, by kind and name."""
         rows = self._session.scalars(select(DrainRow).order_by(DrainRow.kind, DrainRow.name))
         return tuple(StoredDrain(row.kind, row.name, row.since) for row in rows)
+
+    def moves(self) -> tuple[StoredMove, ...]:
+        """What the last re-optimisation moved and nobody undid, by name."""
+        rows = self._session.scalars(select(MoveRow).order_by(MoveRow.name))
+        return tuple(StoredMove(row.name, row.generation, frozenset(row.links)) for row in rows)
 
     def phases(self) -> dict[Phase, int]:
         """How many intents there are in each phase."""

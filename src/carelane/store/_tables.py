@@ -141,3 +141,13 @@ class DrainRow(Base):
     kind: Mapped[str] = mapped_column(String, primary_key=True)
     name: Mapped[str] = mapped_column(String, primary_key=True)
     since: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class MoveRow(Base):
+    """A slice that the last re-optimisation moved: the links it had before."""
+
+    __tablename__ = "moves"
+
+    name: Mapped[str] = mapped_column(String, primary_key=True)
+    generation: Mapped[int]
+    links: Mapped[list[str]] = mapped_column(JSON)

@@ -17,6 +17,7 @@ __all__ = [
     "StoredDrain",
     "StoredEvent",
     "StoredIntent",
+    "StoredMove",
     "StoredSlice",
     "StoredStatus",
 ]
@@ -132,3 +133,12 @@ class StoredDrain:
     kind: str
     name: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMove:
+    """A slice of some generation that the last re-optimisation moved, and the links it had before."""
+
+    name: str
+    generation: int
+    links: frozenset[str]

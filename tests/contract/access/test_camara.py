@@ -537,7 +537,13 @@ def test_no_device_and_no_sense(door: Door, wanted_once: dict[str, Any]) -> None
         headers = {"content-type": "application/json"}
         answer = ask(door, "it@alpha", "POST", QOD, "/sessions", content=body, headers=headers)
         assert answer.json()["code"] == "INVALID_ARGUMENT"
-    for method, path in (("GET", "/sessions/not-a-uuid"), ("DELETE", "/sessions/x"), ("POST", "/sessions/x/extend")):
+    for method, path in (
+        ("GET", "/sessions/not-a-uuid"),
+        ("GET", "/sessions/%0A"),
+        ("POST", "/sessions/%0A/extend"),
+        ("DELETE", "/sessions/x"),
+        ("POST", "/sessions/x/extend"),
+    ):
         body = {"requestedAdditionalDuration": 1} if method == "POST" else None
         assert ask(door, "it@alpha", method, QOD, path, json=body).json()["code"] == "INVALID_ARGUMENT"
     assert get(door, NOWHERE).json()["code"] == "NOT_FOUND"

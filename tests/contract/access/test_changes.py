@@ -43,7 +43,7 @@ def test_at_once_from_many_sides_it_is_still_once(door: Door) -> None:
     assert len(door.call("it@alpha", "GET", "/v1/audit?target=rush").json()["entries"]) == 1
 
 
-def test_no_update_is_lost(door: Door) -> None:
+def test_no_update_is_lost(door: Door, make_intent: Any) -> None:
     door.file("it@alpha", "tagged", "alpha")
     tag = door.call("it@alpha", "GET", "/v1/intents/tagged").headers["etag"]
     patch = {"spec": {"objectives": {"bandwidth": "20Mbps"}}}
@@ -53,6 +53,17 @@ def test_no_update_is_lost(door: Door) -> None:
     late = door.call("it@alpha", "PATCH", "/v1/intents/tagged", json=patch, headers={"if-match": tag})
     assert late.status_code == 412
     assert door.call("it@alpha", "DELETE", "/v1/intents/tagged", headers={"if-match": tag}).status_code == 412
+    again = make_intent("tagged", "alpha", 5)
+    for body in (again, [again]):
+        filed = door.call("it@alpha", "POST", "/v1/intents", json=body, headers={"if-match": tag})
+        assert filed.status_code == 412, "a whole manifest loses no update either"
+    unheard = door.call(
+        "it@alpha", "POST", "/v1/intents", json=make_intent("unheard", "alpha"), headers={"if-match": "*"}
+    )
+    assert unheard.status_code == 412
+    both = [again, make_intent("unheard", "alpha")]
+    assert door.call("it@alpha", "POST", "/v1/intents", json=both, headers={"if-match": "*"}).status_code == 422
+    assert door.call("it@alpha", "GET", "/v1/intents/unheard").status_code == 404
     detail = door.call("it@alpha", "GET", "/v1/intents/tagged").json()
     assert detail["manifest"]["spec"]["objectives"]["bandwidth"] == "20Mbps"
     assert detail["summary"]["generation"] == 2

@@ -49,6 +49,13 @@ def test_a_stream_resumes_where_it_was(server: Server, client: httpx.Client, int
     assert [event["phase_to"] for event in everything[:2]] == ["Requested", "Refused"]
     rest = read(client, 2, server.key, **{"last-event-id": str(everything[1]["id"])})
     assert rest == everything[2:]
+    later = {"last-event-id": "999999"}
+    with client.stream("GET", "/v1/events", headers={**server.headers, **later}) as answer:
+        assert answer.status_code == 200
+        again = client.post("/v1/intents", content=text.replace("hidden", "later"), headers=headers)
+        assert again.status_code == 200
+        told = next(line for line in answer.iter_lines() if line.startswith("data: "))
+    assert json.loads(told[6:])["name"] == "later", "as after a restore from an older backup"
     body = {"label": "b", "role": "viewer", "tenant": "bravo"}
     bravo = client.post("/v1/keys", json=body, headers=server.headers).json()["key"]
     assert [event["name"] for event in read(client, 2, bravo)] == ["hidden", "hidden"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -188,6 +189,24 @@ def test_a_reader_of_one_hospital_sees_nothing_of_the_other(door: Door, bravos: 
     for query in ("", "?tenant=bravo", "?prefix=bravo", "?subject=" + "key", "?withdrawn=true", "?target=" + bravos):
         if "{name}" not in row.route:
             assert "bravo" not in door.call(who, "GET", path + query).text, path + query
+
+
+def test_metrics_name_tenants_only_to_those_who_see_all_of_them(door: Door, bravos: str) -> None:
+    door.controller.service.wait([bravos], 20)
+    end = time.monotonic() + 20
+    while bravos not in door.call("viewer", "GET", "/metrics").text:
+        assert time.monotonic() < end, "the loop tells of it"
+        time.sleep(0.05)
+    for who in (None, "viewer@alpha", "it@alpha", "it@bravo"):
+        answer = door.call(who, "GET", "/metrics")
+        assert answer.status_code == 200
+        assert 'carelane_intents{phase="Active"}' in answer.text
+        assert "bravo" not in answer.text, who
+        assert "carelane_port_sent_bytes" not in answer.text, "how much a hospital sends is nobody else's business"
+        accept = {"accept": "application/openmetrics-text; version=1.0.0"}
+        assert "bravo" not in door.call(who, "GET", "/metrics", headers=accept).text
+    wrong = door.call(None, "GET", "/metrics", headers={"authorization": "Bearer nonsense"})
+    assert wrong.status_code == 401, "a scraper whose key was revoked is told, not served less"
 
 
 def test_a_hospital_changes_nothing_of_the_other(door: Door, bravos: str, make_intent: Any) -> None:

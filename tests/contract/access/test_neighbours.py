@@ -92,6 +92,34 @@ def test_a_collision_of_ones_own_names_both(door: Door, make_intent: Any) -> Non
     door.controller.service.wait(["own"], 20)
 
 
+def test_a_batch_admits_no_two_that_carry_the_same_packets(door: Door, make_intent: Any) -> None:
+    """Of two that cannot be told apart the larger one stays, beside what is in force nobody; the room of those that are
+    out is for others."""
+
+    def batch(*asked: dict[str, Any], who: str = "it@alpha") -> dict[str, dict[str, Any]]:
+        answer = door.call(who, "POST", "/v1/plans?optimize=true", json=list(asked)).json()
+        assert answer["totals"]["admitted_mbps"] <= answer["totals"]["upper_bound_mbps"]
+        return {row["name"]: row for row in answer["decisions"]}
+
+    small, large = make_intent("twin", "alpha", 100), make_intent("twin", "alpha", 800)
+    large["metadata"]["name"] = "twin-large"
+    other = make_intent("bystander", "alpha", 900)
+    greedy = make_intent("twin", "alpha", 5000)
+    greedy["metadata"]["name"] = "twin-greedy"
+    found = batch(small, large, other, greedy)
+    assert {name: row["decision"] for name, row in found.items()} == {
+        "twin": "refused", "twin-large": "admitted", "bystander": "admitted", "twin-greedy": "refused"
+    }  # fmt: skip
+    assert "slices twin and twin-large cannot be told apart" in found["twin"]["reasons"][0]["detail"]
+    assert found["twin-greedy"]["offers"] == []
+    assert [row["constraint"] for row in found["twin-greedy"]["reasons"]][-1] == "policy"
+    assert door.call("it@alpha", "POST", "/v1/intents", json=small).json()["intents"][0]["admitted"] is True
+    assert {row["decision"] for row in batch(large, greedy).values()} == {"refused"}
+    assert batch(small | {"spec": large["spec"]})["twin"]["decision"] == "admitted", "its own packets are no rival's"
+    door.call("it@alpha", "DELETE", "/v1/intents/twin")
+    door.controller.service.wait(["twin"], 20)
+
+
 def test_no_figures_are_offered_where_another_slice_carries_the_same_packets(door: Door, make_intent: Any) -> None:
     """Whoever accepted such an offer would be refused again, whatever it says."""
     greedy, modest = make_intent("greedy", "alpha", 5000), make_intent("greedy", "alpha")

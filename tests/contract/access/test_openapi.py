@@ -62,10 +62,10 @@ def test_what_needs_a_key_says_so_and_headers_stand_only_where_they_are_heeded(d
             if parameter["name"] in heeded:
                 heeded[parameter["name"]].add(name)
     intent, drain = "/v1/intents/{name}", "/v1/drains/{target}"
-    versioned = {f"PATCH {intent}", f"DELETE {intent}", f"POST {intent}/offers/{{index}}"}
+    versioned = {"POST /v1/intents", f"PATCH {intent}", f"DELETE {intent}", f"POST {intent}/offers/{{index}}"}
     assert heeded["If-Match"] == versioned
     assert heeded["Idempotency-Key"] == versioned | {
-        "POST /v1/intents", f"POST {drain}", f"DELETE {drain}", "POST /v1/reoptimise"
+        f"POST {drain}", f"DELETE {drain}", "POST /v1/reoptimise"
     }  # fmt: skip
 
 

@@ -88,6 +88,7 @@ def test_what_is_wrong_with_a_token_is_found(issuer: Issuer, verifier: TokenVeri
         "not yet": issuer.token(nbf=now + 60),
         "no end": issuer.token(exp=None),
         "no subject": issuer.token(sub=None),
+        "empty subject": issuer.token(sub=" "),
         "other issuer": issuer.token(iss="https://evil.example"),
         "other audience": issuer.token(aud="mail"),
         "no audience": issuer.token(aud=None),

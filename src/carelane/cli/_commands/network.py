@@ -58,16 +58,29 @@ def undrain(
 
 @app.command()
 def reoptimise(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say who would move; change nothing.")] = False,
+    balance: Annotated[bool, typer.Option("--balance", help="Even out: move slices off the fullest links.")] = False,
+    gain: Annotated[
+        str, typer.Option("--gain", metavar="SHARE", help="What a move of --balance gains at least, of a link.")
+    ] = "10%",
+    undo: Annotated[bool, typer.Option("--undo", help="Move what the last time moved back to where it was.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say who would move, and why; change nothing.")] = False,
     wait: Wait = True,
     timeout: Timeout = "60s",
     url: Url = None,
     output: Output = "table",
 ) -> None:
-    """Move slices to where the network now carries them better: shorter, or with less reserved."""
-    from carelane.cli._network import run_reoptimise
+    """Move slices, without loss, to where the network now carries them better: shorter, or with less reserved.
 
-    raise typer.Exit(run_reoptimise(url, dry_run=dry_run, wait=wait, timeout=timeout, output=output))
+    With --balance, slices leave the fullest links instead, the least important first, where their whole promise holds
+    on another way. Those of the highest priority move only for what is better for themselves.
+    """
+    from carelane.cli._network import run_reoptimise
+    from carelane.errors import InputError
+
+    if balance and undo:
+        raise InputError("--balance and --undo", remedy="give one of them")
+    aim = "balance" if balance else "undo" if undo else "shorter"
+    raise typer.Exit(run_reoptimise(url, aim, gain=gain, dry_run=dry_run, wait=wait, timeout=timeout, output=output))
 
 
 @app.command()

@@ -93,11 +93,17 @@ def southbound(
 
 
 @app.command()
-def status(url: Url = None, output: Output = "table") -> None:
+def status(
+    url: Url = None,
+    wait: Annotated[
+        str | None, typer.Option("--wait", metavar="DURATION", help="Until it is ready, but no longer.")
+    ] = None,
+    output: Output = "table",
+) -> None:
     """Whether the server can work, which controllers there are, and which of them acts. Exit 1 when none can."""
     from carelane.cli._status import run_status
 
-    raise typer.Exit(run_status(url, output=output))
+    raise typer.Exit(run_status(url, wait=wait, output=output))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Under `portWaits: counted` no promise rests on others not sending at once, whoever comes in what order."""
+"""Under `portWaits: counted` and `classQueues: counted` every promise holds by that model, in whatever order."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carelane.controller.pipeline import plan, resolve
+from carelane.controller.pipeline.class_queues import shared_bounds
 from carelane.controller.pipeline.port_waits import waited_bounds
+from carelane.controller.pipeline.replan import replan
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.intents import ServiceIntent, StatedObjectives
 from carelane.policies.admission import AdmissionPolicy
 from carelane.topology import CapacityLedger, Topology, parse_topology
+from carelane.topology.failure import Failure
 
 NODES = 5
-COUNTED = AdmissionPolicy("p", port_waits=True)
+COUNTED = (
+    (AdmissionPolicy("waits", port_waits=True), waited_bounds),
+    (AdmissionPolicy("classes", class_queues=True), shared_bounds),
+)
 SERVICES = ("remote-surgery", "remote-surgery-video", "remote-consultation", "genome-transfer")
 
 
@@ -58,23 +64,34 @@ def requirements(draw: st.DrawFn) -> list[Requirement]:
     return wanted
 
 
-@given(requirements(), st.sampled_from(["together", "batch", "one by one"]))
+@given(requirements(), st.sampled_from(["together", "batch", "one by one"]), st.sampled_from(COUNTED))
 @settings(max_examples=60, deadline=None)
-def test_every_promise_holds_with_port_waits(wanted: list[Requirement], how: str) -> None:
+def test_every_promise_holds_by_the_model_that_policy_counts(wanted, how, counted) -> None:  # type: ignore[no-untyped-def]
+    policy, bounds = counted
     admitted: list[Decision] = []
     if how == "one by one":
         ledger, held = CapacityLedger(), dict[str, Requirement]()
         for requirement in wanted:
-            result = plan(RING, [requirement], ledger, policy=COUNTED, held=held, promised=admitted)
+            result = plan(RING, [requirement], ledger, policy=policy, held=held, promised=admitted)
             ledger = result.ledger
             if result.decisions[0].admitted:
                 admitted.append(result.decisions[0])
                 held[requirement.name] = requirement
     else:
-        result = plan(RING, wanted, policy=COUNTED, optimize=how == "batch")
+        result = plan(RING, wanted, policy=policy, optimize=how == "batch")
         ledger = result.ledger
         admitted = [decision for decision in result.decisions if decision.admitted]
         assert result.totals.admitted_bps <= result.totals.upper_bound_bps
     assert ledger.names == {decision.name for decision in admitted}
-    broken = [row for row in waited_bounds(RING, admitted) if not row.keeps]
-    assert broken == []
+    assert [row for row in bounds(RING, admitted) if not row.keeps] == []
+
+
+@given(requirements(), st.sampled_from(sorted(RING.links)), st.sampled_from(COUNTED))
+@settings(max_examples=30, deadline=None)
+def test_no_repair_breaks_a_promise_by_the_model_that_policy_counts(wanted, link, counted) -> None:  # type: ignore[no-untyped-def]
+    policy, bounds = counted
+    planned = plan(RING, wanted, policy=policy)
+    held = [decision for decision in planned.decisions if decision.admitted]
+    after = replan(RING, held, planned.ledger, Failure(links=frozenset({link})), policy=policy)
+    carried = [fate.now for fate in after.fates if fate.now.admitted]
+    assert [row for row in bounds(after.topology, carried) if not row.keeps] == []
