@@ -71,7 +71,7 @@ class Standby:
 
 
 def _all_up(parts: Iterable[Component], figures: Mapping[Component, float | None]) -> float:
-    return prod((figures[part] or 0.0 for part in parts), start=1.0)
+    return prod((figures[part] or 0.0 for part in sorted(parts)), start=1.0)  # in one order, for the last bit's sake
 
 
 Part = tuple[frozenset[Failure], int]

@@ -19,6 +19,10 @@ __all__ = ["admitted", "attempt", "decide", "effort_for", "refused"]
 
 EFFORT = 200_000
 """Search steps for one decision before it is given up as not proven: a few seconds."""
+ONE_AT_A_TIME = (
+    "shared backup: it counts as up only while no primary of those it shares with is down; after a second failure it "
+    "may find less than its floor"
+)
 SITE_EFFORT = 1_000
 """More of them for each site."""
 
@@ -74,7 +78,11 @@ def admitted(graph: PathGraph, requirement: Requirement, embedding: Embedding, e
         admitted=True,
         paths=tuple(_path(embedding, row, requirement) for row in embedding.rows),
         availability=None if availability is None else floor_availability(availability, PROMISED_DIGITS),
-        assumptions=(*requirement.assumptions, *model_assumptions(graph, requirement, embedding)),
+        assumptions=(
+            *requirement.assumptions,
+            *model_assumptions(graph, requirement, embedding),
+            *((ONE_AT_A_TIME,) if embedding.standby is not None else ()),
+        ),
         proven=not exhausted,
         backups="dedicated" if embedding.standby is None else "shared",
     )

@@ -51,8 +51,8 @@ def _price(port: PortKey, price: float) -> dict[str, Any]:
     return {"node": port[0], "port": port[1], "price": price}
 
 
-def decision_json(decision: Decision, beside: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
-    """One decision; `beside` are the slices with whom it shares its backup, as far as known, with their tenants."""
+def decision_json(decision: Decision, beside: Sequence[tuple[str, str]] | None = None) -> dict[str, Any]:
+    """One decision; `beside` are the slices with whom it shares its backup, with their tenants, if that is known."""
     availability = decision.availability
     row: dict[str, Any] = {
         "name": decision.name,
@@ -66,6 +66,7 @@ def decision_json(decision: Decision, beside: Sequence[tuple[str, str]] = ()) ->
     }
     if decision.admitted and decision.backups == "shared":
         row["backups"] = "shared"
+    if "backups" in row and beside is not None:
         row["shares_with"] = [name for name, _ in beside]
         row["shares_with_of"] = [tenant for _, tenant in beside]
     if decision.preempts:

@@ -148,7 +148,7 @@ def _refuse_collisions(
     """Backups that share have no room for each other while several links are out of service that wake them."""
     staying = Holdings(tuple(held for held in holdings.slices if not held.retiring))
     ledger = staying.ledger(topology, now, without)
-    for port, load in ((port, ledger.working_bps(port)) for port, _ in ledger.reserved()):
+    for port, load in ((port, ledger.working_bps(port)) for port, _ in sorted(ledger.reserved())):
         link = topology.links.get(port[1])
         if link is not None and link.capacity_bps is not None and load > link.capacity_bps:
             names = sorted(held.name for held in staying.slices if port in held.floors and held.wakes(without))

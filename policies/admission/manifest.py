@@ -44,6 +44,13 @@ def _service(value: object) -> str:
     return str(value)
 
 
+def _by_service(value: object) -> object:
+    """Keys that are services."""
+    for name in value if isinstance(value, dict) else ():
+        _service(name)
+    return value
+
+
 Share = Annotated[Fraction, BeforeValidator(_share)]
 Rate = Annotated[int, BeforeValidator(parse_rate_bps)]
 Services = Annotated[list[Annotated[str, BeforeValidator(_service)]], Field(min_length=1, max_length=1000)]
@@ -80,7 +87,7 @@ class Preempting(_Model):
 
 class Backups(_Model):
     default: Kind = "dedicated"
-    services: Annotated[dict[Annotated[str, BeforeValidator(_service)], Kind], Field(max_length=MAX_ROWS)] = {}
+    services: Annotated[dict[str, Kind], BeforeValidator(_by_service), Field(max_length=MAX_ROWS)] = {}
 
 
 def _backups(value: object) -> object:

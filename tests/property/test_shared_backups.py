@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 from carelane.controller.pipeline import plan
 from carelane.controller.pipeline.requirement import Objectives, Pair, Requirement
 from carelane.controller.pipeline.slice_plan import Decision
+from carelane.controller.pipeline.whatif import Question, baseline
+from carelane.controller.pipeline.whatif import ask as what_if
 from carelane.policies.admission import AdmissionPolicy
+from carelane.topology.failure import Failure
 from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Endpoint, Link, Node, RiskGroup, Topology
 
@@ -227,6 +230,23 @@ def test_a_promise_of_availability_is_not_paid_for_by_another_who_shares() -> No
         links=MappingProxyType({name: replace(link, capacity_bps=20 * MBPS) for name, link in apart.links.items()}),
     )
     assert admitted(wide, demanding) == ["shared", "dedicated"], "there is room for floors of its own"
+
+
+def test_after_a_failure_what_it_woke_runs_and_is_nobody_elses_room() -> None:
+    """One more on e-f fits, but not once a-b is down: the first backup runs there, and the second may have to."""
+    wide = made([(a, b, 20 if (a, b) == ("e", "f") else rate, FREE) for a, b, rate in DIAMOND])
+    wanted = [ask(wide, "one", "a", "b", 10), ask(wide, "two", "c", "d", 10)]
+    more = replace(ask(wide, "more", "e", "f", 10), protection="none")
+    base = baseline(wide, wanted, SHARED)
+    assert base.ledger.reserved_bps(("e", "l4")) == 10 * MBPS
+    assert what_if(base, Question(added=(more,))).harmless
+    after = what_if(base, Question(failed=Failure(links=frozenset({"l0"})), added=(more,)))
+    one, two = after.fates
+    assert (one.outcome, one.carried, one.now.backups) == ("weakened", True, "dedicated")
+    assert (two.outcome, two.now.backups) == ("kept", "shared")
+    assert not after.added[0].admitted
+    assert after.ledger.working_bps(("e", "l4")) == 10 * MBPS
+    assert after.ledger.reserved_bps(("e", "l4")) == 20 * MBPS
 
 
 def test_what_a_ledger_holds_while_a_slice_moves_from_one_backup_to_another() -> None:

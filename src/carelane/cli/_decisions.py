@@ -143,7 +143,8 @@ def sharing_lines(decision: Row) -> Iterator[str]:
     """With whom a backup shares its capacity."""
     if decision.get("backups") == "shared":
         named = ", ".join(str(name or "another tenant's slice") for name in decision.get("shares_with", ()))
-        yield f"its backup shares capacity with {named or 'nobody yet'}; no single failure needs more than there is"
+        whom = f" with {named or 'nobody yet'}" if "shares_with" in decision else ""
+        yield f"its backup shares capacity{whom}; no single failure needs more than there is"
 
 
 def remedy_lines(decision: Row) -> Iterator[str]:
