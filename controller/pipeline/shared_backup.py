@@ -74,9 +74,9 @@ def place(graph: PathGraph, requirement: Requirement, ledger: CapacityLedger, ef
 
 def sharing(graph: PathGraph, requirement: Requirement, embedding: Embedding, seen: CapacityLedger) -> Embedding:
     """`embedding` with its backup shared, if it has one that may be; `seen` is the ledger without the slice itself."""
-    routes = [row.route for row in sorted(embedding.rows, key=lambda row: row.role)]
-    if not may_share(requirement) or len(routes) != 2 or embedding.standby is not None or not routes[0].links:
+    if not may_share(requirement) or len(embedding.rows) != 2 or embedding.standby is not None:
         return embedding
+    routes = [row.route for row in sorted(embedding.rows, key=lambda row: row.role)]
     return _shared(graph.topology, requirement, embedding, routes, seen) or embedding
 
 

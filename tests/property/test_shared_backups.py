@@ -124,8 +124,8 @@ def cases(draw: st.DrawFn) -> tuple[Topology, list[Requirement]]:
 
 
 def up_share(topology: Topology, decision: Decision, sharers: Sequence[Decision]) -> float:
-    """By enumeration of states of the links (nodes never fail here): the primary is up, or it is down, the backup is up,
-    and no primary of those who share with it is down. States with more than three links down are left out: nobody's
+    """By enumeration of states of the links (nodes never fail here): the primary is up, or it is down, the backup is
+    up, and no primary of those who share with it is down. States with more than three links down are left out: nobody's
     promise here rests on them."""
     first, second = ({hop.link for hop in path.hops} for path in decision.paths)
     others = [{hop.link for hop in other.paths[0].hops} for other in sharers]

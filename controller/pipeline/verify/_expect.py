@@ -111,9 +111,8 @@ def queue_needs(owner: Slice, rates: Mapping[Place, int]) -> Mapping[Place, Queu
     awake: set[Place] = set()
     for way in owner.ways:
         for lane in way.lanes:
-            if owner.wakes is None or lane.label == way.label:
-                awake |= places_of(lane)
-            awake.add((way.target.node, way.target.port))
+            if owner.wakes is not None and lane.label == way.label:
+                awake |= places_of(lane) | {(way.target.node, way.target.port)}
             for place in _places(way, lane):
                 held = floors.setdefault(place, {})
                 share = (_share(owner, way, lane, place), way.forward)
@@ -127,10 +126,11 @@ def queue_needs(owner: Slice, rates: Mapping[Place, int]) -> Mapping[Place, Queu
         place: QueueNeed(
             min(max(_reserved_bps(owner, held), LEAST_FLOOR_BPS), rates[place]),
             bursts[place],
-            owner.traffic_class.htb_priority if place in awake else STANDARD.htb_priority,
-            place not in awake,
+            STANDARD.htb_priority if asleep else owner.traffic_class.htb_priority,
+            asleep,
         )
         for place, held in floors.items()
+        for asleep in (owner.wakes is not None and place not in awake,)
         if place in rates
     }
 

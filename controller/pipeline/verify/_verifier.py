@@ -71,7 +71,7 @@ class Verifier:
         found = [fault for held in self._held.values() for fault in held.faults]
         found += self._audit.ground(self._tables, {*self._topology.nodes, *program})
         for place in self._tables.ports:
-            found += self._audit.port(self._tables, place, self._asleep[place])
+            found += self._audit.port(self._tables, place, self._asleep.get(place, {}))
         found += self._leftovers(self._tables.items())
         return tuple(found)
 
@@ -110,7 +110,7 @@ class Verifier:
         found = [fault for number in sorted(touched & self._held.keys()) for fault in self._held[number].faults]
         found += self._audit.ground(self._tables, grounds)
         for place in sorted(places):
-            found += self._audit.port(self._tables, place, self._asleep[place])
+            found += self._audit.port(self._tables, place, self._asleep.get(place, {}))
         found += self._leftovers(item for item in suspects if self._tables.holds(item))
         return tuple(found)
 
