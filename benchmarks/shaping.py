@@ -2,8 +2,9 @@
 
     python benchmarks/shaping.py [--slices 1000] [--links 500] [--runs 20] [--report reports/bench]
 
-An epoch is: follow every source's demand, then share on all links at once. The plain one is the textbook algorithm
-that the tests use as their oracle; it fills adaptive sources once, which is a part of what an epoch does.
+An epoch is all between counters and ceilings: rates of every source from two readings of its switch, demands, shares on
+all links at once, lending, what may stay as it is, and who sends beyond its contract. The plain one is the textbook
+algorithm that the tests use as their oracle; it fills adaptive sources once, which is a part of what an epoch does.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 from waterfill import plain_fill
 
-from carelane.policies.shaping import DemandPolicy, HeldDemand, Kind, Layout, Sample, Source, follow, share
+from carelane.controller.southbound.counters import Count, SwitchCounters
+from carelane.controller.telemetry.containment import Containment
+from carelane.controller.telemetry.sharing import Sharing
+from carelane.controller.telemetry.sources import Tap, Wiring
+from carelane.policies.shaping import Kind, Layout, Source
 from carelane.policies.shaping._fill import Incidence, fill
 
 KINDS: tuple[Kind, ...] = ("contract", "adaptive", "adaptive", "elastic")
@@ -44,6 +49,33 @@ def network(slices: int, links: int, seed: int) -> Layout:
     return Layout(tuple(sources), capacity, reserved)
 
 
+def wired(layout: Layout) -> Wiring:
+    """Each source behind a meter and a queue of its own, a hundred switches in all."""
+    taps = []
+    for number, source in enumerate(layout.sources, 1):
+        node = f"n{number % SWITCHES}"
+        place = (node, 1, number)
+        taps.append(
+            Tap(source, source.key, "region", "any", f"{node}/s{number}", ("hub",), True, node, number, number,
+                (place,), (place,), (), (), None)
+        )  # fmt: skip
+    return Wiring(tuple(taps), layout, ())
+
+
+def counted(wiring: Wiring, totals: dict[int, int], at_s: float, dice: random.Random) -> dict[str, SwitchCounters]:
+    """The next readings, a second later: every source sent between half and four times what it declared."""
+    meters: dict[str, dict[int, Count]] = {}
+    for tap in wiring.taps:
+        assert tap.meter is not None
+        totals[tap.meter] += int(tap.source.declared_bps * dice.uniform(0.5, 4.0) / 8)
+        octets = totals[tap.meter]
+        meters.setdefault(tap.node, {})[tap.meter] = Count(octets // 1000, octets)
+    return {node: SwitchCounters(node, at_s, meters=counts) for node, counts in meters.items()}
+
+
+SWITCHES = 100
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slices", type=int, default=1000)
@@ -52,19 +84,19 @@ def main() -> int:
     parser.add_argument("--report", type=Path)
     options = parser.parse_args()
     layout = network(options.slices, options.links, seed=1)
-    dice, policy = random.Random(2), DemandPolicy()
-    held = [HeldDemand() for _ in layout.sources]
+    wiring, dice = wired(layout), random.Random(2)
+    sharing, containment = Sharing(1.0), Containment()
+    totals = dict.fromkeys(range(1, options.slices + 1), 0)
+    outcome = sharing.step(wiring, counted(wiring, totals, 0.0, dice))
     epochs = []
-    for _ in range(options.runs):
-        samples = [Sample(source.declared_bps * dice.uniform(0.5, 4.0)) for source in layout.sources]
+    for number in range(1, options.runs + 1):
+        readings = counted(wiring, totals, float(number), dice)
         start = time.perf_counter()
-        held = [
-            follow(state, sample, policy, elastic=source.kind == "elastic")
-            for state, sample, source in zip(held, samples, layout.sources, strict=True)
-        ]
-        share(layout, [state.bps for state in held])
+        outcome = sharing.step(wiring, readings)
+        containment.step(float(number), outcome.observations, outcome.spoofed, ())
         epochs.append(time.perf_counter() - start)
-    wanted = np.where(layout.of_kind("adaptive"), np.maximum([s.bps for s in held] - layout.declared, 0.0), 0.0)
+    held = np.array([seen.demand.bps for seen in outcome.observations])
+    wanted = np.where(layout.of_kind("adaptive"), np.maximum(held - layout.declared, 0.0), 0.0)
     paths: Incidence = layout.paths
     start = time.perf_counter()
     got = fill(paths, layout.unreserved, layout.weights, wanted)
@@ -84,7 +116,7 @@ def main() -> int:
         "python": platform.python_version(),
     }
     print(f"{options.slices} slices, {options.links} links")
-    print(f"  one epoch (demand and shares), median {figures['epoch_median_s'] * 1e3:.1f} ms,"
+    print(f"  one epoch (counters to ceilings), median {figures['epoch_median_s'] * 1e3:.1f} ms,"
           f" worst {figures['epoch_worst_s'] * 1e3:.1f} ms")  # fmt: skip
     print(f"  one filling: {ours * 1e3:.1f} ms; the same in plain Python: {theirs * 1e3:.0f} ms; equal results")
     if options.report:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 
 import structlog
 
@@ -22,6 +23,11 @@ from carelane.store import StoredDrain, Writer
 __all__ = ["LEAST_GAIN", "AlsoDrained", "AlsoMoved", "DrainResult", "Upkeep"]
 
 log = structlog.get_logger("carelane.upkeep")
+
+_RETRY_S = 5.0
+_LONGEST_S = 60.0
+_REST = 20.0
+"""Filings wait for a repair: it takes a twentieth of the time at most, however much is wanting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,8 @@ class Upkeep:
     """One for a controller. `drain` and `undrain` may be called from any thread, `observe` from the watcher's.
 
     A link that lives again is avoided for `hold_off_s` more; what a link carried that has been dead for
-    `repair_after_s` is planned anew.
+    `repair_after_s` is planned anew, and again, with growing patience, as long as something has no place, or less than
+    it was promised.
     """
 
     def __init__(
@@ -71,6 +78,10 @@ class Upkeep:
         self._now = now
         self._health = LinkHealth(reconciler.topology, hold_off_s=hold_off_s)
         self._repaired: frozenset[str] = frozenset()
+        self._told: frozenset[str] = frozenset()
+        self._wait_s = _RETRY_S
+        self._due_s = -inf
+        """When to look at once more: what may be wanting from an earlier life is found at the first look."""
 
     def drains(self) -> tuple[StoredDrain, ...]:
         with self._reconciler.store.read() as read:
@@ -99,6 +110,7 @@ class Upkeep:
             if also is not None:
                 also(write, result, before)
         reconciler.queue.add(result.staying)
+        self._due_s = -inf
         return result
 
     def reoptimise(
@@ -131,28 +143,52 @@ class Upkeep:
         if avoid != reconciler.broken:
             log.info("links to avoid", links=sorted(avoid))
             changed = avoid ^ reconciler.broken
+            self._due_s = -inf if reconciler.broken - avoid else self._due_s
             reconciler.broken = avoid
             ends = (reconciler.topology.links[link] for link in changed)
             reconciler.enqueue_nodes({node for link in ends for node in (link.a, link.b)})
         dead = frozenset(
             link for link, for_s in self._health.dead_for_s(now_s).items() if for_s >= self._repair_after_s
         )
-        if dead - self._repaired:
+        fresh = bool(dead - self._repaired)
+        if fresh or now_s >= self._due_s:
             self._repair(dead)
+            took_s = time.monotonic() - now_s
+            self._wait_s = max(_RETRY_S if fresh else min(2 * self._wait_s, _LONGEST_S), _REST * took_s)
+            self._due_s = now_s + self._wait_s if self._told else inf
         self._repaired = dead
 
     def _repair(self, dead: frozenset[str]) -> None:
-        reconciler = self._reconciler
+        reconciler, told = self._reconciler, self._told
         with reconciler.store.write() as write:
             without = reconciler.broken | drained_links(reconciler.topology, write.drains())
-            found = relocate(write, reconciler.topology, without, dead, self._now(), dead=True, policy=self._policy)
-        log.info("repaired", links=sorted(dead), moved=found.moved, staying=found.staying, stuck=found.stuck)
-        self._tell(found, "")
+            found = relocate(
+                write,
+                reconciler.topology,
+                without,
+                dead,
+                self._now(),
+                dead=True,
+                weaken=True,
+                told=told,
+                policy=self._policy,
+            )
+        self._told = frozenset((*found.weakened, *found.staying, *(name for name, _ in found.stuck)))
+        news = self._told - told
+        if found.moved or news:
+            log.info(
+                "repaired",
+                links=sorted(dead),
+                moved=found.moved,
+                weakened=found.weakened,
+                staying=found.staying,
+                stuck=found.stuck,
+            )
+        reconciler.queue.add([*found.moved, *sorted(news)])
 
     def _tell(self, found: Relocation, target: str) -> None:
         names = [*found.moved, *found.staying, *(name for name, _ in found.stuck)]
-        if target:
-            log.info("drained", target=target, moved=found.moved, staying=found.staying, stuck=found.stuck)
+        log.info("drained", target=target, moved=found.moved, staying=found.staying, stuck=found.stuck)
         self._reconciler.queue.add(names)
 
 

@@ -6,13 +6,40 @@ from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 
 __all__ = ["CreateSession", "Device", "ExtendSession", "ProfileQuery", "RetrieveSessions", "SessionRow"]
 
 INT32 = 2**31 - 1
 Port = Annotated[StrictInt, Field(ge=0, le=65535)]
 Seconds = Annotated[StrictInt, Field(ge=1, le=INT32)]
+
+
+def _written(value: object) -> object:
+    """The specification writes addresses and moments as text; a number that could be read as one is none."""
+    if not isinstance(value, str) or "%" in value:
+        raise ValueError("not text of that format")
+    return value
+
+
+def _is_v6(text: str) -> str:
+    IPv6Address(text)  # raises a ValueError
+    return text
+
+
+V4 = Annotated[IPv4Address, BeforeValidator(_written)]
+V6 = Annotated[StrictStr, BeforeValidator(_written), AfterValidator(_is_v6)]
+"""Kept as it was written, because it comes back so."""
 ProfileName = Annotated[StrictStr, Field(min_length=3, max_length=256, pattern=r"^[a-zA-Z0-9_.-]+$")]
 
 
@@ -29,8 +56,8 @@ class _Model(BaseModel):
 
 
 class DeviceIpv4(_Model):
-    publicAddress: IPv4Address
-    privateAddress: IPv4Address | None = None
+    publicAddress: V4
+    privateAddress: V4 | None = None
     publicPort: Port | None = None
 
     @model_validator(mode="after")
@@ -44,7 +71,7 @@ class Device(_Model):
     phoneNumber: Annotated[StrictStr, Field(pattern=r"^\+[1-9][0-9]{4,14}$")] | None = None
     networkAccessIdentifier: StrictStr | None = None
     ipv4Address: DeviceIpv4 | None = None
-    ipv6Address: IPv6Address | None = None
+    ipv6Address: V6 | None = None
 
     @model_validator(mode="after")
     def _not_empty(self) -> Device:
@@ -83,7 +110,7 @@ class Ports(_Model):
 class SinkCredential(_Model):
     credentialType: Literal["PLAIN", "ACCESSTOKEN", "REFRESHTOKEN"]
     accessToken: Annotated[StrictStr, Field(min_length=1, max_length=8192, pattern=r"^[\x21-\x7e]+$")] | None = None
-    accessTokenExpiresUtc: AwareDatetime | None = None
+    accessTokenExpiresUtc: Annotated[AwareDatetime, BeforeValidator(_written)] | None = None
     accessTokenType: StrictStr | None = None
 
 

@@ -34,7 +34,7 @@ def device_endpoint(
         address = device.ipv4Address.privateAddress or device.ipv4Address.publicAddress
         return _at(topology, address), {"ipv4Address": used}
     if device.ipv6Address is not None:
-        return _at(topology, device.ipv6Address), {"ipv6Address": str(device.ipv6Address)}
+        return _at(topology, ip_address(device.ipv6Address)), {"ipv6Address": device.ipv6Address}
     raise CamaraError(422, "UNSUPPORTED_IDENTIFIER", "The identifier provided is not supported.")
 
 
@@ -44,7 +44,7 @@ def server_endpoint(topology: Topology, server: ApplicationServer) -> Endpoint:
         if text is None:
             continue
         try:
-            network = ip_network(text, strict=False)
+            network = ip_network(_with_width(text), strict=False)
         except ValueError as error:
             raise invalid(f"applicationServer: {text[:60]!r} is not an address or a network") from error
         if network.version != version:
@@ -53,6 +53,14 @@ def server_endpoint(topology: Topology, server: ApplicationServer) -> Endpoint:
         if found is not None:
             return found
     raise CamaraError(422, "SERVICE_NOT_APPLICABLE", "The application server is not reached by this network.")
+
+
+def _with_width(text: str) -> str:
+    """An address, or address/width: the specification knows neither masks written as addresses nor zones."""
+    _, slash, width = text.partition("/")
+    if "%" in text or (slash and not (width.isascii() and width.isdigit())):
+        raise ValueError("not an address or address/width")
+    return text
 
 
 def _at(topology: Topology, address: IPv4Address | IPv6Address) -> Endpoint:

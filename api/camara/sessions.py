@@ -67,7 +67,7 @@ class Sessions:
 
     def get(self, who: Caller, session_id: str) -> dict[str, Any]:
         with self._service.store.read() as read:
-            return shown(_own(read.qod_session(session_id), who.principal))
+            return shown(self._own(read.qod_session(session_id), who.principal))
 
     def retrieve(self, who: Caller, device: Device | None) -> list[dict[str, Any]]:
         found = device_endpoint(self._views.topology(who.principal), device, who.principal, needed=True)
@@ -79,7 +79,7 @@ class Sessions:
     def extend(self, who: Caller, session_id: str, additional_s: int) -> dict[str, Any]:
         """Longer, up to the profile's maximum. Raises CamaraError 409 unless AVAILABLE."""
         with self._service.store.write() as write:
-            session = _own(write.qod_session(session_id), who.principal)
+            session = self._own(write.qod_session(session_id), who.principal)
             if session.status != "AVAILABLE" or session.started_at is None:
                 raise CamaraError(
                     409,
@@ -100,12 +100,32 @@ class Sessions:
     def delete(self, who: Caller, session_id: str) -> None:
         """Withdraws its slice; idempotence is the specification's: a second call finds nothing."""
         with self._service.store.write() as write:
-            session = _own(write.qod_session(session_id), who.principal)
+            session = self._own(write.qod_session(session_id), who.principal)
             if session.status == "AVAILABLE":
                 announce(write, session, "UNAVAILABLE", "DELETE_REQUESTED", self._now())
             write.change_qod_session(session_id, deleted=True)
             audit_session(write, who, "session.delete", session.model_dump(), session.duration_s, None)
         _withdraw(self._service, session.intent)
+
+    def _own(self, row: Mapping[str, Any] | None, principal: Principal) -> SessionRow:
+        """Only the consumer that made a session may see it, by a three-legged token only that of its device.
+
+        Raises CamaraError 404, and 403 for another's: CAMARA's test definitions tell them apart (403.2), and nobody can
+        guess an id.
+        """
+        if row is None or row["deleted"]:
+            raise CamaraError(404, "NOT_FOUND", "The specified resource is not found.")
+        if row["owner"] != principal.subject or not self._of_device(row["device"], principal):
+            raise CamaraError(
+                403, "PERMISSION_DENIED", "The session was made by another consumer or for another device."
+            )
+        return SessionRow(**row)
+
+    def _of_device(self, device: str, principal: Principal) -> bool:
+        if principal.device is None:
+            return True
+        found = device_endpoint(self._views.topology(principal), None, principal, needed=True)
+        return found is not None and found[0].id == device
 
     def _check(self, wanted: CreateSession) -> None:
         """What the schema cannot say. Raises CamaraError 400 and 422."""
@@ -232,13 +252,6 @@ def _intent(row: Mapping[str, Any], device: Endpoint, server: Endpoint) -> Servi
         to=(server.id,),
         objectives=StatedObjectives(availability=OFF, loss=OFF),
     )
-
-
-def _own(row: Mapping[str, Any] | None, principal: Principal) -> SessionRow:
-    """Only the consumer that made a session may see it. Raises CamaraError 404."""
-    if row is None or row["deleted"] or row["owner"] != principal.subject:
-        raise CamaraError(404, "NOT_FOUND", "The specified resource is not found.")
-    return SessionRow(**row)
 
 
 def _check_ports(ports: Ports | None) -> None:

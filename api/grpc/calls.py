@@ -15,6 +15,7 @@ from carelane.api.auth import Authenticator, Role
 from carelane.api.grpc import answers
 from carelane.api.grpc.door import caller_of
 from carelane.api.grpc.gen import carelane_pb2 as pb
+from carelane.api.grpc.places import Places
 from carelane.api.present import seen_by
 from carelane.api.rest.bodies import Body, parse_intents
 from carelane.api.rest.caller import Caller
@@ -23,7 +24,7 @@ from carelane.api.rest.intents import claimed, filed, refiled, withdrawn
 from carelane.api.rest.views import Views
 from carelane.controller.service import IntentService
 from carelane.documents import MAX_BYTES
-from carelane.errors import InputError, TooManyRequests
+from carelane.errors import InputError
 from carelane.intents import ServiceIntent
 
 __all__ = ["Calls"]
@@ -36,11 +37,10 @@ Answer = TypeVar("Answer", pb.WatchConditionsResponse, pb.WatchComplianceRespons
 
 
 class Calls:
-    """All services; `ends` is set when the server stops, which ends every watch. `watches` bounds them."""
+    """All services; `ends` is set when the server stops, which ends every watch. `places` bounds them."""
 
-    def __init__(self, service: IntentService, authenticator: Authenticator, views: Views, watches: int) -> None:
-        self._service, self._authenticator, self._views = service, authenticator, views
-        self._free = threading.BoundedSemaphore(watches)
+    def __init__(self, service: IntentService, authenticator: Authenticator, views: Views, places: Places) -> None:
+        self._service, self._authenticator, self._views, self._places = service, authenticator, views, places
         self.ends = threading.Event()
 
     def file_intents(self, request: pb.FileIntentsRequest, context: Context) -> pb.FileIntentsResponse:
@@ -201,10 +201,8 @@ class Calls:
 
     def _turns(self, who: Caller, context: Context) -> Iterator[None]:
         """One turn at once and then regularly, until the caller goes, the server stops or the credential ends."""
-        if not self._free.acquire(blocking=False):
-            raise TooManyRequests("too many watches are open", 10)
-        checked = time.monotonic()
-        try:
+        with self._places.taken(who.principal.subject):
+            checked = time.monotonic()
             while context.is_active():
                 yield None
                 if self.ends.wait(POLL_S):
@@ -212,5 +210,3 @@ class Calls:
                 if who.again is not None and time.monotonic() - checked > RECHECK_S:
                     who.again()
                     checked = time.monotonic()
-        finally:
-            self._free.release()

@@ -6,6 +6,7 @@ import functools
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 import structlog
@@ -41,31 +42,50 @@ _CODES: tuple[tuple[type[CarelaneError], grpc.StatusCode], ...] = (
 
 def caller_of(authenticator: Authenticator, context: Any, role: Role, call: str, key: str) -> Caller:
     """Raises UnauthenticatedError, ForbiddenError, TooManyRequests, InputError."""
-    metadata = {str(name).lower(): value for name, value in context.invocation_metadata() or ()}
-    header, number = metadata.get("authorization"), metadata.get("x-request-id", "")
+    header = _metadata(context).get("authorization")
     if len(key) > 200:
         raise InputError("not an idempotency key", field="idempotency_key", expected="at most 200 characters")
 
     def ask() -> Principal:
-        principal = authenticator.authenticate(header if isinstance(header, str) else None, context.peer())
+        principal = authenticator.authenticate(header if isinstance(header, str) else None, _address(context.peer()))
         principal.require(role)
         return principal
 
-    sane = isinstance(number, str) and number.isascii() and number.isprintable() and 1 <= len(number) <= 128
-    return Caller(ask(), str(number) if sane else uuid.uuid4().hex, f"grpc {call}", key or None, None, ask)
+    number = structlog.contextvars.get_contextvars().get("request_id") or _number(context)
+    return Caller(ask(), number, f"grpc {call}", key or None, None, ask)
+
+
+def _metadata(context: Any) -> dict[str, Any]:
+    return {str(name).lower(): value for name, value in context.invocation_metadata() or ()}
+
+
+def _number(context: Any) -> str:
+    """The caller's x-request-id when it is a sane one, or a new one."""
+    given = _metadata(context).get("x-request-id", "")
+    sane = isinstance(given, str) and given.isascii() and given.isprintable() and 1 <= len(given) <= 128
+    return str(given) if sane else uuid.uuid4().hex
+
+
+def _address(peer: str) -> str:
+    """``ipv4:10.0.0.1:4711`` -> ``10.0.0.1``: whoever fails again from another port is the same to the limits."""
+    kind, _, rest = unquote(peer).partition(":")
+    return rest.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else peer
 
 
 def guarded(work: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """A unary handler whose errors are status codes."""
+    """A unary handler whose errors are status codes. Its logs, the audit and the trailing metadata carry its number."""
 
     @functools.wraps(work)
     def handle(request: Any, context: Any) -> Any:
-        try:
-            return work(request, context)
-        except CarelaneError as error:
-            _refuse(error, context)
-        except Exception as error:  # noqa: BLE001 - the boundary: the caller gets a code, the log the rest
-            _fail(error, context)
+        number = _number(context)
+        context.set_trailing_metadata((("x-request-id", number),))
+        with structlog.contextvars.bound_contextvars(request_id=number):
+            try:
+                return work(request, context)
+            except CarelaneError as error:
+                _refuse(error, context)
+            except Exception as error:  # noqa: BLE001 - the boundary: the caller gets a code, the log the rest
+                _fail(error, context)
 
     return handle
 

@@ -14,6 +14,7 @@ from carelane.api.auth import Authenticator
 from carelane.api.grpc.calls import Calls
 from carelane.api.grpc.door import guarded, guarded_stream
 from carelane.api.grpc.gen import carelane_pb2 as pb
+from carelane.api.grpc.places import Places
 from carelane.api.rest.views import Views
 from carelane.controller.service import IntentService
 from carelane.documents import MAX_BYTES
@@ -23,6 +24,7 @@ from carelane.tls import TlsFiles
 __all__ = ["GrpcServer"]
 
 WATCHES = 24
+WATCHES_EACH = 8
 THREADS = WATCHES + 16
 GRACE_S = 2.0
 _SERVICES = tuple(service.full_name for service in pb.DESCRIPTOR.services_by_name.values())
@@ -44,7 +46,7 @@ class GrpcServer:
         tls: TlsFiles | None = None,
     ) -> None:
         views = Views(service.topology, service.access.knows)
-        self._calls = Calls(service, authenticator, views, WATCHES)
+        self._calls = Calls(service, authenticator, views, Places(WATCHES, WATCHES_EACH))
         self._server = grpc.server(
             ThreadPoolExecutor(THREADS, thread_name_prefix="carelane-grpc"),
             options=(("grpc.max_receive_message_length", MAX_BYTES), ("grpc.so_reuseport", 0)),

@@ -21,7 +21,7 @@ from carelane.api.rest.admin import add_admin
 from carelane.api.rest.caller import RequestIds, assert_closed
 from carelane.api.rest.events import add_events
 from carelane.api.rest.examples import illustrate
-from carelane.api.rest.guard import Guard
+from carelane.api.rest.guard import Guard, Heads
 from carelane.api.rest.intents import add_intents, add_plans
 from carelane.api.rest.measured import add_measured
 from carelane.api.rest.metrics import RequestMetrics, create_exposition
@@ -72,6 +72,7 @@ def create_app(
     app.add_middleware(RequestMetrics, exposition=exposition)
     app.add_middleware(Tracing)
     app.add_middleware(RequestIds)
+    app.add_middleware(Heads)
     views = Views(service.topology, service.access.knows)
     add_intents(app, service, views)
     add_plans(app, service, views)

@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from carelane.api.hosts import is_loopback
 from carelane.api.rest.problems import problem
 
-__all__ = ["MEDIA_TYPES", "Guard"]
+__all__ = ["MEDIA_TYPES", "Guard", "Heads"]
 
 MEDIA_TYPES = frozenset(
     {
@@ -70,6 +70,25 @@ class Guard:
         except ValueError:
             return False
         return self._any_address
+
+
+class Heads:
+    """ASGI middleware: HEAD is answered as GET, without the body (RFC 9110, section 9.3.2); a stream ends at once."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        await self._app({**scope, "method": "GET"}, receive, head)
 
 
 def _host_name(value: str) -> str:

@@ -128,7 +128,8 @@ def allowing(request: Request, status: int) -> dict[str, str]:
     if status != 405:
         return {}
     found = [route for route in request.app.routes if route.matches(request.scope)[0] is Match.PARTIAL]
-    return {"Allow": ", ".join(sorted({method for route in found for method in getattr(route, "methods", None) or ()}))}
+    methods = {method for route in found for method in getattr(route, "methods", None) or ()}
+    return {"Allow": ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))}
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -38,7 +38,7 @@ from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Endpoint, Topology
 from carelane.topology.paths import Route
 
-__all__ = ["Fate", "Outcome", "Replanned", "replan"]
+__all__ = ["Fate", "Outcome", "Replanned", "carried_anyhow", "replan"]
 
 Outcome = Literal["kept", "restored", "weakened", "broken"]
 """kept: untouched. restored: the whole promise holds again, on other paths. weakened: it is carried within its delay,
@@ -264,13 +264,18 @@ def _held(ledgers: Ledgers, moved: CapacityLedger, now: Decision) -> Ledgers:
     return ledgers[0].without_slice(name).with_held_by(moved, name), moved.with_held_by(ledgers[1], name)
 
 
+def carried_anyhow(requirement: Requirement) -> Requirement:
+    """The least worth carrying: delay, jitter, loss and bandwidth as promised, without availability and protection."""
+    return replace(requirement, protection="none", objectives=replace(requirement.objectives, availability=None))
+
+
 def _carried_anyhow(
     network: _Network, fate: Fate, surviving: tuple[PlannedPath, ...], ledgers: Ledgers
 ) -> tuple[Fate, *Ledgers]:
     """For a promise that cannot be kept whole: one path a site within its delay, jitter, loss and bandwidth, if there
     is; else the sites whose paths survive."""
     requirement = fate.now.requirement
-    relaxed = replace(requirement, protection="none", objectives=replace(requirement.objectives, availability=None))
+    relaxed = carried_anyhow(requirement)
     if relaxed != requirement and all(end.node in network.graph.node_index for end in _ends(relaxed)):
         now, moved = network.place(relaxed, ledgers[1])
         if now.admitted:

@@ -117,7 +117,8 @@ class Decision:
     `preempts`: slices, with their tenants, that have to go because it is admitted, or would have to if its owner
     consented. `backups`: whether the backup has its floors for itself, or shares them (`shared_backup`); then
     `availability` is what is kept whoever shares. `remedies_searched`: whether remedies are all there are ("whole"),
-    may not be ("part") or were not asked for.
+    may not be ("part") or were not asked for. `owed`: what was promised, of a slice that is carried with less since a
+    failure.
     """
 
     requirement: Requirement
@@ -132,6 +133,12 @@ class Decision:
     remedies_searched: Literal["whole", "part", "not"] = "not"
     preempts: tuple[tuple[str, str], ...] = ()
     backups: Backups = "dedicated"
+    owed: Requirement | None = None
+
+    @property
+    def promised(self) -> Requirement:
+        """What it is to be again, or is."""
+        return self.owed or self.requirement
 
     @property
     def name(self) -> str:

@@ -22,6 +22,7 @@ from carelane.controller.pipeline.preempt import consent_wanted, displaced, disp
 from carelane.controller.pipeline.program import SliceIds
 from carelane.controller.pipeline.quotas import Usage
 from carelane.controller.pipeline.remedies import remedied
+from carelane.controller.pipeline.replan import carried_anyhow
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.schedules import us_of
 from carelane.controller.pipeline.shared_backup import permitted
@@ -183,7 +184,7 @@ def _one_by_one(desk: Desk, requirements: Sequence[Requirement], *, consent: boo
 
 
 class Replanner:
-    """Decides slices in force again, word for word as promised, without some links. Stores nothing.
+    """Decides slices in force again without some links. Stores nothing.
 
     Each is decided beside what was decided before: of the `policy`, what holds for slices that are held.
     """
@@ -200,9 +201,13 @@ class Replanner:
         self._rules = Rules(policy=None if policy is None else policy.lasting)
         self.forget()
 
-    def decide(self, held: Held) -> Filing:
-        record = self._reader.intent(held.name)
-        decision, ids = self._desk.decide(held.decision.requirement)
+    def decide(self, held: Held, *, anyhow: bool = False) -> Filing:
+        """Word for word as promised, or `anyhow`: with less availability and protection, if it has any."""
+        record, promised = self._reader.intent(held.name), held.decision.promised
+        asked = carried_anyhow(promised) if anyhow else promised
+        decision, ids = self._desk.decide(asked)
+        if ids is not None and asked != promised:
+            decision = replace(decision, owed=promised)
         floors = self._desk.decided.slice_floors(held.name) if ids else {}
         intent = from_manifest(record.manifest)
         return Filing(intent, record.manifest, record, "unchanged", decision, ids, floors)

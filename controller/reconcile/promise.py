@@ -12,9 +12,15 @@ from carelane.topology.model import Topology
 
 __all__ = ["judge_promise"]
 
+_WEAKENED = (
+    "carried within its delay, jitter, loss and bandwidth, without the availability or protection that was promised; "
+    "it has both again as soon as the network has room for that"
+)
+
 
 def judge_promise(topology: Topology, decision: Decision, statuses: Mapping[str, SwitchStatus]) -> Finding:
-    """True when every path works and every switch on it is in sight; otherwise the worst that was found."""
+    """True when every path works, every switch on it is in sight, and it is the whole promise; otherwise the worst that
+    was found."""
     faults: dict[tuple[str, str], list[str]] = {}
     sound: set[tuple[str, str]] = set()
     for path in decision.paths:
@@ -34,6 +40,8 @@ def judge_promise(topology: Topology, decision: Decision, statuses: Mapping[str,
     if unseen:
         reasons = "; ".join(f"{node}: {_why(statuses, node)}" for node in unseen)
         return Finding(KEPT, "Unknown", "SwitchUnreachable", f"rules stay in place but cannot be checked; {reasons}")
+    if decision.owed is not None:
+        return Finding(KEPT, "False", "Weakened", _WEAKENED)
     return Finding(KEPT, "True", "PathsUp", f"{len(decision.paths)} of {len(decision.paths)} paths work")
 
 

@@ -72,7 +72,7 @@ def reoptimise(
         if filing.decision is None or filing.ids is None:
             if aim == "undo":
                 write.note(held.name, "NotMoved", f"its full promise has no room {reason} any more")
-        elif filing.ids != held.ids and (reason is not None or _better(held, filing.decision, filing.floors)):
+        elif filing.ids != held.ids and (reason is not None or _gains(held, filing.decision, filing.floors)):
             was, will = _cost(held.decision, held.floors), _cost(filing.decision, filing.floors)
             record(write, filing, now)
             why = reason or f"{_told(was)} before, {_told(will)} now"
@@ -106,6 +106,11 @@ def _cost(decision: Decision, floors: Floors) -> tuple[int, int, int]:
     propagation_s = sum(path.propagation_s or 0.0 for path in firsts)
     bound_s = sum(path.delay_bound_s or 0.0 for path in firsts)
     return round(propagation_s * 1e6), round(bound_s * 1e6), sum(floors.values())
+
+
+def _gains(held: Held, decision: Decision, floors: Floors) -> bool:
+    """Better, or what the slice is owed since it had to be carried with less."""
+    return held.decision.owed is not None or _better(held, decision, floors)
 
 
 def _better(held: Held, decision: Decision, floors: Floors) -> bool:

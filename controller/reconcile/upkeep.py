@@ -7,7 +7,9 @@ would be left with nothing, or two on a shared backup that has room for one, the
 unless it is forced.
 
 Repair is the same move away from links that stayed dead, most important slice first. A slice for which the network has
-no place with its full promise stays where the switches put it, and its history says so.
+no place with its full promise stays where the switches put it, and its history says so. Where they have no path left
+for it, it is carried anyhow if it can be, without availability and protection, as what-if foretells, and is `owed` the
+rest. Repair is tried again while something is wanting: moves, withdrawals and links that come back make room.
 """
 
 from __future__ import annotations
@@ -35,11 +37,12 @@ _MOVABLE = (Phase.ADMITTED, Phase.INSTALLING, Phase.ACTIVE, Phase.DEGRADED, Phas
 
 @dataclass(frozen=True, slots=True)
 class Relocation:
-    """`moved` are planned anew, `staying` keep a path that avoids the links but have no other meanwhile, `stuck` have
-    none left (with the reason).
+    """`moved` are planned anew; `weakened` are carried with less than promised; `staying` keep a path that avoids the
+    links but have no other meanwhile; `stuck` have none left (with the reason).
     """
 
     moved: tuple[str, ...] = ()
+    weakened: tuple[str, ...] = ()
     staying: tuple[str, ...] = ()
     stuck: tuple[tuple[str, str], ...] = ()
 
@@ -61,7 +64,7 @@ def drain(
         _refuse_ends(Holdings.of(write.slices()), target)
     write.put_drain(kind, target, now)
     without = drained_links(topology, write.drains()) | broken
-    result = relocate(write, topology, without, links, now, policy=policy)
+    result = relocate(write, topology, without, links, now, weaken=force, policy=policy)
     if not force:
         _refuse_collisions(Holdings.of(write.slices()), topology, target, without, now)
     if result.stuck and not force:
@@ -90,31 +93,54 @@ def relocate(
     now: datetime,
     *,
     dead: bool = False,
+    weaken: bool = False,
+    told: Collection[str] = (),
     policy: AdmissionPolicy | None = None,
 ) -> Relocation:
-    """Move the slices that use any of `links` to where they need nothing of `without`, most important first.
+    """Move the slices that use any of `links` to where they need nothing of `without`, most important first, and give
+    those that are owed something their whole promise again.
+
+    `weaken`: what would be stuck is carried with less, if it can be. Of names in `told` it was noted that they stay.
 
     Of the `policy`, what promises have to hold by counts. Whether the links are `dead` matters to trees: those have
     left a dead link by themselves, and no other. One whose window is not open is moved like the others, but never
     stuck: nothing of it is lost yet.
     """
     idle = waiting(topology, Holdings.of(write.slices()).slices, now)
-    replanner = Replanner(topology, without, write, now, policy)
-    moved, staying, stuck = [], [], []
-    for held in movable(write, idle, now):
-        if not _touches(held.decision, links):
-            continue
+    struck = [
+        held for held in movable(write, idle, now) if held.decision.owed is not None or _touches(held.decision, links)
+    ]
+    if not struck:
+        return Relocation()
+    replanner, away = Replanner(topology, without, write, now, policy), ", ".join(sorted(links)[:5])
+    moved, weakened, staying, stuck = [], [], [], []
+    for held in struck:
         filing = replanner.decide(held)
+        left = held.name in idle or _left(held.decision, without, dead=dead)
+        if filing.ids is None and weaken and not left:
+            filing = replanner.decide(held, anyhow=True)
         if filing.ids is not None:
-            record(write, filing, now)
-            write.note(held.name, "Moved", f"planned anew without {', '.join(sorted(without)[:5])}")
+            _move(write, filing, without, now)
             moved.append(held.name)
-        elif held.name in idle or _left(held.decision, without, dead=dead):
-            write.note(held.name, "NotMoved", f"no place with its full promise without {', '.join(sorted(links)[:5])}")
+            if filing.decision is not None and filing.decision.owed is not None:
+                weakened.append(held.name)
+        elif not _touches(held.decision, links):
+            weakened.append(held.name)  # as before
+        elif left:
+            if held.name not in told:
+                write.note(held.name, "NotMoved", f"no place with its full promise without {away}")
             staying.append(held.name)
         else:
             stuck.append((held.name, _why(filing)))
-    return Relocation(tuple(moved), tuple(staying), tuple(stuck))
+    return Relocation(tuple(moved), tuple(weakened), tuple(staying), tuple(stuck))
+
+
+def _move(write: Writer, filing: Filing, without: Collection[str], now: datetime) -> None:
+    record(write, filing, now)
+    where = f"without {', '.join(sorted(without)[:5])}" if without else "on the whole network"
+    less = filing.decision is not None and filing.decision.owed is not None
+    short = "; there is no place with its full promise, so that it is carried with less meanwhile" if less else ""
+    write.note(filing.intent.name, "Moved", f"planned anew {where}{short}")
 
 
 def movable(write: Writer, idle: Collection[str], now: datetime) -> list[Held]:

@@ -1,6 +1,7 @@
 """Is each promise kept? Objective by objective, from what was measured, with how sure one can be.
 
-- **bandwidth**: of what a site offered, up to its declaration, everything was let through (meters and edge counters).
+- **bandwidth**: of what a site offered, up to its declaration in each epoch, everything was let through (meters and
+  edge counters).
 - **loss**: packets dropped in the slice's own queues (exact), and packets that went in and never came out (up to what
   may be on the way, or not yet counted: flow entries are counted up to half a second late).
 - **delay** and **jitter**: probes at the sites, in the slice's own class. Without a fresh one they are *unknown*. A
@@ -266,7 +267,8 @@ def _bandwidth(at_s: float, site: _Site) -> ObjectiveStatus:
     carried = sum(epoch[2] for epoch in recent) / len(recent)
     if arrived == 0:
         return _unknown("bandwidth", declared, "bit/s", f"{site.tap.site} sends nothing")
-    due = min(arrived, declared)
+    # Epoch by epoch: what a burst brings beyond the declaration does not make up for quiet before it.
+    due = sum(min(epoch[1], declared) for epoch in recent) / len(recent)
     state: State = "met" if carried >= due * _TOLERANCE else "broken"
     cause = "" if state == "met" else f"its meter at {site.tap.node} drops what it was promised"
     return ObjectiveStatus(

@@ -52,7 +52,10 @@ MEASURED = "Measured"
 """Condition: all switches of the slice tell what they count."""
 
 _SILENT_EPOCHS, _SILENT_S = 5, 3.0
-_SPREAD = 0.6
+_SPREAD = 0.3
+"""Of an interval: what is read first is that much old when it is used."""
+_SECOND_LOOK = 0.4
+"""Of an interval: so soon is looked again after a step."""
 _REFRESH_S = 1.0
 _REWIRE_LATEST_S = 5.0
 """Every rewiring compiles all slices. While filings come in it is put off, but no longer than this."""
@@ -88,6 +91,7 @@ class TelemetryLoop:
         self.metrics = TelemetryMetrics(self)
         self._hand = ThreadPoolExecutor(1, thread_name_prefix="carelane-shape")
         self._shaping: Future[Mapping[str, SwitchCounters]] | None = None
+        self._shaped_at_s = -math.inf
         self._wiring = _EMPTY
         self._mark: object = None
         self._put_off_at: float | None = None
@@ -128,7 +132,9 @@ class TelemetryLoop:
         nodes = {node for tap in self._wiring.taps if tap.slice == name for node in tap.nodes}
         silent = sorted(node for node in nodes if self._missed.get(node, 0) >= self._silent_epochs)
         errors = self.poller.errors()
+        incredible = self.outcome.incredible if self.outcome else ()
         why = {node: errors.get(node, (0, ""))[1] or "it does not answer" for node in silent}
+        why |= {node: "it tells of more than its lines carry" for node in silent if node in incredible}
         return [f"no counters from {node}: {why[node]}; its sites keep what they have" for node in silent]
 
     @property
@@ -136,7 +142,7 @@ class TelemetryLoop:
         return max(_SILENT_EPOCHS, math.ceil(_SILENT_S / self.interval_s))
 
     def _count_missed(self, stale: Collection[str]) -> frozenset[str]:
-        """Gives the slices of switches that fell silent now, or that speak again."""
+        """Gives the slices of switches that tell nothing credible since now, or do again."""
         before, limit = self._missed, self._silent_epochs
         self._missed = {node: before.get(node, 0) + 1 for node in stale}
         fell = {node for node, count in self._missed.items() if count == limit}
@@ -201,8 +207,15 @@ class TelemetryLoop:
             except Exception:
                 self.metrics.failures.inc()
                 log.exception("epoch broke")
-            self._stopping.wait(max(0.0, begun + self.interval_s - time.monotonic()))
+            self._stopping.wait(self._rest_s(begun))
         self._hand.shutdown(cancel_futures=True)
+
+    def _rest_s(self, begun: float) -> float:
+        """Until the next epoch; a second look comes sooner, and what was changed takes a while to show anything."""
+        now, glance = time.monotonic(), _SECOND_LOOK * self.interval_s
+        if self.outcome is not None and self.outcome.unsure:
+            return glance
+        return max(0.0, begun + self.interval_s - now, self._shaped_at_s + glance - now)
 
     def _forget(self) -> None:
         """Another controller acts: what was measured is of no use to whoever acts next, who adopts ceilings anyway."""
@@ -232,13 +245,14 @@ class TelemetryLoop:
         troubled = (
             self.containment.step(at_s, outcome.observations, outcome.spoofed, wiring.edges)
             | self.compliance.step(at_s, outcome.observations, outcome.loads)
-            | self._count_missed(outcome.stale)
+            | self._count_missed((*outcome.stale, *outcome.incredible))
         )
         self.outcome = outcome
         if self.mode != "off" and self._shaping is None and outcome.ceilings != self.reconciler.ceilings:
             self._begin_shaping(outcome)
         if troubled:  # after the ceilings: telling of it reads every switch of these slices
             self.reconciler.queue.add(sorted(troubled))
+        self.metrics.incredible.update(outcome.incredible)
         self.metrics.epochs.inc()
         self.metrics.duration.observe(time.perf_counter() - begun)
         self.metrics.processor.inc(time.thread_time() - used)
@@ -272,6 +286,7 @@ class TelemetryLoop:
             self._shaping = None
             raise
         self._shaping = None
+        self._shaped_at_s = time.monotonic()
         self.sharing.rebase(readings)
 
     def _shape(self, outcome: Outcome) -> Mapping[str, SwitchCounters]:

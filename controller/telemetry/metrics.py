@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter as Counts
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -48,6 +49,8 @@ class TelemetryMetrics(Collector):
 
     def __init__(self, loop: Measured) -> None:
         self._loop = loop
+        self.incredible: Counts[str] = Counts()
+        """Readings of more than the line carries, by node."""
         self.epochs = Counter("carelane_loop_epochs", "Epochs computed.", registry=None)
         self.failures = Counter("carelane_loop_failures", "Epochs that failed.", registry=None)
         self.changes = Counter("carelane_loop_changes", "Meters and ports changed on switches.", registry=None)
@@ -105,10 +108,14 @@ class TelemetryMetrics(Collector):
         age = GaugeMetricFamily("carelane_telemetry_age_seconds", "Age of the last counters read.", labels=["node"])
         took = GaugeMetricFamily("carelane_telemetry_read_seconds", "How long reading them took.", labels=["node"])
         errors = CounterMetricFamily("carelane_telemetry_errors", "Readings that failed.", labels=["node"])
+        incredible = CounterMetricFamily(
+            "carelane_telemetry_incredible", "Readings of more than the line carries.", labels=["node"]
+        )
         now = time.monotonic()
         for node, reading in self._loop.poller.readings().items():
             age.add_metric([node], now - reading.at_s)
             took.add_metric([node], reading.took_s)
+            incredible.add_metric([node], self.incredible[node])
         for node, (count, _) in self._loop.poller.errors().items():
             errors.add_metric([node], count)
         delay = GaugeMetricFamily(
@@ -120,7 +127,7 @@ class TelemetryMetrics(Collector):
         for link, measured in self._loop.link_delays().items():
             delay.add_metric([f"{link.node}:{link.port}"], measured.seconds)
             unsure.add_metric([f"{link.node}:{link.port}"], measured.error_s)
-        yield from (age, took, errors, delay, unsure)
+        yield from (age, took, errors, incredible, delay, unsure)
 
     def _ports(self) -> Iterator[Metric]:
         capacity = GaugeMetricFamily("carelane_port_capacity_bits_per_second", "Rate of the port.", labels=["link"])

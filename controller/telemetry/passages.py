@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from carelane.controller.southbound.counters import Count, SwitchCounters
@@ -55,7 +55,7 @@ class Passages:
         passed = 0
         now, base = fresh.get(tap.node), self._base.get(tap.node)
         if now is not None and base is not None:
-            found = gained(sent(tap, base), sent(tap, now), now.at_s - base.at_s, line_bps=None)
+            found = gained(*sent(tap, base, now), now.at_s - base.at_s, line_bps=None)
             passed = 0 if found is None else found.packets - found.dropped
         far = [(fresh.get(node), self._base.get(node), key) for node, key in tap.delivered]
         counted = [
@@ -124,11 +124,19 @@ class History:
         return Fate(passed, dropped, max(0, due - came))
 
 
-def sent(tap: Tap, reading: SwitchCounters) -> Count | None:
-    """What the source sent. The meter counts at once; flow entries of Open vSwitch lag behind."""
-    if tap.meter is not None and tap.meter in reading.meters:
-        return reading.meters[tap.meter]
-    found = [reading.flows[key] for key in tap.sent if key in reading.flows]
-    if not found:
-        return None
+def sent(tap: Tap, before: SwitchCounters, after: SwitchCounters) -> tuple[Count | None, Count | None]:
+    """What the source had sent at two readings of its switch, by counters that both have; None where there is none.
+
+    The meter counts at once; flow entries of Open vSwitch lag behind.
+    """
+    if tap.meter is not None and tap.meter in before.meters and tap.meter in after.meters:
+        return before.meters[tap.meter], after.meters[tap.meter]
+    keys = [key for key in tap.sent if key in before.flows and key in after.flows]
+    if not keys:
+        return None, None
+    return _sum(before.flows[key] for key in keys), _sum(after.flows[key] for key in keys)
+
+
+def _sum(counts: Iterable[Count]) -> Count:
+    found = list(counts)
     return Count(sum(count.packets for count in found), sum(count.bytes for count in found))

@@ -28,6 +28,10 @@ Mode = Literal["fair", "aimd", "off"]
 """`fair` is the product; `aimd` is there to be compared with; `off` measures and holds nobody but to floors."""
 
 _LEAST_SPAN = 0.8
+_GLANCE = 0.35
+"""Of an interval: enough to see how far a source has jumped, or that it has ceased to send."""
+_AMPLE = 2.0
+_ENOUGH = 0.99
 _LABEL_ROOM = 1.02
 _AIMD_STEP = 0.1
 
@@ -55,13 +59,17 @@ class Observation:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What an epoch found. `spoofed` has the frames a second with a foreign source, by (node, port); `loads` how full
-    egress ports were, by link, from 0 to 1."""
+    egress ports were, by link, from 0 to 1. `stale` switches were not read again, `incredible` ones told of more than a
+    line of theirs carries. `unsure`: something jumped, and only a second look can tell how to share what is left;
+    ceilings are those of before."""
 
     observations: tuple[Observation, ...]
     ceilings: Ceilings
     spoofed: Mapping[tuple[str, int], float]
     stale: tuple[str, ...]
     loads: Mapping[str, float] = field(default_factory=dict)
+    incredible: tuple[str, ...] = ()
+    unsure: bool = False
 
 
 @dataclass
@@ -77,11 +85,12 @@ class Sharing:
     _passages: Passages = field(default_factory=Passages)
     _ceilings: dict[str, float] = field(default_factory=dict)
     _changes: Counter[str] = field(default_factory=Counter)
-    _adopted: Mapping[int, int] = field(default_factory=dict)
+    _adopted: Ceilings = NO_CEILINGS
+    _unsure: bool = False
 
     def adopt(self, ceilings: Ceilings) -> None:
-        """Meters that a controller found in force when it started: no reason to move them."""
-        self._adopted = ceilings.meters
+        """Meters and queues that a controller found in force when it started: no reason to move them."""
+        self._adopted = ceilings
 
     def rebase(self, readings: Mapping[str, SwitchCounters]) -> None:
         """Count from these readings on: the switches were changed, and changed meters start anew."""
@@ -92,12 +101,16 @@ class Sharing:
     ) -> Outcome:
         """One epoch. `expected` are demands that a schedule announces, by source."""
         fresh = {node: now for node, now in readings.items() if self._is_news(now)}
-        samples = [self._sample(tap, fresh) for tap in wiring.taps]
+        incredible: set[str] = set()
+        samples = [self._sample(tap, fresh, incredible) for tap in wiring.taps]
         passages = self._passages.step(wiring.taps, fresh)
         spoofed, loads = self._spoofed(wiring, fresh), self._loads(wiring, fresh)
         for tap, sample, passage in zip(wiring.taps, samples, passages, strict=True):
             self._follow(tap, sample, dropped=bool(passage.drops), expected_bps=(expected or {}).get(tap.key, 0.0))
         granted, ceiling = self._share(wiring, samples)
+        self._unsure = not self._unsure and self._is_unsure(wiring, ceiling)
+        if self._unsure:
+            ceiling = [self._ceilings[tap.key] for tap in wiring.taps]
         after = {tap.key: rate for tap, rate in zip(wiring.taps, ceiling, strict=True)}
         self._changes.update(key for key, rate in after.items() if self._ceilings.get(key) != rate)
         self._ceilings = after
@@ -109,24 +122,45 @@ class Sharing:
         self._base |= fresh
         keys = self._ceilings.keys()
         self._held = {key: state for key, state in self._held.items() if key in keys}
-        return Outcome(observations, self._limits(wiring, ceiling), spoofed, stale, loads)
+        limits = self._limits(wiring, ceiling)
+        return Outcome(observations, limits, spoofed, stale, loads, tuple(sorted(incredible)), self._unsure)
 
     def _is_news(self, reading: SwitchCounters) -> bool:
         base = self._base.get(reading.node)
         return base is None or reading.at_s > base.at_s
 
-    def _sample(self, tap: Tap, fresh: Mapping[str, SwitchCounters]) -> Gain | None:
+    def _sample(self, tap: Tap, fresh: Mapping[str, SwitchCounters], incredible: set[str]) -> Gain | None:
         now, base = fresh.get(tap.node), self._base.get(tap.node)
         if now is None or base is None:
             return None
-        found = gained(sent(tap, base), sent(tap, now), now.at_s - base.at_s, line_bps=tap.line_bps)
+        counts = sent(tap, base, now)
+        found = gained(*counts, now.at_s - base.at_s, line_bps=tap.line_bps)
         if found is None:
+            if None not in counts:
+                incredible.add(tap.node)
             return None
         found = _joined(self._pending.pop(tap.key, None), found)
-        if found.seconds < _LEAST_SPAN * self.interval_s:
+        if found.seconds < (_GLANCE if self._in_haste(tap, found) else _LEAST_SPAN) * self.interval_s:
             self._pending[tap.key] = found
             return None
         return found
+
+    def _in_haste(self, tap: Tap, found: Gain) -> bool:
+        """What tells of a step is looked at sooner."""
+        held = self._held.get(tap.key, HeldDemand())
+        return tap.source.kind == "adaptive" and (held.jumped or found.rate_bps < self.policy.half * held.bps)
+
+    def _is_unsure(self, wiring: Wiring, ceiling: list[float]) -> bool:
+        """Somebody jumped, and gets less than twice what an epoch, which may have seen the end of it, lets expect."""
+        return (
+            self.mode == "fair"
+            and any(
+                self._held[tap.key].jumped and rate < _AMPLE * self._held[tap.key].bps
+                for tap, rate in zip(wiring.taps, ceiling, strict=True)
+                if tap.source.kind == "adaptive"
+            )
+            and all(tap.key in self._ceilings for tap in wiring.taps)
+        )
 
     def _spoofed(self, wiring: Wiring, fresh: Mapping[str, SwitchCounters]) -> dict[tuple[str, int], float]:
         found: dict[tuple[str, int], float] = {}
@@ -168,15 +202,35 @@ class Sharing:
             now = np.array([self._ceilings.get(source.key, source.declared_bps) for source in layout.sources])
             after = aimd(layout, now, rates, step_bps=_AIMD_STEP * float(np.mean(declared)))
             return after.tolist(), after.tolist()
-        shares = share(layout, [self._held[source.key].bps for source in layout.sources])
+        sharers = Counter(place for tap in wiring.taps for place in tap.queues)
+        before = [self._in_force(tap, sharers) for tap in wiring.taps]
+        held = [self._held[source.key] for source in layout.sources]
+        known = [not math.isnan(state.bps) for state in held]
+        # Whose demand is not known is taken to want what it may have now.
+        may = np.where(np.isnan(before), declared, before).tolist()
+        wants = [state.bps if sure else rate for state, sure, rate in zip(held, known, may, strict=True)]
+        jumped = [state.jumped for state in held]
+        shares = share(layout, wants, jumped)
+        adaptive = layout.of_kind("adaptive")
+        if (adaptive & (shares.granted < _ENOUGH * np.nan_to_num(wants))).any():
+            lent = [
+                state.lendable(self.policy) if sure and can else want
+                for state, sure, can, want in zip(held, known, adaptive, wants, strict=True)
+            ]
+            shares = share(layout, lent, jumped)
         fresh = replace(shares, ceiling=np.array([*map(_ceiling, layout.sources, shares.granted, shares.ceiling)]))
-        before = [self._in_force(tap) for tap in wiring.taps]
-        return shares.granted.tolist(), settled(layout, fresh, before).tolist()
+        # Nothing is told to those of which nothing is known, as after a start: they keep what they have.
+        kept = layout.of_kind("elastic") & ~np.array(known) & ~np.isnan(before)
+        return shares.granted.tolist(), np.where(kept, before, settled(layout, fresh, before)).tolist()
 
-    def _in_force(self, tap: Tap) -> float:
-        """NaN where nothing is known of a ceiling."""
-        found = self._adopted.get(tap.meter) if tap.meter is not None else None
-        return self._ceilings.get(tap.key, math.nan if found is None else float(found))
+    def _in_force(self, tap: Tap, sharers: Mapping[QueuePlace, int]) -> float:
+        """NaN where nothing is known of a ceiling. `sharers`: how many sources a queue's ceiling is the sum of."""
+        if tap.key in self._ceilings:
+            return self._ceilings[tap.key]
+        if tap.meter is not None:
+            return float(self._adopted.meters.get(tap.meter, math.nan))
+        found = [self._adopted.queues[place] / sharers[place] for place in tap.queues if place in self._adopted.queues]
+        return min(found, default=math.nan) / _LABEL_ROOM
 
     def _limits(self, wiring: Wiring, ceiling: list[float]) -> Ceilings:
         if self.mode == "off":
@@ -190,7 +244,7 @@ class Sharing:
                 meters[tap.meter] = int(rate)
             for place in tap.queues:
                 queues[place] += rate * _LABEL_ROOM
-        return Ceilings(meters, {place: int(rate) for place, rate in queues.items()})
+        return Ceilings(meters, {place: round(rate) for place, rate in queues.items()})
 
 
 def _ceiling(source: Source, granted_bps: float, ceiling_bps: float) -> float:

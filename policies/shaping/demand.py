@@ -72,6 +72,17 @@ class HeldDemand:
         """The mean of the last window; NaN before the first sample."""
         return sum(self.recent) / len(self.recent) if self.recent else math.nan
 
+    @property
+    def jumped(self) -> bool:
+        """It rose in the last epoch, nobody knows yet how far."""
+        return self.trial == 1
+
+    def lendable(self, policy: DemandPolicy) -> float:
+        """What it wants if the last epoch alone is believed, where that is less than half: to be lent to others that
+        lack it. It is a pause perhaps, and then the demand, which is still held, counts again an epoch later."""
+        shown = self.recent[-1] * policy.margin if self.recent else math.nan
+        return shown if math.isfinite(self.bps) and shown < self.bps * policy.half else self.bps
+
 
 def follow(
     held: HeldDemand, sample: Sample | None, policy: DemandPolicy, *, elastic: bool, expected_bps: float = 0.0

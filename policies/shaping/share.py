@@ -10,10 +10,11 @@ Three kinds of flows, in the order in which they are served:
   exceeds the rate at which the queue is served, whoever wakes up.
 - **elastic**: no bound was proven for it, so it may have whatever the others do not use now, idle floors included.
 
-What no demand asks for is handed out too, as headroom by the same weights (to an adaptive source up to
-`HEADROOM` times its declaration): a ceiling above the demand costs nobody anything, because the next epoch takes it
-back as soon as somebody wants it, and a site that jumps up to its fair share is served at once. Pure and
-deterministic: equal input gives equal shares.
+What no demand asks for is handed out too, as headroom by the same weights (to an adaptive source up to `HEADROOM` times
+its declaration, or 15% above what it gets anyway): a ceiling above the demand costs nobody anything, because the next
+epoch takes it back as soon as somebody wants it, and a site that jumps up to its fair share is served at once. Sources
+that were seen to jump in this very epoch (nobody knows yet how far) come first: up to twice what they seem to want.
+Pure and deterministic: equal input gives equal shares.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ from carelane.policies.shaping._fill import Floats, Incidence, fill
 
 __all__ = ["Kind", "Layout", "Shares", "Source", "settled", "share"]
 
+Bools = npt.NDArray[np.bool_]
 Kind = Literal["contract", "adaptive", "elastic"]
 
 HEADROOM = 4.0
 _ENOUGH = 0.99
 _STALE = 1.3
+_ROOM = 0.15
+_BELOW, _ABOVE = 0.95, 1.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Layout:
     def weights(self) -> Floats:
         return np.array([source.weight for source in self.sources], dtype=float)
 
-    def of_kind(self, kind: Kind) -> npt.NDArray[np.bool_]:
+    def of_kind(self, kind: Kind) -> Bools:
         return np.array([source.kind == kind for source in self.sources], dtype=bool)
 
 
@@ -109,8 +113,11 @@ class Shares:
     ceiling: Floats
 
 
-def share(layout: Layout, demands: Sequence[float] | Floats) -> Shares:
-    """Shares for demands in the layout's order (bit/s; infinite: as much as there is; NaN counts as none)."""
+def share(layout: Layout, demands: Sequence[float] | Floats, jumped: Sequence[bool] | Bools = ()) -> Shares:
+    """Shares for demands in the layout's order (bit/s; infinite: as much as there is; NaN counts as none).
+
+    `jumped`: sources whose demand has just risen, in the same order; none when left out.
+    """
     demand = np.nan_to_num(np.asarray(demands, dtype=float), nan=0.0, posinf=np.inf, neginf=0.0)
     if not layout.sources:
         return Shares(demand, demand)
@@ -120,8 +127,11 @@ def share(layout: Layout, demands: Sequence[float] | Floats) -> Shares:
 
     granted = np.minimum(demand, declared)
     rise = fill(paths, layout.unreserved, weights, np.where(adaptive, above, 0.0))
-    spare = np.where(adaptive, np.maximum(declared * (HEADROOM - 1) - rise, 0.0), 0.0)
-    headroom = fill(paths, layout.unreserved - paths.load(rise), weights, spare)
+    eager = adaptive & (np.asarray(jumped, dtype=bool) if len(jumped) else False) & np.isfinite(demand)
+    first = fill(paths, layout.unreserved - paths.load(rise), weights, np.where(eager, demand, 0.0))
+    room_up_to = np.maximum(declared * (HEADROOM - 1), rise + _ROOM * (granted + rise))
+    spare = np.where(adaptive, np.maximum(room_up_to - rise - first, 0.0), 0.0)
+    headroom = first + fill(paths, layout.unreserved - paths.load(rise + first), weights, spare)
     granted = granted + rise
 
     used = paths.load(np.where(elastic, 0.0, granted))
@@ -139,11 +149,13 @@ def settled(layout: Layout, shares: Shares, before: Sequence[float] | Floats) ->
 
     Every site's headroom depends on every other's demand, so ceilings that follow each estimate would never rest. The
     adaptive ones stay together as they are while each leaves its source what was granted (to 1%), all of them fit
-    beside the floors of this layout, and each is at least 1/1.3 of what it would be anew. Elastic ceilings
-    lie on what the others leave and are always those of `shares`.
+    beside the floors of this layout, and each is at least 1/1.3 of what it would be anew. An elastic ceiling lies on
+    what the others leave, and stays while it is no more than 5% below or 12% above that: HTB serves the others first.
     """
-    adaptive = layout.of_kind("adaptive")
+    adaptive, elastic = layout.of_kind("adaptive"), layout.of_kind("elastic")
     old, new = np.asarray(before, dtype=float), shares.ceiling
+    close = (old >= np.maximum(_BELOW * new, layout.declared)) & (old <= _ABOVE * new)
+    new = np.where(elastic & close, old, new)
     if not adaptive.any():
         return new
     beyond = np.where(adaptive, np.maximum(old - layout.declared, 0.0), 0.0)

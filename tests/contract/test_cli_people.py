@@ -93,6 +93,26 @@ def test_doctor_finds_what_is_wrong_and_says_how_to_mend_it(
     monkeypatch.delenv("CARELANE_REST_PORT")
 
 
+def test_doctor_says_whose_folder_it_may_not_enter_and_asks_for_no_program_that_is_there(
+    call: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a user without root's rights and without root's path."""
+
+    def refuse(_url: str) -> str:
+        raise PermissionError(13, "Permission denied", "/root/carelane.db")
+
+    monkeypatch.setattr("carelane.store.backup.revision", refuse)
+    monkeypatch.setattr("carelane.cli._checks_lab._LAB_PROGRAMS", {"tc": "iproute2"})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ran = call("doctor", "--url", "http://127.0.0.1:9", "-o", "json")
+    found = {(item["purpose"], item["check"]): item for item in json.loads(ran.out)["findings"]}
+    database = found["server", "database"]
+    assert (database["status"], database["found"]) == ("missing", "/root/carelane.db: Permission denied")
+    assert "read and write there" in database["remedy"]
+    in_place = shutil.which("tc", path="/usr/sbin:/sbin") is not None
+    assert (found["lab", "programs"]["status"] == "ok") is in_place
+
+
 def test_doctor_looks_without_making_anything(
     filed: Server, call: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

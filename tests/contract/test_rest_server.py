@@ -176,16 +176,29 @@ def test_errors_of_the_framework_are_problems_too(client: httpx.Client) -> None:
     assert "PATCH" in problem(client.patch("/v1/topology", json={}), 405)["detail"]
     answer = client.delete("/v1/topology")
     problem(answer, 405)
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, HEAD"
     answer = client.put("/v1/intents", json={})
     problem(answer, 405)
-    assert answer.headers["allow"] == "GET, POST", "of every route of the path"
-    assert client.put("/quality-on-demand/v1/sessions/x", json={}).headers["allow"] == "DELETE, GET"
+    assert answer.headers["allow"] == "GET, HEAD, POST", "of every route of the path"
+    assert client.put("/quality-on-demand/v1/sessions/x", json={}).headers["allow"] == "DELETE, GET, HEAD"
     broken = client.post("/v1/what-if", content='{"links": ', headers={"content-type": "application/json"})
     assert problem(broken, 422)["field"] == "body"
     assert problem(broken, 422)["message"].startswith("not JSON: ")
     body = problem(client.post("/v1/intents?dryRun=perhaps", content="x", headers=YAML), 422)
     assert body["field"] == "query.dryRun"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/topology", "/v1/intents/nobody", "/openapi.json", "/"])
+def test_head_tells_what_get_would_without_the_body(client: httpx.Client, path: str) -> None:
+    get, head = client.get(path), client.head(path)
+    assert head.status_code == get.status_code
+    assert head.content == b""
+    for name in ("content-type", "content-length"):
+        assert head.headers[name] == get.headers[name]
+    assert client.head("/v1/topology", headers={"authorization": "Bearer none"}).status_code == 401
+    assert client.head("/v1/reoptimise").status_code == 405
+    assert client.head("/v1/events").headers["content-type"].startswith("text/event-stream"), "and it ends"
+    assert client.get("/healthz").status_code == 200, "the connection goes on"
 
 
 def test_a_browser_on_another_site_cannot_file_or_look(client: httpx.Client, intent_text: str) -> None:

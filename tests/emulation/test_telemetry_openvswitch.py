@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from carelane.controller.pipeline.changes import Operation, SwitchChanges
 from carelane.controller.pipeline.identifiers import slice_number
+from carelane.controller.pipeline.program import PortQos
 from carelane.controller.runner import Controller
 from carelane.controller.southbound.openflow import OpenFlowSouthbound
 from carelane.controller.southbound.protocol import Southbound
@@ -57,7 +60,29 @@ def until(condition: Callable[[], Any], *, seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def test_counters_are_read_and_ceilings_set_and_kept_over_a_restart(ovs: Any, tmp_path: Path) -> None:
+def counted_while_queues_change(switches: OpenFlowSouthbound, queues: PortQos, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is slow to take queues (a reconfiguration may last seconds) holds up no counter."""
+    told, free = threading.Event(), threading.Event()
+
+    def slow(_dpid: int, _operations: object) -> None:
+        told.set()
+        free.wait(30)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(switches._ovsdb, "apply", slow)
+        change = SwitchChanges("s1", 1, (Operation("modify", queues),))
+        worker = threading.Thread(target=switches.apply, args=(change,))
+        worker.start()
+        told.wait(30)
+        switches.counters("s1")
+        assert worker.is_alive(), "read before the database had answered"
+        free.set()
+        worker.join()
+
+
+def test_counters_are_read_and_ceilings_set_and_kept_over_a_restart(
+    ovs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     topology = parse_topology(NETWORK)
     made: list[OpenFlowSouthbound] = []
 
@@ -77,6 +102,7 @@ def test_counters_are_read_and_ceilings_set_and_kept_over_a_restart(ovs: Any, tm
         number = service.describe("rounds").placement.queue  # type: ignore[union-attr]
         ceiling = next(queue.max_rate_bps for queue in cable.queues if queue.id == number)
         assert 8_000_000 <= ceiling <= 8_200_000
+        counted_while_queues_change(made[-1], cable, monkeypatch)
         before = made[-1].counters("s1")
         for _ in range(5):
             ovs.ofctl("packet-out", "s1", f"in_port=9,packet={FRAME},actions=table")

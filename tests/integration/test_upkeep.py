@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
+from carelane.controller._whatif import Asked
 from carelane.controller.pipeline.identifiers import multicast_address
 from carelane.controller.reconcile.holdings import Holdings
 from carelane.controller.reconcile.liveness import LinkHealth
 from carelane.controller.southbound.protocol import SwitchStatus
 from carelane.controller.southbound.simulator import Packet, Simulator
 from carelane.errors import ConflictError, InputError, NotFoundError
+from carelane.policies.admission import AdmissionPolicy
+from carelane.store import Store
 from carelane.topology.model import Topology
 
 Manifest = Callable[..., str]
@@ -194,6 +200,88 @@ def test_a_slice_is_planned_anew_away_from_a_link_that_stays_dead(
     assert way(rig) == ["west", "south", "east"]
     assert rig.phase("one") == "Active"
     assert any(event.reason == "Moved" for event in rig.service.describe("one").history)
+
+
+class Passing:
+    """A clock that a test moves, while the watcher looks at the switches once a second."""
+
+    def __init__(self, rig: Any, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._rig, self._simulator, self._at_s = rig, simulator, 100.0
+        monkeypatch.setattr("carelane.controller._upkeep.time.monotonic", lambda: self._at_s)
+
+    def seconds(self, count: int) -> None:
+        for _ in range(count):
+            self._rig.service.upkeep.observe(self._simulator.statuses())
+            self._at_s += 1.0
+        self._rig.settle()
+
+
+def test_what_has_no_path_left_is_carried_with_less_as_foretold_until_it_can_have_its_promise_again(
+    rig: Any, diamond: Topology, make_manifest: Manifest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    links = {**diamond.links, "ws": replace(diamond.links["ws"], availability=0.99)}
+    frail = replace(diamond, links=MappingProxyType(links))
+    simulator = Simulator(frail)
+    rig = type(rig)(frail, simulator, Store(f"sqlite:///{tmp_path}/frail.db"))
+    rig.drift.run()
+    wanted = make_manifest("one", "west/a", "east/a").replace("availability: none", "availability: 99.9%")
+    assert rig.apply(wanted) == {"one": "Admitted"}
+    rig.settle()
+    (foretold,) = rig.service.what_if(Asked(failed=["wn"]))["intents"]
+    passing = Passing(rig, simulator, monkeypatch)
+    simulator.set_link("wn", up=False)
+    passing.seconds(8)
+    assert way(rig) == ["west", "south", "east"] == foretold["paths"][0]["nodes"]
+    assert foretold["outcome"] == "weakened"
+    assert rig.phase("one") == "Degraded"
+    assert rig.condition("one", "Kept")[:2] == ("False", "Weakened")
+    assert rig.service.verify().proven
+    simulator.set_link("wn", up=True)
+    passing.seconds(12)
+    assert way(rig) == ["west", "north", "east"]
+    assert rig.phase("one") == "Active"
+    assert rig.condition("one", "Kept")[:2] == ("True", "PathsUp")
+    reasons = [event.reason for event in rig.service.describe("one").history]
+    assert reasons.count("Moved") == 2
+    rig.close()
+
+
+@pytest.mark.parametrize("policy", [None, AdmissionPolicy("p", port_waits=True)], ids=["stated", "counted"])
+def test_a_repair_breaks_nobody_by_what_policy_counts(
+    make_rig: Any,
+    simulator: Simulator,
+    make_manifest: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
+    policy: AdmissionPolicy | None,
+) -> None:
+    rig = make_rig(policy=policy)
+    rig.drift.run()
+    bulk = make_manifest("bulk", "west/b", "east/b").replace("6KB", "160KB").replace("50ms", "none")
+    rig.apply(make_manifest("one", "west/a", "east/a").replace("50ms", "12ms"), bulk)
+    rig.settle()
+    assert (way(rig)[1], way(rig, "west/b", "east/b")[1]) == ("north", "south")
+    simulator.set_link("wn", up=False)
+    Passing(rig, simulator, monkeypatch).seconds(8)
+    assert rig.condition("one", "Kept")[1] == ("PathsUp" if policy is None else "PathsDown")
+    assert rig.phase("bulk") == "Active"
+
+
+def test_what_found_no_place_has_one_as_soon_as_there_is_room(
+    rig: Any, simulator: Simulator, make_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.drift.run()
+    rig.apply(make_manifest("one", "west/a", "east/a", mbps=60), make_manifest("two", "west/b", "east/b", mbps=60))
+    rig.settle()
+    assert way(rig) == ["west", "north", "east"]
+    passing = Passing(rig, simulator, monkeypatch)
+    simulator.set_link("wn", up=False)
+    passing.seconds(8)
+    assert rig.condition("one", "Kept")[:2] == ("False", "PathsDown")
+    rig.service.delete("two")
+    rig.settle()
+    passing.seconds(60)
+    assert way(rig) == ["west", "south", "east"]
+    assert rig.phase("one") == "Active"
 
 
 def test_silent_failures_and_flaps_are_waited_for_before_paths_change_places(diamond: Topology) -> None:

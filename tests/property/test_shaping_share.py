@@ -111,9 +111,12 @@ def test_ceilings_that_stay_still_keep_every_floor_free_and_every_grant(
     others = data.draw(st.lists(RATE, min_size=len(demands), max_size=len(demands)))
     before, shares = share(layout, others).ceiling, share(layout, demands)
     after = settled(layout, shares, before)
-    adaptive = layout.of_kind("adaptive")
-    assert (after[~adaptive] == shares.ceiling[~adaptive]).all()
-    assert (after >= np.minimum(shares.ceiling, np.maximum(layout.declared, 0.99 * shares.granted)) - 1e-9).all()
+    adaptive, elastic, contract = (layout.of_kind(kind) for kind in ("adaptive", "elastic", "contract"))
+    assert (after[contract] == shares.ceiling[contract]).all()
+    assert (after[elastic] >= 0.95 * shares.ceiling[elastic] - 1e-9).all()
+    assert (after[elastic] <= 1.12 * shares.ceiling[elastic] + 1e-9).all(), "HTB does the rest"
+    enough = np.minimum(shares.ceiling, np.maximum(layout.declared, 0.99 * shares.granted))
+    assert (after >= np.where(elastic, layout.declared, enough) - 1e-9).all()
     for link in layout.capacity_bps:
         beyond = sum(
             after[i] - source.declared_bps

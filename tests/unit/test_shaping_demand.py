@@ -66,6 +66,32 @@ def test_what_is_hardly_used_is_given_up_at_once() -> None:
     assert math.isclose(held_after([1 * M] * 2, before)[-1].bps, 1 * M * POLICY.margin)
 
 
+def test_what_a_pause_leaves_is_lent_while_the_demand_is_still_held() -> None:
+    before = held_after([4 * M] * 30)[-1]
+    paused = held_after([0.5 * M], before)[-1]
+    assert paused.bps == before.bps
+    assert math.isclose(paused.lendable(POLICY), 0.5 * M * POLICY.margin)
+    again = held_after([4 * M], paused)[-1]
+    assert again.lendable(POLICY) == again.bps == before.bps, "it speaks again, and nothing is lent any more"
+    assert math.isinf(follow(HeldDemand(math.inf), Sample(1 * M, 10 * M), POLICY, elastic=True).lendable(POLICY))
+
+
+def test_a_jump_is_one_for_one_epoch() -> None:
+    states = held_after([2 * M, 4 * M, 4 * M], held_after([1 * M] * 30)[-1])
+    assert [state.jumped for state in states] == [True, False, False]
+
+
+def test_who_has_just_jumped_gets_twice_what_was_seen_before_the_rest_is_handed_out() -> None:
+    stations = tuple(Source(f"s{n}", "adaptive", 1_000_000, ("trunk",)) for n in range(4))
+    layout = Layout(stations, {"trunk": 20_000_000}, {"trunk": 4_000_000})
+    wanted = [5 * M, 0.9 * M, 0.9 * M, 0.9 * M]
+    calm, jumped = share(layout, wanted), share(layout, wanted, [True, False, False, False])
+    assert math.isclose(calm.ceiling[0], 1.15 * 5 * M), "beyond four times its declaration hardly more is handed out"
+    assert math.isclose(jumped.ceiling[0], 2 * 5 * M)
+    assert np.allclose(jumped.ceiling[1:], 1 * M + 7 * M / 3), "and the rest still goes to the others"
+    assert np.allclose(jumped.granted, calm.granted), "at nobody's cost"
+
+
 def test_missing_and_nonsense_samples_change_nothing_until_the_demand_is_unknown() -> None:
     state = before = held_after([3 * M] * 10)[-1]
     for sample in (None, Sample(math.nan), Sample(-5.0), Sample(math.inf)):
@@ -107,6 +133,17 @@ def test_a_step_is_served_to_nine_tenths_within_three_epochs() -> None:
         ceilings = share(layout, [state.bps for state in demand]).ceiling
     assert ceilings[0] >= 0.9 * 6 * M
     assert np.all(ceilings[1:] >= 0.9 * M)
+
+
+def test_an_elastic_ceiling_rests_while_it_is_close_to_what_the_others_leave() -> None:
+    bulk = Source("bulk", "elastic", 1_000_000, ("trunk",))
+    layout = Layout((bulk, Source("s", "adaptive", 5_000_000, ("trunk",))), {"trunk": 20_000_000}, {"trunk": 6_000_000})
+    ceiling = np.full(2, math.nan)
+    seen = []
+    for wanted in (4.0, 4.5, 3.9, 5.0, 3.0, 4.9):
+        ceiling = settled(layout, share(layout, [math.inf, wanted * M]), ceiling)
+        seen.append(round(ceiling[0] / M, 1))
+    assert seen == [16.0, 16.0, 16.0, 16.0, 17.0, 15.1], "5% too little or 12% too much, and not before"
 
 
 def test_steady_demand_moves_a_ceiling_at_most_once_in_twenty_epochs() -> None:

@@ -1,8 +1,9 @@
 """Reading what a switch counts: five multipart requests, sent in one piece and decoded from their bytes.
 
 Only carelane's own flow entries are asked for (by cookie); their matches repeat from reading to reading, so that the
-decoding of a match is a dictionary lookup. What an answer cannot mean (a cut-off entry) is a ProgramError: the reader
-then has no sample of this switch, which is a state of its own, and never a zero.
+decoding of a match is a dictionary lookup. What a switch does not count is left out. What an answer cannot mean (a
+cut-off entry) is a ProgramError: the reader then has no sample of this switch, which is a state of its own, and never
+a zero.
 """
 
 from __future__ import annotations
@@ -98,22 +99,23 @@ def _meters(body: bytes) -> Iterator[tuple[int, Count]]:
 
 def _queues(body: bytes) -> Iterator[tuple[tuple[int, int], Count]]:
     for port, queue, octets, packets, errors, _, _ in _QUEUE.iter_unpack(body):
-        yield (port, queue), Count(_kept(packets), _kept(octets), _kept(errors))
+        if _UNKNOWN not in (packets, octets):
+            yield (port, queue), Count(packets, octets, _kept(errors))
 
 
 def _ports(body: bytes) -> Iterator[tuple[int, tuple[Count, Count]]]:
     for port, rx, tx, rx_bytes, tx_bytes, rx_drop, tx_drop, *_ in _PORT.iter_unpack(body):
-        if port <= ofp.OFPP_MAX:
-            received = Count(_kept(rx), _kept(rx_bytes), _kept(rx_drop))
-            yield port, (received, Count(_kept(tx), _kept(tx_bytes), _kept(tx_drop)))
+        if port <= ofp.OFPP_MAX and _UNKNOWN not in (rx, tx, rx_bytes, tx_bytes):
+            yield port, (Count(rx, rx_bytes, _kept(rx_drop)), Count(tx, tx_bytes, _kept(tx_drop)))
 
 
 def _groups(body: bytes) -> Iterator[tuple[int, Count]]:
     for entry in split(body):
         _, number, _, packets, octets, _, _ = _GROUP.unpack_from(entry)
-        if number >> 24 == GROUP_TAG >> 24:
-            yield number, Count(_kept(packets), _kept(octets))
+        if number >> 24 == GROUP_TAG >> 24 and _UNKNOWN not in (packets, octets):
+            yield number, Count(packets, octets)
 
 
-def _kept(value: int) -> int:
-    return 0 if value == _UNKNOWN else value
+def _kept(dropped: int) -> int:
+    """A switch that does not count drops is not known to drop anything."""
+    return 0 if dropped == _UNKNOWN else dropped

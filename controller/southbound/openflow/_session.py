@@ -88,7 +88,7 @@ class Rank:
 
 
 class Session:
-    """Thread-safe; `lock` makes a read or a whole apply one step for other threads."""
+    """Thread-safe; `lock` makes a read, or the commands of one step, whole for other threads."""
 
     def __init__(self, connection: Connection, *, timeout_s: float) -> None:
         self.connection = connection

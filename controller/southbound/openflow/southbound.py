@@ -168,7 +168,7 @@ class OpenFlowSouthbound:
             raise ProgramError(f"{changes.node}: changes are for {changes.dpid:#x}, the topology says {dpid:#x}")
         self._refuse_what_cannot_be(changes)
         session = self._switches.session(dpid)
-        with session.lock, _naming(changes.node):
+        with _naming(changes.node):
             for _, group in groupby(changes.operations, key=_step):
                 self._apply_step(dpid, session, list(group))
         return Receipt(changes.node, len(changes.operations), time.monotonic() - started)
@@ -190,10 +190,15 @@ class OpenFlowSouthbound:
                 )
 
     def _apply_step(self, dpid: int, session: Session, operations: list[Operation]) -> None:
+        """Counters are read meanwhile where a step is slow: OVSDB does not keep the OpenFlow session to itself."""
         if isinstance(operations[0].target, (PortQos, PortBfd)):
             assert self._ovsdb is not None
             self._ovsdb.apply(dpid, operations)
             return
+        with session.lock:
+            self._openflow_step(session, operations)
+
+    def _openflow_step(self, session: Session, operations: list[Operation]) -> None:
         if isinstance(operations[0].target, Meter):
             self._step_by_step(session, operations)
             return

@@ -45,21 +45,23 @@ def start_database() -> None:
 
 
 def start_switch_daemon() -> None:
-    """Start ovs-vswitchd, before ordinary processes where that is permitted. Raises `LabError`."""
+    """Start ovs-vswitchd; where permitted, it and its database run before ordinary processes. Raises `LabError`."""
     # ovs-vswitchd counts processors only once its monotonic clock passes ten seconds (count_cpu_cores). On a kernel
     # younger than that it finds none, starts no handler thread and loses every first packet of a flow.
     time.sleep(max(0.0, _CLOCK_FLOOR_S - time.monotonic()))
     run(["ovs-vswitchd", *_COMMON])
     with suppress(PermissionError):
-        _raise_daemon()
+        # BFD and first packets must not wait behind bulk senders; real-time probes still come first. The userspace
+        # datapath forwards every packet in this daemon: without a processor it would lose them, whatever the rules say.
+        _raise_daemon("ovs-vswitchd", _DAEMON_PRIORITY)
+        # No host's sender takes a switch's own processor. Where they share one, a change of queues waited for seconds.
+        _raise_daemon("ovsdb-server", _DAEMON_PRIORITY - 1)
 
 
-def _raise_daemon() -> None:
-    # BFD and first packets must not wait behind bulk senders; real-time probes still come first. The userspace datapath
-    # forwards every packet in this daemon: without a processor it would lose them, whatever the rules say.
-    pid = int(Path("/run/openvswitch/ovs-vswitchd.pid").read_text())
+def _raise_daemon(name: str, priority: int) -> None:
+    pid = int(Path(f"/run/openvswitch/{name}.pid").read_text())
     for task in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(_DAEMON_PRIORITY))
+        os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(priority))
 
 
 @contextmanager

@@ -104,5 +104,4 @@ def _most_changes(steady: list[tuple[float, Mapping[str, float], Sources]]) -> f
     """How often the most restless ceiling changed, by the loop's own count."""
     first, last = steady[0][2], steady[-1][2]
     name = "ceiling_changes_total"
-    places = [place for place in last if place[0].startswith("consult-") and place in first]
-    return max((last[place][name] - first[place][name] for place in places), default=0.0)
+    return max((row[name] - first[place][name] for place, row in last.items() if place in first), default=0.0)

@@ -19,12 +19,13 @@ from carelane.controller.pipeline.program import SliceIds
 from carelane.controller.telemetry.sources import wire
 from carelane.intents import load_intents
 from carelane.lab.failures import LabError
+from carelane.lab.samples import RunSamples
 from carelane.lab.traffic.packet import ETHERNET_BYTES
 from carelane.lab.traffic.plan import Flow, TrafficPlan
 from carelane.policies.shaping import Layout, SharePolicy, share
 from carelane.topology import Topology
 
-__all__ = ["clairvoyant", "layout_of", "offered"]
+__all__ = ["clairvoyant", "layout_of", "offered", "sent"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,6 +53,30 @@ def offered(plan_: TrafficPlan, epoch_s: float) -> Mapping[tuple[str, str], Floa
         bits = found.setdefault((flow.source, flow.target), np.zeros(epochs))
         for at_s, size in _schedule(flow, plan_.seed):
             bits[int(at_s / epoch_s)] += (size + ETHERNET_BYTES) * 8 / epoch_s
+    return found
+
+
+def sent(run: RunSamples, epoch_s: float) -> Mapping[tuple[str, str], Floats]:
+    """As `offered`, by when packets were really sent: a sender that the lab held up catches up later, and in between
+    there was nothing to share. Those of flows whose packets nobody kept are taken as they were due.
+
+    A packet that was lost was sent between its neighbours, whose times are known.
+    """
+    epochs = int(np.ceil(run.plan.duration_s / epoch_s))
+    found: dict[tuple[str, str], Floats] = {}
+    for flow in run.plan.flows:
+        if flow.model.kind == "tcp":
+            continue
+        bits = found.setdefault((flow.source, flow.target), np.zeros(epochs))
+        at_s, sizes = (np.array(column) for column in zip(*_schedule(flow, run.plan.seed), strict=True))
+        samples = run.flows.get(flow.name)
+        if samples is not None and len(samples.sequence):
+            order = np.argsort(samples.sequence)
+            sequence, sent_s = samples.sequence[order], (samples.sent_ns[order] - run.start_ns) / 1e9
+            number = np.arange(len(at_s))
+            at_s = at_s + np.interp(number, sequence, sent_s - at_s[sequence])
+        inside = (at_s >= 0) & (at_s < epochs * epoch_s)
+        np.add.at(bits, (at_s[inside] / epoch_s).astype(int), (sizes[inside] + ETHERNET_BYTES) * 8 / epoch_s)
     return found
 
 

@@ -35,7 +35,7 @@ from carelane.lab.samples import FlowSamples, RunSamples
 from carelane.lab.scenario import ScenarioContext
 from carelane.lab.scenarios._containment import contained, containment_checks
 from carelane.lab.scenarios._loop_watch import LoopWatch
-from carelane.lab.scenarios._oracle import clairvoyant, layout_of, offered
+from carelane.lab.scenarios._oracle import clairvoyant, layout_of, offered, sent
 from carelane.lab.scenarios.consultation import (
     BULK,
     HUB,
@@ -50,7 +50,6 @@ from carelane.lab.scenarios.consultation import (
 )
 from carelane.lab.traffic.models import TcpTransfer
 from carelane.lab.traffic.packet import ETHERNET_BYTES
-from carelane.lab.traffic.plan import TrafficPlan
 from carelane.policies.shaping import Layout
 
 __all__ = ["EPOCH_S", "SharingScenario"]
@@ -141,7 +140,7 @@ class SharingScenario:
         self, report: Report, runs: Mapping[str, RunSamples], watches: Mapping[str, LoopWatch], context: ScenarioContext
     ) -> None:
         plan = traffic(self.script, context.seed)
-        demands = offered(plan, EPOCH_S)
+        demands, due = offered(plan, EPOCH_S), offered(plan, INTERVAL_S)
         layout = layout_of(region(), self._declared(MEAN_BPS).manifest())
         sites = [station(number) for number in range(1, self.script.stations + 1)]
         granted = clairvoyant(layout, demands, frozenset())
@@ -173,7 +172,8 @@ class SharingScenario:
                 "goodput_mbps": _mbps(total),
                 "goodput_of_oracle": round(float(total[measured].sum() / best[measured].sum()), 4),
                 "jain_equal_sites": round(_jain(equal), 4),
-                "epochs_to_serve_a_step": self._step_epochs(run, plan, layout),
+                "epochs_to_serve_a_step": self._step_epochs(run, sent(run, INTERVAL_S), layout),
+                "epochs_to_serve_a_step_as_due": self._step_epochs(run, due, layout),
                 "surgery_violated_epochs": sum(_violated_epochs(run, flow, _DELAY_S) for flow in SURGERY),
                 "monitor_violated_epochs": _violated_epochs(run, "monitor", _MONITOR_S),
                 "noise_floor_ms": _noise_ms(run),
@@ -189,9 +189,8 @@ class SharingScenario:
         curves = [Curve(mode, run.flows[SURGERY[0]], run.start_ns) for mode, run in runs.items()]
         report.add_plot("surgery", "Surgery, patient to surgeon", curves, _DELAY_S)
 
-    def _step_epochs(self, run: RunSamples, plan: TrafficPlan, layout: Layout) -> int:
+    def _step_epochs(self, run: RunSamples, demands: Mapping[tuple[str, str], Floats], layout: Layout) -> int:
         """Whole controller epochs that pass after the slowest step before 90% of the oracle's share gets through."""
-        demands = offered(plan, INTERVAL_S)
         sites = [station(number) for number in range(1, self.script.stations + 1)]
         granted = clairvoyant(layout, demands, frozenset())
         epochs = len(next(iter(demands.values())))

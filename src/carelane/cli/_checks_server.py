@@ -64,6 +64,11 @@ def database(settings: Settings) -> Iterator[Finding]:
     except CarelaneError as error:
         yield missing("server", "database", str(error), "start the database, or correct CARELANE_DATABASE")
         return
+    except OSError as error:
+        found = f"{error.filename}: {error.strerror or error}"
+        remedy = f"let the user {os.getuid()} read and write there, or set CARELANE_DATABASE to another place"
+        yield missing("server", "database", found, remedy)
+        return
     if held is not None:
         yield ok("server", "database", f"answers; its tables are of revision {held}")
     else:

@@ -11,9 +11,9 @@ import ssl
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,14 @@ from cryptography.x509.oid import NameOID
 from jsonschema import Draft202012Validator, FormatChecker
 
 from carelane.api.auth import Principal, Role
+from carelane.api.camara.errors import CamaraError
 from carelane.api.camara.keeper import SessionKeeper
+from carelane.api.camara.models import CreateSession, Device
+from carelane.api.camara.places import device_endpoint
+from carelane.api.camara.sessions import Sessions
 from carelane.api.camara.sinks import SinkRules, Sinks
+from carelane.api.rest.caller import Caller
+from carelane.api.rest.views import Views
 from carelane.store.backup import back_up
 
 Door = Any
@@ -457,12 +463,13 @@ def test_sessions_are_found_by_device_and_by_their_maker_only(
     assert ask(door, "admin", "POST", QOD, "/retrieve-sessions", json=query).json() == []
     other = ask(door, "it@bravo", "POST", QOD, "/retrieve-sessions", json=query)
     assert (other.status_code, other.json()["code"]) == (404, "IDENTIFIER_NOT_FOUND")
-    for who in ("it@bravo", "admin", "viewer@alpha"):
-        assert get(door, made["sessionId"], who).status_code == 404
+    path, body = f"/sessions/{made['sessionId']}", {"requestedAdditionalDuration": 5}
+    refused = [get(door, made["sessionId"], who) for who in ("it@bravo", "admin", "viewer@alpha")]
     for who in ("it@bravo", "admin"):
-        assert ask(door, who, "DELETE", QOD, f"/sessions/{made['sessionId']}").status_code == 404
-        body = {"requestedAdditionalDuration": 5}
-        assert ask(door, who, "POST", QOD, f"/sessions/{made['sessionId']}/extend", json=body).status_code == 404
+        refused += [ask(door, who, "DELETE", QOD, path), ask(door, who, "POST", QOD, path + "/extend", json=body)]
+    for answer in refused:
+        assert (answer.status_code, answer.json()["code"]) == (403, "PERMISSION_DENIED")
+        assert "alpha" not in answer.text, "whose it is stays untold"
     assert get(door, made["sessionId"]).status_code == 200
 
 
@@ -499,6 +506,10 @@ CREDENTIAL = {
         ({"device": {"ipv6Address": "2001:db8::1"}}, 404, "IDENTIFIER_NOT_FOUND"),
         ({"device": {"ipv4Address": {"publicAddress": "10.1.0.1"}}}, 400, "INVALID_ARGUMENT"),
         ({"device": {"ipv4Address": {"publicAddress": "10.1.0.1", "publicPort": 70000}}}, 400, "OUT_OF_RANGE"),
+        ({"device": {"ipv4Address": {"publicAddress": 167837697, "publicPort": 1}}}, 400, "INVALID_ARGUMENT"),
+        ({"device": {"ipv6Address": "fe80::1%eth0"}}, 400, "INVALID_ARGUMENT"),
+        ({"applicationServer": {"ipv4Address": "10.1.1.0/0.0.0.255"}}, 400, "INVALID_ARGUMENT"),
+        ({"sinkCredential": {**CREDENTIAL, "accessTokenExpiresUtc": 4070908800}}, 400, "INVALID_ARGUMENT"),
         ({"devicePorts": {}}, 400, "INVALID_ARGUMENT"),
         ({"devicePorts": {"ports": [65536]}}, 400, "OUT_OF_RANGE"),
         ({"devicePorts": {"ranges": [{"from": 9, "to": 3}]}}, 400, "OUT_OF_RANGE"),
@@ -560,10 +571,6 @@ def test_a_correlator_that_is_none_is_refused(door: Door) -> None:
 
 def test_three_legged_tokens_name_their_device(door: Door, wanted_once: dict[str, Any]) -> None:
     """The principal as the token verifier makes it; what a token must be is tested with the tokens."""
-    from carelane.api.camara.errors import CamaraError
-    from carelane.api.camara.models import CreateSession, Device
-    from carelane.api.camara.places import device_endpoint
-
     topology = door.controller.topology
     who = Principal("oidc:x", "oidc", Role.HOSPITAL_IT, "alpha", None, "10.1.0.7")
     found = device_endpoint(topology, None, who, needed=True)
@@ -580,6 +587,30 @@ def test_three_legged_tokens_name_their_device(door: Door, wanted_once: dict[str
     used = device_endpoint(topology, both, plain, needed=True)
     assert used is not None
     assert list(used[1] or {}) == ["ipv4Address"], "one identifier comes back: the one that was used"
+    written = "2001:DB8:0:0::7"
+    ends = {"x": replace(topology.endpoints["cloud"], address=ip_network("2001:db8::/64"))}
+    six = device_endpoint(replace(topology, endpoints=ends), Device(ipv6Address=written), plain, needed=True)
+    assert six is not None
+    assert six[1] == {"ipv6Address": written}, "as it was written"
+
+
+def test_a_three_legged_token_sees_the_sessions_of_its_device_only(door: Door, wanted_once: dict[str, Any]) -> None:
+    service = door.controller.service
+    views = Views(service.topology, service.access.knows)
+    sessions = Sessions(service, views, SinkRules(), door.vault)
+
+    def caller(device: str) -> Caller:
+        return Caller(Principal("oidc:y", "oidc", Role.HOSPITAL_IT, "alpha", None, device), "r", "c")
+
+    del wanted_once["device"]
+    made = sessions.create(caller("10.1.0.29"), CreateSession(**wanted_once))
+    assert "device" not in made, "who named none is told none"
+    assert sessions.get(caller("10.1.0.29"), made["sessionId"])["sessionId"] == made["sessionId"]
+    for call in (sessions.get, sessions.delete):
+        with pytest.raises(CamaraError) as refused:
+            call(caller("10.1.0.28"), made["sessionId"])
+        assert (refused.value.status, refused.value.code) == (403, "PERMISSION_DENIED")
+    sessions.delete(caller("10.1.0.29"), made["sessionId"])
 
 
 def test_scopes_bind_tokens_and_not_keys() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +18,11 @@ from google.protobuf.json_format import MessageToDict
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from carelane.api.auth import Authenticator, Buckets, Role
 from carelane.api.grpc.gen import carelane_pb2 as pb
 from carelane.api.grpc.gen import southbound_pb2
 from carelane.api.grpc.server import GrpcServer
+from carelane.tracing import current_origin
 
 Door = Any
 ROOT = Path(__file__).parents[3]
@@ -182,6 +185,48 @@ def test_an_intent_is_patched_and_an_offer_accepted_for_the_generation_that_was_
     assert call(door, channel, "it@alpha", "WithdrawIntent", gone).summary.phase in ("Withdrawing", "Withdrawn")
 
 
+def test_a_call_has_its_number_in_the_answer_the_audit_and_the_work_that_follows(
+    door: Door, channel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+    queue = door.controller.service._reconciler.queue
+    add = queue.add
+
+    def watched(names: Any, *rest: Any) -> None:
+        given.append(current_origin())
+        add(names, *rest)
+
+    monkeypatch.setattr(queue, "add", watched)
+    metadata = [("authorization", f"Bearer {door.keys['it@bravo']}"), ("x-request-id", "mine-1")]
+    file = method(channel, "IntentService", "FileIntents")
+    _, ended = file.with_call(line("grpc-numbered", "bravo", 24), timeout=20, metadata=metadata)
+    assert dict(ended.trailing_metadata())["x-request-id"] == "mine-1"
+    assert "mine-1" in [origin.request_id for origin in given if origin is not None]
+    entries = door.call("engineer", "GET", "/v1/audit?target=grpc-numbered").json()["entries"]
+    assert [entry["request_id"] for entry in entries] == ["mine-1"]
+    with pytest.raises(grpc.RpcError) as refused:
+        method(channel, "IntentService", "GetIntent")(pb.GetIntentRequest(name="none"), timeout=20)
+    number = dict(refused.value.trailing_metadata())["x-request-id"]  # type: ignore[attr-defined]
+    assert len(number) == 32, "errors too, to be quoted"
+
+
+def test_who_guesses_at_keys_is_slowed_down_whatever_port_it_calls_from(door: Door) -> None:
+    server = GrpcServer(door.controller.service, Authenticator(door.ring, None, Buckets(1e6, 10**6)), "127.0.0.1", 0)
+    server.start()
+    told = set()
+    try:
+        for guess in range(60):
+            options = [("grpc.use_local_subchannel_pool", 1)]
+            with grpc.insecure_channel(f"127.0.0.1:{server.port}", options=options) as one:
+                get = method(one, "IntentService", "GetIntent")
+                with pytest.raises(grpc.RpcError) as refused:
+                    get(pb.GetIntentRequest(name="x"), timeout=20, metadata=[("authorization", f"Bearer {guess}")])
+                told.add(refused.value.code())  # type: ignore[attr-defined]
+    finally:
+        server.stop()
+    assert told == {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
 def test_the_same_key_files_once_and_pages_cover_all(door: Door, channel: Any) -> None:
     request = line("grpc-2", "bravo", 22)
     request.idempotency_key = "k"
@@ -221,6 +266,37 @@ def test_a_watch_resumes_and_keeps_tenants_apart(door: Door, channel: Any) -> No
     compliance = call(door, channel, "it@alpha", "WatchCompliance", pb.WatchComplianceRequest(names=["grpc-a"]))
     assert next(compliance).compliance.name == "grpc-a"
     compliance.cancel()
+
+
+def test_nobody_takes_all_the_watches(door: Door, channel: Any) -> None:
+    keys = [door.ring.create(label="watcher", role=Role.VIEWER, tenant="alpha")[1] for _ in range(2)]
+
+    def watch(key: str) -> Any:
+        watching = method(channel, "IntentService", "WatchIntents")
+        return watching(pb.WatchIntentsRequest(after=0), timeout=60, metadata=[("authorization", f"Bearer {key}")])
+
+    call(door, channel, "it@alpha", "FileIntents", line("grpc-watched", "alpha", 26))
+    own = [watch(keys[0]) for _ in range(8)]
+    assert all(next(stream) for stream in own), "they stand"
+    with pytest.raises(grpc.RpcError) as refused:
+        next(watch(keys[0]))
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+    other = watch(keys[1])
+    assert next(other)
+    own.pop().cancel()
+    until, again = time.monotonic() + 20, watch(keys[0])
+    while not stands(again):
+        assert time.monotonic() < until, "a place is given back"
+        again = watch(keys[0])
+    for stream in (*own, other, again):
+        stream.cancel()
+
+
+def stands(stream: Any) -> bool:
+    try:
+        return bool(next(stream))
+    except grpc.RpcError:
+        return False
 
 
 def test_conditions_and_sites_are_told_when_they_change(door: Door, channel: Any) -> None:
