@@ -96,5 +96,5 @@ def _print(document: Mapping[str, Any]) -> None:
     )
     emit_text(
         f"\nadmitted: {document['admitted']} with backups of their own, {document['admitted_shared']} with shared "
-        f"ones (policy `backups: shared`), of {len(document['intents'])}."
+        f"ones, of {len(document['intents'])}. Policy `backups: shared` makes it so."
     )
