@@ -14,7 +14,7 @@ from carelane.controller.reconcile.drains import drained_links
 from carelane.controller.reconcile.liveness import LinkHealth
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.reconcile.reoptimise import Aim, Reoptimised, reoptimise
-from carelane.controller.reconcile.upkeep import Relocation, drain, relocate, undrain
+from carelane.controller.reconcile.upkeep import Relocation, Renewal, drain, relocate, renew, undrain
 from carelane.controller.southbound.protocol import SwitchStatus
 from carelane.errors import InputError
 from carelane.policies.admission import AdmissionPolicy
@@ -134,6 +134,19 @@ class Upkeep:
         log.info("reoptimised", aim=aim, moved=sorted(result.moved))
         reconciler.queue.add(result.moved)
         return result
+
+    def renew(self) -> Renewal:
+        """Plan anew what an older version stored and this one programs otherwise, before any rule is compared. Raises
+        StoreUnavailable, or ProgramError where the program fails verification and no slice is to blame."""
+        reconciler = self._reconciler
+        with reconciler.turn:
+            unfit = reconciler.view(()).desired.unfit
+        with reconciler.store.write() as write:
+            found = renew(write, reconciler.topology, unfit, reconciler.avoid(write), self._now(), self._policy)
+        if found.renewed or found.weakened:
+            log.info("renewed", names=found.renewed, weakened=found.weakened)
+        reconciler.queue.add([*found.renewed, *found.weakened])
+        return found
 
     def observe(self, statuses: Mapping[str, SwitchStatus]) -> None:
         """Put living paths first, and plan anew what has been without its protection for some seconds."""

@@ -266,12 +266,14 @@ class Controller:
             took_s = time.thread_time() - begun
 
     def _adopt(self) -> None:
-        """Before anything is compared: the ceilings of a controller that died in a burst are nobody's drift."""
+        """Before anything is compared: the ceilings of a controller that died in a burst are nobody's drift, and what
+        an older version programmed stays until what is programmed now has taken its place."""
         try:
-            if self._loop is not None:
-                self._loop.adopt()
-        except CarelaneError as error:
-            log.warning("ceilings not adopted", error=str(error), kind=type(error).__name__)
+            for adopt in (self.service.upkeep.renew, *((self._loop.adopt,) if self._loop is not None else ())):
+                try:
+                    adopt()
+                except CarelaneError as error:
+                    log.warning("not adopted", what=adopt.__qualname__, error=str(error), kind=type(error).__name__)
         finally:
             if self._acting.is_set():
                 self._adopted.set()

@@ -3,9 +3,9 @@
 Input: graph, requirement, ledger. Output: an `Embedding`, or None when there is none (or when the effort ran out).
 Decisions taken here:
 
-- Every leaf gets the fewest mutually disjoint paths that reach the availability asked for (one, two, then three), and
-  of so many the cheapest (least propagation in all, then hops), the primary being the fastest of them. Each path,
-  backups too, meets every bound and holds its floors.
+- Every leaf gets the fewest mutually disjoint paths that reach the availability asked for (one, two, then three; never
+  three where switches copy for several receivers), and of so many the cheapest (least propagation in all, then hops),
+  the primary being the fastest of them. Each path, backups too, meets every bound and holds its floors.
 - Only links whose figures are stated are used for a promise that needs them.
 - Primary paths of several leaves form a tree, so that trunks are shared and queues feed each other in one direction
   only. The tree is grown leaf by leaf; if a leaf finds no place, it is tried again with that leaf first. Where the root
@@ -43,6 +43,8 @@ from carelane.topology.paths import UNKNOWN_PS, Effort, PathGraph, Query, Route
 __all__ = ["Embedder", "Embedding", "Routes", "Row", "embed", "reached"]
 
 MAX_PATHS = 3
+MAX_TREES = 2
+"""Paths between which switches move a receiver's copies by themselves; a third waits for the controller (ADR 48)."""
 _NONE = np.zeros(0, dtype=np.bool_)
 
 
@@ -165,7 +167,8 @@ class Embedder:
         backup = self._query(leaf, floors, backups, 1)
         primary = self._query(leaf, floors, entered[0], 0) if entered[0] else backup
         least = 2 if self.requirement.protection == "required" else 1
-        most = MAX_PATHS if self.target is not None and self.requirement.protection != "none" else least
+        some = MAX_TREES if self.requirement.connectivity == "point-to-multipoint" else MAX_PATHS
+        most = some if self.target is not None and self.requirement.protection != "none" else least
         counts = [1] if root.node == end.node else range(least, most + 1)
         budget = None if self.target is None else self._budget(root.node, end.node, self.target)
         if budget is not None and budget < 0:

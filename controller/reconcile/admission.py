@@ -209,8 +209,7 @@ class Replanner:
         if ids is not None and asked != promised:
             decision = replace(decision, owed=promised)
         floors = self._desk.decided.slice_floors(held.name) if ids else {}
-        intent = from_manifest(record.manifest)
-        return Filing(intent, record.manifest, record, "unchanged", decision, ids, floors)
+        return Filing(from_manifest(record.manifest), record.manifest, record, "unchanged", decision, ids, floors)
 
     def forget(self) -> None:
         """What was decided last is not stored: begin again with what is."""

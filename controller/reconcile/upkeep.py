@@ -14,23 +14,24 @@ rest. Repair is tried again while something is wanting: moves, withdrawals and l
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from carelane.controller.pipeline.slice_plan import Decision
+from carelane.controller.pipeline.admit import MAX_TREES
+from carelane.controller.pipeline.slice_plan import Decision, role_number
 from carelane.controller.reconcile.admission import Filing, Replanner
 from carelane.controller.reconcile.drains import drained_links, links_of
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.schedules import outside, waiting
-from carelane.errors import ConflictError, NotFoundError
+from carelane.errors import ConflictError, NotFoundError, PermanentError
 from carelane.intents.lifecycle import Phase
 from carelane.policies.admission import AdmissionPolicy
 from carelane.store import Writer
 from carelane.topology.model import Topology
 
-__all__ = ["Relocation", "drain", "movable", "relocate", "undrain"]
+__all__ = ["Relocation", "Renewal", "drain", "movable", "relocate", "renew", "undrain"]
 
 _MOVABLE = (Phase.ADMITTED, Phase.INSTALLING, Phase.ACTIVE, Phase.DEGRADED, Phase.SUSPENDED)
 
@@ -45,6 +46,14 @@ class Relocation:
     weakened: tuple[str, ...] = ()
     staying: tuple[str, ...] = ()
     stuck: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Names planned anew with their whole promise, and those carried with less."""
+
+    renewed: tuple[str, ...]
+    weakened: tuple[str, ...]
 
 
 def drain(
@@ -141,6 +150,45 @@ def _move(write: Writer, filing: Filing, without: Collection[str], now: datetime
     less = filing.decision is not None and filing.decision.owed is not None
     short = "; there is no place with its full promise, so that it is carried with less meanwhile" if less else ""
     write.note(filing.intent.name, "Moved", f"planned anew {where}{short}")
+
+
+def renew(
+    write: Writer,
+    topology: Topology,
+    unfit: Mapping[str, PermanentError],
+    without: frozenset[str],
+    now: datetime,
+    policy: AdmissionPolicy | None = None,
+) -> Renewal:
+    """Plan anew what an older version, or an older topology, has stored and this one cannot program (`unfit`), and
+    trees that count a third path, which switches do not use. Most important first.
+
+    What has no place with its whole promise any more is carried with less, and owed the rest, rather than taken off the
+    switches. What cannot be carried at all, or begins or ends nowhere now, is left to its failure.
+    """
+    replanner = Replanner(topology, without, write, now, policy)
+    renewed: list[str] = []
+    weakened: list[str] = []
+    for held in movable(write, waiting(topology, Holdings.of(write.slices()).slices, now), now):
+        if (held.name not in unfit and not _third(held.decision)) or not _ends(held.decision) <= topology.nodes.keys():
+            continue
+        filing = replanner.decide(held)
+        if filing.ids is None and held.name in unfit:
+            filing = replanner.decide(held, anyhow=True)
+        if filing.decision is None or filing.ids is None:
+            continue
+        less = filing.decision.owed is not None
+        short = "; without a place for its whole promise, it is carried with less meanwhile" if less else ""
+        record(write, filing, now)
+        write.note(held.name, "Renewed", f"planned anew: what was stored is programmed otherwise now{short}")
+        (weakened if less else renewed).append(held.name)
+    return Renewal(tuple(renewed), tuple(weakened))
+
+
+def _third(decision: Decision) -> bool:
+    """Whether a receiver of a tree counts on more paths than switches move its copies to by themselves."""
+    multipoint = decision.requirement.connectivity == "point-to-multipoint"
+    return multipoint and any(role_number(path.role) >= MAX_TREES for path in decision.paths)
 
 
 def movable(write: Writer, idle: Collection[str], now: datetime) -> list[Held]:

@@ -119,6 +119,10 @@ class Ranked(Protocol):
         """Read only from now on."""
         ...
 
+    def alone(self) -> None:
+        """Act unasked again, as before either call."""
+        ...
+
     def on_doubt(self, doubt: Callable[[], None]) -> None:
         """Where to say that a switch obeys a newer leader."""
         ...

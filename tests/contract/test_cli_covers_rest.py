@@ -172,16 +172,16 @@ def test_status_names_the_controller_that_acts(filed: Server, call: Cli, shown: 
 def test_status_waits_for_a_server_that_starts_for_the_first_time(
     filed: Server, call: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Nobody answers and there is no key yet; then its database does not answer."""
+    """Nobody answers; then somebody does, and has made a key while the question waited, but its database is away."""
     get, file = Client.get, tmp_path / "admin.key"
     asked: list[tuple[str, ...]] = []
 
     def answer(self: Client, *path: str, **query: Any) -> Any:
         asked.append(path)
         if len(asked) == 1:
-            file.write_text(filed.key)
             raise ServerUnavailable("not yet")
         if len(asked) == 2:
+            file.write_text(filed.key)
             raise TransientError("its database does not answer")
         return get(self, *path, **query)
 

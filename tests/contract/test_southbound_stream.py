@@ -252,6 +252,9 @@ def test_its_rank_goes_with_it_and_a_doubt_comes_back(
         def follow(self, epoch: int | None) -> None:
             ranks.append((False, epoch))
 
+        def alone(self) -> None:
+            ranks.append((True, None))
+
         def on_doubt(self, doubt: Callable[[], None]) -> None:
             doubts.append(doubt)
 
@@ -283,6 +286,14 @@ def test_its_rank_goes_with_it_and_a_doubt_comes_back(
     with pytest.raises(NotLeader):
         remote.apply(changes)
     assert len(second.read("n0").own.flows) == 0
+    remote.follow(8)
+    until(lambda: ranks[-1] == (False, 8))
+    remote.stop()
+    unranked = connect()  # of a control plane that is the only one, as on SQLite
+    assert ranks[-1] == (False, 8)
+    assert unranked.apply(changes).operations == len(changes.operations)
+    assert ranks[-1] == (True, None)
+    assert len(second.read("n0").own.flows) > 0
 
 
 def test_only_its_user_may_open_the_socket_and_nobody_takes_it_over(

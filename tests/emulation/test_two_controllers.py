@@ -337,6 +337,9 @@ def test_switches_and_their_database_obey_the_newest_leader_only(ovs: Any) -> No
                 southbound.follow(7)
                 with pytest.raises(NotLeader):
                     southbound.apply(SwitchChanges("s1", 1, (Operation("delete", late),)))
+                southbound.alone()
+                southbound.apply(SwitchChanges("s1", 1, (Operation("delete", late),)))
+                assert southbound.read("s1").own.flows == (rule,)
     finally:
         newer.close()
         southbound.stop()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,9 +13,12 @@ from typing import Any
 import pytest
 
 from carelane.controller._whatif import Asked
-from carelane.controller.pipeline.identifiers import multicast_address
-from carelane.controller.reconcile.holdings import Holdings
+from carelane.controller.pipeline.identifiers import labels_needed, multicast_address
+from carelane.controller.reconcile.codec import encode_decision
+from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.liveness import LinkHealth
+from carelane.controller.reconcile.upkeep import Renewal
+from carelane.controller.runner import Controller
 from carelane.controller.southbound.protocol import SwitchStatus
 from carelane.controller.southbound.simulator import Packet, Simulator
 from carelane.errors import ConflictError, InputError, NotFoundError
@@ -308,6 +313,52 @@ def test_silent_failures_and_flaps_are_waited_for_before_paths_change_places(dia
     assert not seen(83)
 
 
+def to_all(rig: Any, held: Held) -> Packet:
+    """A packet from west/a to everybody in a slice."""
+    host = rig.topology.endpoints["west/a"]
+    source, group = str(host.address.network_address), str(multicast_address(held.ids))
+    return Packet(eth_src=host.mac, eth_dst="01:00:5e:40:00:01", eth_type=0x0800, ip_src=source, ip_dst=group)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_tree_stored_by_a_version_that_gave_it_fewer_labels_is_planned_anew_before_any_rule_goes(
+    make_rig: Any, switches: Any, make_manifest: Manifest, tmp_path: Path, whole: bool
+) -> None:
+    """By the controller that starts next; with less where a drained link leaves no room for the whole."""
+    rig = make_rig(southbound=switches)
+    rig.drift.run()
+    rig.apply(make_manifest("lesson", "west/a", "east/a, east/b", protection="required"))
+    rig.settle()
+    with rig.store.write() as write:
+        (held,) = Holdings.of(write.slices()).slices
+        write.hold("lesson", held.generation, number=held.ids.number, first_label=held.ids.first_label,
+                   labels=2 * len(held.decision.paths) + 1, decision=encode_decision(held.decision),
+                   floors=held.floors)  # fmt: skip
+        write.release([held.id])
+        if not whole:
+            write.put_drain("link", "se", datetime.now(UTC))
+    reached: list[list[str]] = []
+    switches.after = lambda _: reached.append(sorted(switches.simulator.send("west/a", to_all(rig, held)).reached))
+    with Controller(rig.topology, f"sqlite:///{tmp_path}/rig.db", lambda _: switches) as controller:
+        deadline = time.monotonic() + 30.0
+        while not renewed(controller.service, whole) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert renewed(controller.service, whole), controller.service.describe("lesson")
+        assert controller.service.verify().proven
+    assert set(map(tuple, reached)) == {("east/a", "east/b")}, "a packet between two operations"
+    with rig.store.read() as read:
+        (now,) = Holdings.of(read.slices()).slices
+    assert now.ids.labels == labels_needed(now.decision)
+    assert rig.service.upkeep.renew() == Renewal((), ()), "once"
+
+
+def renewed(service: Any, whole: bool) -> bool:
+    seen = service.describe("lesson")
+    kept = next((item.reason for item in seen.conditions if item.type == "Kept"), "")
+    told = "Renewed" in [event.reason for event in seen.history] and not service.verify().moving
+    return told and (seen.summary.phase, kept) == (("Active", "PathsUp") if whole else ("Degraded", "Weakened"))
+
+
 def test_a_tree_that_lost_a_link_carries_on_and_is_drained_only_where_it_can_be_planned_away(
     make_rig: Any, switches: Any, make_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,14 +372,7 @@ def test_a_tree_that_lost_a_link_carries_on_and_is_drained_only_where_it_can_be_
     rig.settle()
     with rig.store.read() as read:
         (held,) = Holdings.of(read.slices()).slices
-    hosts = rig.topology.endpoints
-    asked = Packet(
-        eth_src=hosts["west/a"].mac,
-        eth_dst="01:00:5e:40:00:01",
-        eth_type=0x0800,
-        ip_src=str(hosts["west/a"].address.network_address),
-        ip_dst=str(multicast_address(held.ids)),
-    )
+    asked = to_all(rig, held)
     reached = []
     switches.after = lambda _: reached.append(simulator.send("west/a", asked).reached)
     with pytest.raises(ConflictError, match="ne cannot be drained: 1 slices would be left without a path"):

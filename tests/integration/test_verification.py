@@ -62,7 +62,9 @@ def test_the_state_read_back_is_proven_and_a_fault_in_it_is_shown(
     simulator.apply(SwitchChanges("south", own.dpid, (Operation("modify", broken),)))
     faults = rig.service.verify().faults
     assert {(fault.kind, fault.slice, fault.node) for fault in faults} >= {("wrong-queue", "one", "south")}
-    assert any(fault.failed.startswith("link ") for fault in faults)
+    shown = next(str(fault) for fault in faults if fault.failed.startswith("link ") and fault.kind == "wrong-queue")
+    assert "packet MPLS label " in shown, "the packet that shows it, as it is there"
+    assert "way west " in shown, "and the way it takes"
     rig.drift.run()
     assert rig.service.verify().proven
 

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -92,17 +92,42 @@ class OvsSandbox:
             capture_output=True,
             text=True,
             timeout=60,
-            env={**os.environ, "OVS_RUNDIR": str(self._directory)},
+            env=self._environment,
         )
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
         return done.stdout
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "OVS_RUNDIR": str(self._directory)}
 
     def vsctl(self, *arguments: str) -> str:
         return self.run("ovs-vsctl", f"--db={self.ovsdb}", "--timeout=20", *arguments)
 
     def ofctl(self, command: str, bridge: str, *arguments: str) -> str:
         return self.run("ovs-ofctl", "-O", "OpenFlow13", command, self.management(bridge), *arguments)
+
+    @contextlib.contextmanager
+    def snooped(self, bridge: str) -> Iterator[Callable[[], str]]:
+        """What the bridge and its controllers say to each other meanwhile, as `ovs-ofctl` prints it."""
+        file = self._directory / f"{bridge}.heard"
+        command = ["nsenter", "-t", str(self._inside), "-n", "-p", "-m", "ovs-ofctl", "-O", "OpenFlow13", "snoop"]
+        with file.open("wb") as sink:
+            listener = subprocess.Popen(
+                [*command, f"unix:{self._directory / f'{bridge}.snoop'}"],
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+            )
+        try:
+            while "OFPT_" not in file.read_text():  # a controller that is connected says something now and then
+                assert listener.poll() is None, file.read_text()
+                time.sleep(0.01)
+            yield file.read_text
+        finally:
+            listener.kill()
+            listener.wait()
 
     def management(self, bridge: str) -> str:
         return f"unix:{self._directory / f'{bridge}.mgmt'}"

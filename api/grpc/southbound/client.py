@@ -125,6 +125,12 @@ class RemoteSouthbound:
         self._may_act = lambda: False
         self._set_rank(pb.SetRank(leads=False, epoch=epoch or 0))
 
+    def alone(self) -> None:
+        """Say nothing of ranks from the next stream on; whoever holds the switches acts unasked then."""
+        self._may_act = lambda: True
+        with self._lock:
+            self._rank = None
+
     def on_doubt(self, doubt: Callable[[], None]) -> None:
         self._doubt = doubt
 

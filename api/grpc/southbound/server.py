@@ -111,10 +111,19 @@ class SouthboundServer:
         return pb.ConnectResponse(number=first.number, hello=pb.ServerHello(version=__version__, address=self._where))
 
     def _take(self, requests: Iterator[pb.ConnectRequest], answers: _Answers) -> None:
-        """Each request to a thread of its own: a switch that is late holds up nobody else's answers."""
+        """Each request to a thread of its own: a switch that is late holds up nobody else's answers.
+
+        A control plane that has a rank tells it first. One that changes switches and told none is alone: what another
+        was told before it, which may have been to follow, is not meant for it.
+        """
+        ranked = not isinstance(self._southbound, Ranked)
         try:
             for request in requests:
-                if request.WhichOneof("request") == "set_rank":
+                kind = request.WhichOneof("request")
+                if kind == "apply" and not ranked and isinstance(self._southbound, Ranked):
+                    self._southbound.alone()
+                ranked = ranked or kind in ("apply", "set_rank")
+                if kind == "set_rank":
                     self._answer(request, answers)  # in its turn: what comes after it is asked for in this rank
                 else:
                     self._pool.submit(self._answer, request, answers)

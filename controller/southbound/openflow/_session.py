@@ -75,15 +75,21 @@ class _Wait:
             self.then(error)
 
 
+_ROLES = {True: ofp.OFPCR_ROLE_MASTER, False: ofp.OFPCR_ROLE_SLAVE, None: ofp.OFPCR_ROLE_EQUAL}
+
+
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """What a controller is to a switch: its master or a reader, of the generation `epoch` (OpenFlow 1.3.5, 6.3.6)."""
+    """What a controller is to a switch: its master or a reader, of the generation `epoch` (OpenFlow 1.3.5, 6.3.6).
 
-    master: bool
+    `master` None: neither, an equal among equals, as before any request; the switch does not look at `epoch` then.
+    """
+
+    master: bool | None
     epoch: int
 
     def request(self, xid: int) -> bytes:
-        role = ofp.OFPCR_ROLE_MASTER if self.master else ofp.OFPCR_ROLE_SLAVE
+        role = _ROLES[self.master]
         return _ROLE.pack(ofp.OFP_VERSION, ofp.OFPT_ROLE_REQUEST, _ROLE.size, xid, role, self.epoch)
 
 

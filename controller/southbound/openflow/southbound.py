@@ -126,6 +126,12 @@ class OpenFlowSouthbound:
         self._may_act = lambda: False
         self._switches.set_rank(Rank(False, epoch or 0))
 
+    def alone(self) -> None:
+        """Act unasked, as before any rank."""
+        self._may_act = lambda: True
+        if self._switches.rank is not None:
+            self._switches.set_rank(Rank(None, 0))
+
     def on_doubt(self, doubt: Callable[[], None]) -> None:
         """`doubt` is called when a switch says that it obeys a newer leader; it must return at once."""
         self._switches.on_doubt = doubt

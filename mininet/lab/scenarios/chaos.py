@@ -1,8 +1,9 @@
 """`chaos`: a seeded sequence of failures and changes, and what must hold after each of them.
 
 Links are cut (with loss of carrier and silently) and restored, switches lose all they were told, the controller is
-killed, intents come and go, links are drained and put back. At most one link at a time is cut or drained, which is
-what a protected slice is promised to survive. After every step, within a time limit:
+killed, intents come and go, links are drained and put back, slices are moved by re-optimisation and back. At most one
+link at a time is cut or drained, which is what a protected slice is promised to survive. After every step, within a
+time limit:
 
 - every intent is Active, or Degraded while a link is away, and none is stuck;
 - what the switches hold is proven (`carelane verify`);
@@ -126,7 +127,7 @@ class Player:
     def _possible(self) -> list[str]:
         steps = ["apply", "kill", "wipe"] if len(self.joined) < len(_SITES) // 2 else ["delete", "kill", "wipe"]
         if self.joined:
-            steps.append("delete")
+            steps += ["delete", "reoptimise"]
         if self.away is None:
             return [*steps, "cut", "silent", "cut", "drain", "drain"]
         return [*steps, *["restore" if self.away[0] == "cut" else "undrain"] * 3]
@@ -196,6 +197,11 @@ class Player:
         self.server.check_cli("drain", link)
         self.away = ("drain", link)
         return f"drain {link}"
+
+    def _reoptimise(self) -> str:
+        aim = self.dice.choice(([], ["--balance", "--gain", "1%"], ["--undo"]))
+        self.server.check_cli("reoptimise", *aim)
+        return " ".join(("reoptimise", *aim))
 
     def _undrain(self) -> str:
         assert self.away is not None

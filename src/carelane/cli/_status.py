@@ -28,14 +28,11 @@ def run_status(url: str | None, *, wait: str | None = None, output: Format) -> E
 
 
 def _ready(url: str | None, until_s: float) -> Mapping[str, Any]:
-    """How it is once it is ready, or at `until_s` of the monotonic clock. Raises ServerUnavailable.
-
-    The credential is looked for each time: a first start makes the key that opens the server.
-    """
+    """How it is once it is ready, or at `until_s` of the monotonic clock. Raises ServerUnavailable."""
     while True:
         late = time.monotonic() >= until_s
         try:
-            answer = _look(Client.at(url))
+            answer = _look(url)
         except ServerUnavailable:
             if late:
                 raise
@@ -45,9 +42,11 @@ def _ready(url: str | None, until_s: float) -> Mapping[str, Any]:
         time.sleep(POLL_S)
 
 
-def _look(client: Client) -> Mapping[str, Any]:
-    reasons = _reasons(client)
-    places = client.get("v1", "controllers")["controllers"]
+def _look(url: str | None) -> Mapping[str, Any]:
+    """The credential is looked for after the first answer: a first start takes connections before it makes the key, and
+    answers after."""
+    reasons = _reasons(Client.at(url))
+    places = Client.at(url).get("v1", "controllers")["controllers"]
     if not _acting(places):
         reasons.append(_NOBODY)
     return {"ready": not reasons, "reasons": reasons, "controllers": places}

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from ipaddress import ip_network
+from itertools import combinations
 
 import pytest
+from worlds import tree_world
 
+from carelane.controller.pipeline.diff import diff
 from carelane.controller.pipeline.identifiers import branch_label, labels_needed, multicast_address
+from carelane.controller.pipeline.planner import plan
+from carelane.controller.pipeline.requirement import Objectives, Pair, Requirement
 from carelane.controller.pipeline.trees import branches_of, grow
 from carelane.controller.pipeline.verify import verify_program
+from carelane.controller.southbound.simulator import Packet, Simulator
+from carelane.topology.model import Endpoint, Link, Node, Topology
 
 TREE = {("h1", "h3"): ["ab", "cd"], ("h1", "h2"): ["a", "cdb"], ("h1", "h1b"): [""]}
 """Behind link a are s2 and, by b, s3; their second paths share c and d."""
@@ -61,6 +69,67 @@ def test_two_failures_end_in_drops_and_not_in_doubles(net):
         for link in pair:
             simulator.set_link(link, up=False)
         assert max(Counter(simulator.send("h1", packet).reached).values()) == 1
+
+
+def test_whoever_has_a_living_path_gets_one_copy_whatever_two_links_are_dead():
+    """What the availability of two paths counts on is what switches do by themselves."""
+    receivers = 0
+    for seed in range(24):
+        world = tree_world(seed)
+        for decision, ids in world.slices:
+            simulator = Simulator(world.topology)
+            for node, wanted in world.program().items():
+                simulator.apply(diff(simulator.read(node).own, wanted))
+            source = decision.requirement.pairs[0].source
+            assert source.address is not None
+            asked = Packet(
+                eth_type=0x0800, ip_src=str(source.address.network_address), ip_dst=str(multicast_address(ids)),
+                eth_src=source.mac or "02:00:00:00:00:ff",
+            )  # fmt: skip
+            used = sorted({hop.link for path in decision.paths for hop in path.hops})
+            for dead in combinations(used, 2):
+                for link in dead:
+                    simulator.set_link(link, up=False)
+                reached = Counter(simulator.send(source.id, asked).reached)
+                alive = {path.to for path in decision.paths if not {hop.link for hop in path.hops} & set(dead)}
+                assert reached == Counter(alive), (seed, dead)
+                receivers += len(alive)
+                for link in dead:
+                    simulator.set_link(link, up=True)
+    assert receivers > 500
+
+
+def test_a_third_path_is_counted_for_pairs_and_never_for_trees():
+    """Three ways of 98% each: five nines need all of them, and switches would not use the third for copies."""
+    nodes = {name: Node(name, k + 1, availability=1.0) for k, name in enumerate(("a", "b", "x", "y", "z"))}
+    joins = [(end, via) for via in ("x", "y", "z") for end in ("a", "b")]
+    links = {
+        f"{end}{via}": Link(f"{end}{via}", end, via, k // 2 + 1, k % 2 + 1, 10**9, 0.001, availability=0.99)
+        for k, (end, via) in enumerate(joins)
+    }
+    ends = {
+        f"h{k}": Endpoint(f"h{k}", node, 10 + k, ip_network(f"10.0.0.{k}/32"), 10**9)
+        for k, node in enumerate(("a", "b", "b"))
+    }
+    topology = Topology("three", nodes, links, ends, {})
+    pairs = tuple(Pair(ends["h0"], ends[name]) for name in ("h1", "h2"))
+    objectives = Objectives(availability=0.99999)
+
+    def asked(connectivity, *pairs, availability=0.99999):
+        return plan(topology, [Requirement(
+            "s", "t", "test", "realtime-interactive", 1, connectivity, pairs, 10**6, 0, 3000, 1500,
+            replace(objectives, availability=availability), protection="auto",
+        )]).decisions[0]  # fmt: skip
+
+    assert [path.role for path in asked("point-to-point", pairs[0]).paths] == ["primary", "backup", "backup-2"]
+    refused = asked("point-to-multipoint", *pairs)
+    assert not refused.admitted
+    assert refused.reasons[0].constraint == "availability"
+    held = asked("point-to-multipoint", *pairs, availability=0.999)
+    assert held.admitted
+    assert {path.role for path in held.paths} == {"primary", "backup"}
+    assert held.availability is not None
+    assert held.availability <= 1 - (1 - 0.99**2) ** 2
 
 
 def test_backups_share_one_floor_and_stand_beside_the_first_tree(net):
