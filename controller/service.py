@@ -121,12 +121,7 @@ class IntentService:
         return self._telemetry.metrics if self._telemetry else None
 
     def compliance(self, name: str) -> IntentCompliance | None:
-        """Promised and measured, objective by objective; None while the intent holds no slice or nothing is measured.
-
-        Raises NotFoundError.
-        """
-        with self._store.read() as read:
-            read.intent(name)
+        """Promised and measured, objective by objective; None while there is no slice of it or nothing is measured."""
         return self._telemetry.compliance_of(name) if self._telemetry else None
 
     def sources(self) -> tuple[Observation, ...]:
@@ -284,6 +279,7 @@ class IntentService:
         self,
         *,
         tenant: str | None = None,
+        names: Collection[str] | None = None,
         withdrawn: bool = False,
         phases: Collection[Phase] | None = None,
         service: str | None = None,
@@ -296,7 +292,7 @@ class IntentService:
             phases = [phase for phase in Phase if phase is not Phase.WITHDRAWN]
         with self._store.read() as read:
             intents = read.intents(
-                tenant=tenant, phases=phases, service=service, prefix=prefix, after=after, limit=limit
+                names=names, tenant=tenant, phases=phases, service=service, prefix=prefix, after=after, limit=limit
             )
         return tuple(map(summary_of, intents))
 

@@ -134,7 +134,8 @@ def remedied(
     for place, decision in enumerate(result.decisions):
         progress("looking for remedies", place, len(result.decisions))
         if not decision.admitted and not _curable(decision):
-            decision = replace(decision, remedies_searched="whole")  # no capacity cures what is unknown or forbidden
+            # no capacity cures what is unknown or forbidden; it may cure what the gate stopped, which is not proven
+            decision = replace(decision, remedies_searched="whole" if decision.proven else "not")
         elif shares.over:
             pass  # nor need the ledger be followed any further
         elif decision.admitted:

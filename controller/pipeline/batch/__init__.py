@@ -8,6 +8,8 @@ certify its bound. Decisions taken here:
   the most bandwidth of all.
 - Packings come from column generation over the embeddings that keep every objective (`_solve`), so each promise in a
   batch is as good as a single one. What then still fits is admitted too, so that a refusal is proven beside the rest.
+- Where a packing is not near its bound, it is held against deciding one after the other, and the better is kept: a
+  batch never admits less than the most important first, in their order, would have.
 - Requirements with schedules are packed moment by moment (`_over_time`), so that capacity is shared over time; what
   others than the group at hand hold counts with the most it takes in the group's whole span, but for the refill.
 - Backups that may share do so as the packing is booked; the packing itself counts each with floors of its own.
@@ -34,6 +36,7 @@ from carelane.topology.ledger import CapacityLedger
 
 __all__ = ["plan_batch"]
 
+_NEAR = 0.005
 _CONSIDERATE = 1e-3
 """What bandwidth of lower priority counts while a higher one is packed."""
 
@@ -52,6 +55,9 @@ def plan_batch(
         embeddings, ledger = _fill(graph, requirements, free, packing.columns)
         if _slights(requirements, embeddings):
             embeddings, ledger = _by_priority(graph, requirements, free, progress)
+    if not _near(requirements, embeddings, packing):
+        simple = _fill(graph, requirements, free, ())
+        embeddings, ledger = max((embeddings, ledger), simple, key=lambda found: _merit(requirements, found[0]))
     embeddings, ledger = _keeping(graph, requirements, start, embeddings, ledger)
     decisions: list[Decision] = []
     for job, requirement in enumerate(requirements):
@@ -106,6 +112,21 @@ def _fill(
                 found[job] = embedding
                 ledger = embedding.held(ledger, requirement)
     return found, ledger
+
+
+def _near(requirements: Sequence[Requirement], embeddings: Mapping[int, Embedding], packing: Packing | None) -> bool:
+    """Whether what was found is nearly the most there could be."""
+    found = sum(demand_bps(requirements[job]) for job in embeddings)
+    bound = sum(map(demand_bps, requirements)) if packing is None else packing.certificate.bound
+    return len(embeddings) == len(requirements) or found >= (1 - _NEAR) * bound
+
+
+def _merit(requirements: Sequence[Requirement], embeddings: Mapping[int, Embedding]) -> list[tuple[int, int]]:
+    """What is admitted of each priority, the highest first."""
+    found = {requirement.priority: 0 for requirement in requirements}
+    for job in embeddings:
+        found[requirements[job].priority] += demand_bps(requirements[job])
+    return sorted(found.items(), reverse=True)
 
 
 def _slights(requirements: Sequence[Requirement], embeddings: Mapping[int, Embedding]) -> bool:
