@@ -148,7 +148,7 @@ def verify(topology: Topology, decisions: Sequence[Decision]) -> None:
 
 
 @given(cases(), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_no_single_failure_sends_more_to_a_port_than_it_has(
     case: tuple[Topology, list[Requirement]], data: st.DataObject
 ) -> None:
