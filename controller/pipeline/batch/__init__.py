@@ -12,6 +12,7 @@ certify its bound. Decisions taken here:
   batch never admits less than the most important first, in their order, would have.
 - Requirements with schedules are packed moment by moment (`_over_time`), so that capacity is shared over time; what
   others than the group at hand hold counts with the most it takes in the group's whole span, but for the refill.
+- Backups that may share do so as the packing is booked; the packing itself counts each with floors of its own.
 - Offers of refused requirements hold beside everything admitted.
 """
 
@@ -24,9 +25,10 @@ from carelane.controller.pipeline.batch._instance import Column
 from carelane.controller.pipeline.batch._over_time import bound_over_time, coinciding, span
 from carelane.controller.pipeline.batch._solve import Packing, pack
 from carelane.controller.pipeline.decide import admitted, effort_for, refused
-from carelane.controller.pipeline.lane import LaneGraph, along, embed
+from carelane.controller.pipeline.lane import LaneGraph, along
 from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.shared_backup import place, sharing
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Totals
 from carelane.controller.pipeline.totals import by_ends, possible, without
 from carelane.controller.pipeline.value import demand_bps
@@ -100,15 +102,15 @@ def _fill(
         graph.follow(seen)
         embedding = column.embedding or along(graph, requirement, seen, (column.arcs or ())[1:-1])
         if embedding is not None:
-            found[column.job] = embedding
-            ledger = ledger.with_slice(requirement.name, embedding.floors.items(), requirement.window)
+            found[column.job] = embedding = sharing(graph, requirement, embedding, seen)
+            ledger = embedding.held(ledger, requirement)
     for job in sorted(range(len(requirements)), key=lambda job: (-requirements[job].priority, job)):
         if job not in found:
             requirement = requirements[job]
-            embedding = embed(graph, requirement, ledger, effort_for(requirement), priced=True)
+            embedding = place(graph, requirement, ledger, effort_for(requirement))
             if embedding is not None:
                 found[job] = embedding
-                ledger = ledger.with_slice(requirement.name, embedding.floors.items(), requirement.window)
+                ledger = embedding.held(ledger, requirement)
     return found, ledger
 
 
@@ -139,8 +141,8 @@ def _by_priority(
     """Priority by priority, the highest first, and of one priority moment by moment."""
     found: dict[int, Embedding] = {}
     priorities = sorted({requirement.priority for requirement in requirements}, reverse=True)
-    for place, priority in enumerate(priorities):
-        progress("packing by priority", place, len(priorities))
+    for number, priority in enumerate(priorities):
+        progress("packing by priority", number, len(priorities))
         jobs = [job for job, item in enumerate(requirements) if item.priority <= priority]
         own = [job for job in jobs if requirements[job].priority == priority]
         groups = coinciding([requirements[job] for job in jobs])
