@@ -39,7 +39,9 @@ fuzz: ## ten minutes of schemathesis on our OpenAPI document and the CAMARA file
 
 bench: ## the benchmarks: a table each, and JSON under reports/bench
 	@scripts/setup.sh test
-	@for benchmark in benchmarks/[a-z]*.py; do $(PY) $$benchmark --report $(REPORTS)/bench || exit 1; done
+	@missed=; for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; \
+	$(PY) $$benchmark --report $(REPORTS)/bench || missed="$$missed $$benchmark"; done; \
+	[ -z "$$missed" ] || { echo "missed what is asked for, or failed:$$missed"; exit 1; }
 
 chaos: ## half an hour of seeded failures in the lab, invariants checked after each step (SEED=n)
 	@scripts/setup.sh demo

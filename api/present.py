@@ -50,11 +50,13 @@ def seen_by(tenant: str | None, document: Any) -> Any:
     if isinstance(document, Mapping):
         if document.get("kind") == "remove-intent" and document.get("tenant") != tenant:
             return {"kind": "remove-intent", "name": None, "tenant": None, "detail": "another tenant's slice"}
-        if "preempts" in document and "preempts_of" in document:
-            own = [owner == tenant for owner in document["preempts_of"]]
-            names = [name if mine else None for name, mine in zip(document["preempts"], own, strict=True)]
-            document = {**document, "preempts": names}
-        hidden = ("others",) if "constraint" in document else ("preempts_of",) if "preempts" in document else ()
+        hidden = {"others"} if "constraint" in document else set[str]()
+        for key in ("preempts", "shares_with"):
+            if key in document and f"{key}_of" in document:
+                rows = zip(document[key], document[f"{key}_of"], strict=True)
+                document = {**document, key: [name if owner == tenant else None for name, owner in rows]}
+            if key in document:
+                hidden.add(f"{key}_of")
         return {name: seen_by(tenant, item) for name, item in document.items() if name not in hidden}
     if isinstance(document, (list, tuple)):
         return [seen_by(tenant, item) for item in document]

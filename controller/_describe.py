@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from carelane.controller.pipeline import decision_json
 from carelane.controller.pipeline.compile import compile_program
 from carelane.controller.pipeline.identifiers import CookieKind, cookie_of
-from carelane.controller.reconcile.holdings import Held
+from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.views import (
     ConditionView,
     HistoryEntry,
@@ -17,10 +17,10 @@ from carelane.controller.views import (
     PortPlacement,
 )
 from carelane.errors import PermanentError
-from carelane.store import StoredEvent, StoredIntent
+from carelane.store import Reader, StoredEvent, StoredIntent
 from carelane.topology.model import Topology
 
-__all__ = ["detail_of", "step_of", "summary_of"]
+__all__ = ["detail_of", "sharers_of", "step_of", "summary_of"]
 
 
 def summary_of(intent: StoredIntent) -> IntentSummary:
@@ -40,9 +40,13 @@ def summary_of(intent: StoredIntent) -> IntentSummary:
 
 
 def detail_of(
-    topology: Topology, intent: StoredIntent, running: Held | None, history: Sequence[StoredEvent]
+    topology: Topology,
+    intent: StoredIntent,
+    running: Held | None,
+    history: Sequence[StoredEvent],
+    beside: Sequence[tuple[str, str]] = (),
 ) -> IntentDetail:
-    """`running` is the slice in force, if any."""
+    """`running` is the slice in force, if any; `beside` are those with whom it shares its backup, and their tenants."""
     return IntentDetail(
         summary=summary_of(intent),
         manifest=intent.manifest,
@@ -52,12 +56,20 @@ def detail_of(
         ),
         decision=intent.status.decision,
         running_generation=running.generation if running else None,
-        running_decision=decision_json(running.decision) if running else None,
+        running_decision=decision_json(running.decision, beside) if running else None,
         placement=_placement(topology, running) if running else None,
         history=tuple(map(step_of, history)),
         attempts=intent.status.attempts,
         next_retry_at=intent.status.next_retry_at,
     )
+
+
+def sharers_of(topology: Topology, read: Reader, running: Held | None) -> tuple[tuple[str, str], ...]:
+    """With whom a slice in force shares its backup, and whose they are."""
+    if running is None or running.decision.backups != "shared":
+        return ()
+    in_force = tuple(held for held in Holdings.of(read.slices()).slices if not held.retiring)
+    return Holdings(in_force).ledger(topology).sharing_with(running.name)
 
 
 def step_of(event: StoredEvent) -> HistoryEntry:

@@ -40,4 +40,4 @@ def what_if(
         dict(asked.upgrades),
         added(asked.lines, {decision.name for decision in in_force}, topology),
     )
-    return answer_json(ask(Baseline(topology, in_force, holdings.ledger(), policy), question))
+    return answer_json(ask(Baseline(topology, in_force, holdings.ledger(topology), policy), question))

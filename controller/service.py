@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from carelane.controller._describe import detail_of, step_of, summary_of
+from carelane.controller._describe import detail_of, sharers_of, step_of, summary_of
 from carelane.controller._filings import AlsoFiled, Filings
 from carelane.controller._switch_views import link_mismatches, switch_views
 from carelane.controller._upkeep import LEAST_GAIN, AlsoDrained, AlsoMoved, DrainResult, Upkeep
@@ -121,12 +121,7 @@ class IntentService:
         return self._telemetry.metrics if self._telemetry else None
 
     def compliance(self, name: str) -> IntentCompliance | None:
-        """Promised and measured, objective by objective; None while the intent holds no slice or nothing is measured.
-
-        Raises NotFoundError.
-        """
-        with self._store.read() as read:
-            read.intent(name)
+        """Promised and measured, objective by objective; None while there is no slice of it or nothing is measured."""
         return self._telemetry.compliance_of(name) if self._telemetry else None
 
     def sources(self) -> tuple[Observation, ...]:
@@ -176,7 +171,7 @@ class IntentService:
         return self.filings.change(name, make, also)
 
     def _rules(self, preempt: bool = False) -> Rules:
-        return Rules(self.access, self.policy, consent=preempt)
+        return Rules(self.access, self.policy, preempt, lambda: self._reconciler.broken)
 
     @traced("intents.plan")
     def plan(
@@ -284,6 +279,7 @@ class IntentService:
         self,
         *,
         tenant: str | None = None,
+        names: Collection[str] | None = None,
         withdrawn: bool = False,
         phases: Collection[Phase] | None = None,
         service: str | None = None,
@@ -296,7 +292,7 @@ class IntentService:
             phases = [phase for phase in Phase if phase is not Phase.WITHDRAWN]
         with self._store.read() as read:
             intents = read.intents(
-                tenant=tenant, phases=phases, service=service, prefix=prefix, after=after, limit=limit
+                names=names, tenant=tenant, phases=phases, service=service, prefix=prefix, after=after, limit=limit
             )
         return tuple(map(summary_of, intents))
 
@@ -304,10 +300,10 @@ class IntentService:
         """Everything about one intent; with `tenant`, only if it is that tenant's. Raises NotFoundError."""
         with self._store.read() as read:
             intent = owned(read.intent(name), tenant)
-            holdings, history = Holdings.of(read.slices(name)), read.history(name, tenant=intent.tenant)
-        detail = detail_of(self.topology, intent, holdings.in_force(name), history)
-        measured = self._telemetry.compliance_of(name) if self._telemetry else None
-        return replace(detail, compliance=measured)
+            running, history = Holdings.of(read.slices(name)).in_force(name), read.history(name, tenant=intent.tenant)
+            beside = sharers_of(self.topology, read, running)
+        detail = detail_of(self.topology, intent, running, history, beside)
+        return replace(detail, compliance=self._telemetry.compliance_of(name) if self._telemetry else None)
 
     def enforce_access(self) -> tuple[str, ...]:
         """Names whose access the policy closed or opened since: closed slices go, refused intents are decided anew."""

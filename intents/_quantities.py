@@ -42,11 +42,11 @@ MAX_ENDPOINT = 128
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
-def _time(value: object, what: str) -> float:
+def _time(value: object, what: str, why: str) -> float:
     seconds = parse_duration_s(value)
     if seconds == 0:
         raise InputError(
-            f"a {what} of zero is impossible: light in fibre takes 5 us a kilometre",
+            f"a {what} of zero is impossible: {why}",
             expected=f"a {what} such as 20ms",
             remedy=f"write '{what}: none' to ask for no bound",
         )
@@ -57,12 +57,12 @@ def _time(value: object, what: str) -> float:
 
 def delay_s(value: object) -> float:
     """Seconds, more than none and at most a day. Raises InputError."""
-    return _time(value, "delay")
+    return _time(value, "delay", "light in fibre takes 5 us a kilometre")
 
 
 def jitter_s(value: object) -> float:
     """Seconds, more than none and at most a day. Raises InputError."""
-    return _time(value, "jitter")
+    return _time(value, "jitter", "a packet may always find another one just being sent")
 
 
 def loss(value: object) -> float:

@@ -1,13 +1,14 @@
 """An immutable map whose changed copies share all that did not change: a hash trie (Bagwell, 2001).
 
 Changing one key copies a bucket and the few 32-way nodes above it, whatever the size of the map. Two versions are
-compared by walking only what they do not share. Iteration order follows hashes and differs from run to run: whoever
-prints it sorts it.
+compared by walking only what they do not share, or, when one was made from the other by `changed`, by the keys of that
+step, which it remembers (with the one version before, no more). Iteration order follows hashes and differs from run to
+run: whoever prints it sorts it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 __all__ = ["PersistentMap"]
@@ -18,7 +19,7 @@ D = TypeVar("D")
 
 _BITS = 5
 _MASK = (1 << _BITS) - 1
-_BUCKET = 12
+_BUCKET = 32
 """Entries of a leaf before it is split."""
 _DEEPEST = 12
 """Levels: 60 bits of the hash. Keys that agree in all of them share a bucket of any size."""
@@ -30,7 +31,7 @@ Node = dict[Any, Any] | tuple[Any, ...]
 class PersistentMap(Mapping[K, V], Generic[K, V]):
     """Reads cost O(log n), `set` and `discard` too; neither changes the map they are called on."""
 
-    __slots__ = ("_root", "_size")
+    __slots__ = ("_origin", "_root", "_size")
 
     def __init__(self, items: Iterable[tuple[K, V]] = ()) -> None:
         root: Node = {}
@@ -40,11 +41,12 @@ class PersistentMap(Mapping[K, V], Generic[K, V]):
             root = _with(root, hash(key), 0, key, value)
         self._root = root
         self._size = size
+        self._origin: tuple[Node, Collection[K]] | None = None
 
     @classmethod
-    def _of(cls, root: Node, size: int) -> PersistentMap[K, V]:
+    def _of(cls, root: Node, size: int, origin: tuple[Node, Collection[K]] | None = None) -> PersistentMap[K, V]:
         made = cls.__new__(cls)
-        made._root, made._size = root, size
+        made._root, made._size, made._origin = root, size, origin
         return made
 
     def __getitem__(self, key: K) -> V:
@@ -82,11 +84,14 @@ class PersistentMap(Mapping[K, V], Generic[K, V]):
 
     def changed(self, changes: Iterable[tuple[K, D]], change: Callable[[V | None, D], V | None]) -> PersistentMap[K, V]:
         """A map in which each key of `changes` has what `change` makes of its value (None: absent), in one walk."""
-        root, grown = _changed(self._root, [(hash(key), key, by) for key, by in changes], 0, change)
-        return self._of(root, self._size + grown)
+        entries = list(changes)
+        root, grown = _changed(self._root, entries, change)
+        return self._of(root, self._size + grown, (self._root, dict.fromkeys(key for key, _ in entries)))
 
     def changes(self, later: PersistentMap[K, V]) -> Iterator[tuple[K, V | None]]:
         """What it takes to get from here to `later`: keys with their values there, None for those gone."""
+        if later._origin is not None and later._origin[0] is self._root:  # one step: the keys are known
+            return ((key, value) for key in later._origin[1] if (value := later.get(key)) != self.get(key))
         found: list[tuple[K, V | None]] = []
         _compare(self._root, later._root, found)
         return iter(found)
@@ -130,29 +135,31 @@ def _items(node: Node) -> Iterator[tuple[Any, Any]]:
         yield from cast("dict[Any, Any]", node).items()
 
 
-def _changed(
-    node: Node, entries: list[tuple[int, Any, Any]], level: int, change: Callable[[Any, Any], Any]
-) -> tuple[Node, int]:
-    """The node after the changes to (hash from this level on, key, by), and how many keys it gained."""
-    if type(node) is tuple:
-        parts: dict[int, list[tuple[int, Any, Any]]] = {}
-        for bits, key, by in entries:
-            parts.setdefault(bits & _MASK, []).append((bits >> _BITS, key, by))
-        children, grown = list(node), 0
-        for place, part in parts.items():
-            children[place], more = _changed(node[place], part, level + 1, change)
-            grown += more
-        return tuple(children), grown
-    bucket = dict(cast("dict[Any, Any]", node))
-    before = len(bucket)
-    for _, key, by in entries:
+def _changed(root: Node, changes: Iterable[tuple[Any, Any]], change: Callable[[Any, Any], Any]) -> tuple[Node, int]:
+    """The root after the changes (key, by), and how many keys it gained. Each node on the way is copied once."""
+    top: list[Any] = [root]
+    opened: list[tuple[list[Any], int, list[Any]]] = []
+    grown = 0
+    for key, by in changes:
+        bits, level, parent, place = hash(key), 0, top, 0
+        while type(child := parent[place]) is not dict:
+            if type(child) is tuple:
+                child = parent[place] = list(child)
+                opened.append((parent, place, child))
+            parent, place = child, bits & _MASK
+            bits >>= _BITS
+            level += 1
+        bucket = child.copy()
         value = change(bucket.get(key), by)
         if value is not None:
             bucket[key] = value
         else:
             bucket.pop(key, None)
-    whole = len(bucket) <= _BUCKET or level == _DEEPEST
-    return bucket if whole else _split(bucket, level), len(bucket) - before
+        grown += len(bucket) - len(child)
+        parent[place] = bucket if len(bucket) <= _BUCKET or level == _DEEPEST else _split(bucket, level)
+    for parent, place, child in reversed(opened):
+        parent[place] = tuple(child)
+    return top[0], grown
 
 
 def _compare(old: Node, new: Node, found: list[Any]) -> None:
@@ -161,6 +168,10 @@ def _compare(old: Node, new: Node, found: list[Any]) -> None:
             if before is not after:
                 _compare(before, after, found)
     elif old is not new:
-        held, wanted = dict(_items(old)), dict(_items(new))
+        held, wanted = _bucket(old), _bucket(new)
         found += [(key, value) for key, value in wanted.items() if held.get(key, _ABSENT) != value]
-        found += [(key, None) for key in held.keys() - wanted.keys()]
+        found += [(key, None) for key in held if key not in wanted]
+
+
+def _bucket(node: Node) -> dict[Any, Any]:
+    return node if type(node) is dict else dict(_items(node))

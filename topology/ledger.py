@@ -6,6 +6,9 @@ what its path is long, however much is held already.
 A slice may hold its floors during a window of time only. What is reserved at a port is the most that is held there at
 any one moment; `seen_by` tells how a slice with a window of its own sees the ledger. Ports where nothing has a window
 cost nothing for it.
+
+A slice may also share the floors of its backup with others (`carelane.topology.backup_pool`): of those, what is
+reserved is the most that any single failure needs at once.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from types import MappingProxyType
 
 from carelane.topology._persistent import PersistentMap
+from carelane.topology.backup_pool import IDLE, Failure, Load, Part, Standby
 from carelane.topology.windows import ALWAYS, NOTHING, Profile, Window
 
 __all__ = ["CapacityLedger", "PortKey"]
@@ -22,7 +26,7 @@ PortKey = tuple[str, str]
 """(node, link id) for a link's egress port at that node; (node, endpoint id) for a delivery port."""
 
 Floors = tuple[tuple[PortKey, int], ...]
-Part = tuple[PortKey, Window, int]
+Timed = tuple[PortKey, Window, int]
 """A floor that is held during a window."""
 
 
@@ -32,7 +36,10 @@ class CapacityLedger:
     `since_us`: nothing before that moment (microseconds since 1970, UTC) matters any more; None: all time does.
     """
 
-    __slots__ = ("_floors", "_profiles", "_reserved", "_scheduled", "_seen", "_slices", "_steady", "since_us")
+    __slots__ = (
+        "_floors", "_loads", "_profiles", "_reserved", "_scheduled", "_seen", "_slices", "_standby", "_steady",
+        "since_us",
+    )  # fmt: skip
 
     def __init__(self, floors: Mapping[PortKey, Mapping[str, int]] | None = None, since_us: int | None = None) -> None:
         by_slice: dict[str, dict[PortKey, int]] = {}
@@ -46,7 +53,9 @@ class CapacityLedger:
             (port, sum(held.values())) for port, held in (floors or {}).items() if held
         )
         self._steady = self._reserved  # of slices without a window: the very same map as long as no slice has one
-        self._scheduled: PersistentMap[str, tuple[Part, ...]] = PersistentMap()
+        self._scheduled: PersistentMap[str, tuple[Timed, ...]] = PersistentMap()
+        self._standby: PersistentMap[str, tuple[Standby, ...]] = PersistentMap()
+        self._loads: PersistentMap[PortKey, Load] = PersistentMap()
         self._profiles: Mapping[PortKey, Profile] = {}  # few, and walked whole: a copy costs less than a trie
         self._floors: Mapping[PortKey, Mapping[str, int]] | None = None
         self._seen: tuple[Window, CapacityLedger] | None = None
@@ -73,10 +82,44 @@ class CapacityLedger:
     def slice_floors(self, name: str) -> Mapping[PortKey, int]:
         """What slice `name` holds, at most."""
         if name not in self._scheduled:
-            return dict(self._slices.get(name, ()))
-        return {port: self._own(name, port).peak() for port in dict.fromkeys(part[0] for part in self.parts(name))}
+            floors = dict(self._slices.get(name, ()))
+        else:
+            floors = {p: self._own(name, p).peak() for p in dict.fromkeys(part[0] for part in self._parts(name))}
+        for standby in self.standby(name):
+            for port, rate_bps in standby.floors:
+                floors[port] = max(rate_bps, floors.get(port, 0))
+        return floors
 
-    def parts(self, name: str) -> Iterator[Part]:
+    def standby(self, name: str) -> tuple[Standby, ...]:
+        """The shared backup of slice `name`: none, one, or two while it moves from one to another."""
+        return self._standby.get(name, ())  # type: ignore[no-any-return]
+
+    def shared(self) -> Iterator[tuple[PortKey, Load]]:
+        """Every port with shared backups, in no particular order."""
+        return self._loads.pairs()
+
+    def sharers(self, ports: Iterable[PortKey]) -> frozenset[str]:
+        """The slices that have shared backups at any of `ports`."""
+        loads = (self._loads.get(port) for port in ports)
+        return frozenset(name for load in loads if load is not None for name in load.held)
+
+    def sharing_with(self, name: str) -> tuple[tuple[str, str], ...]:
+        """With whom slice `name` shares its backup, in order of name, and whose slices those are."""
+        ports = [port for standby in self.standby(name) for port in standby.ports]
+        return tuple((other, self.standby(other)[0].tenant) for other in sorted(self.sharers(ports) - {name}))
+
+    def working_bps(self, port: PortKey) -> int:
+        """What is reserved at `port` without shared backups."""
+        return self.reserved_bps(port) - int(self._loads.get(port, IDLE).most_bps)
+
+    def after_any_bps(self, port: PortKey, failures: Iterable[Failure]) -> int:
+        """The most that is needed at `port` at once after any one of `failures`.
+
+        A further backup needed after those only fits beside it, as long as what is reserved fits already.
+        """
+        return self.working_bps(port) + int(self._loads.get(port, IDLE).after_any_bps(failures))
+
+    def _parts(self, name: str) -> Iterator[Timed]:
         """What slice `name` holds, and when; at one port and moment they add up."""
         yield from ((port, ALWAYS, rate_bps) for port, rate_bps in self._slices.get(name, ()))
         yield from self._scheduled.get(name, ())
@@ -114,19 +157,50 @@ class CapacityLedger:
         return base._seen[1]
 
     def with_slice(
-        self, name: str, floors: Iterable[tuple[PortKey, int]], window: Window | None = None
+        self,
+        name: str,
+        floors: Iterable[tuple[PortKey, int]],
+        window: Window | None = None,
+        standby: Standby | None = None,
     ) -> CapacityLedger:
-        """A ledger in which slice `name` holds exactly `floors` (nothing else of it remains), during `window`."""
+        """A ledger in which slice `name` holds exactly `floors` (nothing else of it remains), during `window`, and
+        those of its shared backup."""
         base = self.without_slice(name)
         held = tuple(dict(floors).items())
         if window is not None:
-            return base._with_parts(name, [(port, window, rate_bps) for port, rate_bps in held])
-        return base._moved(held, 1, base._slices.set(name, held) if held else base._slices)
+            base = base._with_parts(name, [(port, window, rate_bps) for port, rate_bps in held])
+        else:
+            base = base._moved(held, 1, base._slices.set(name, held) if held else base._slices)
+        return base._with_standby(name, () if standby is None else (standby,))
 
     def with_also(
-        self, name: str, floors: Iterable[tuple[PortKey, int]], window: Window | None = None
+        self,
+        name: str,
+        floors: Iterable[tuple[PortKey, int]],
+        window: Window | None = None,
+        standby: Standby | None = None,
     ) -> CapacityLedger:
         """A ledger in which slice `name` holds `floors` too, as while it moves: at every moment the larger of both."""
+        shared = self.standby(name)
+        if standby is not None and standby not in shared:
+            shared = (*shared, standby)
+        return self._without_standby(name)._with_floors_too(name, floors, window)._with_standby(name, shared)
+
+    def with_held_by(self, other: CapacityLedger, name: str) -> CapacityLedger:
+        """A ledger in which slice `name` holds what it holds in `other` too."""
+        result, steady = self, other._slices.get(name, ())
+        if steady:
+            result = result.with_also(name, steady)
+        for port, window, rate_bps in other._scheduled.get(name, ()):
+            result = result.with_also(name, [(port, rate_bps)], None if window == ALWAYS else window)
+        for standby in other.standby(name):
+            result = result.with_also(name, (), standby=standby)
+        return result
+
+    def _with_floors_too(
+        self, name: str, floors: Iterable[tuple[PortKey, int]], window: Window | None
+    ) -> CapacityLedger:
+        """`with_also` of a slice without a shared backup."""
         if window is None and name not in self._scheduled:
             held = dict(self._slices.get(name, ()))
             return self.with_slice(name, (held | {p: max(rate, held.get(p, 0)) for p, rate in floors}).items())
@@ -140,11 +214,44 @@ class CapacityLedger:
 
     def without_slice(self, name: str) -> CapacityLedger:
         """A ledger without slice `name`; itself when the slice holds nothing."""
-        base = self._without_parts(name)
+        base = self._without_standby(name)._without_parts(name)
         held = base._slices.get(name)
         if held is None:
             return base
         return base._moved(held, -1, base._slices.discard(name))
+
+    def _with_standby(self, name: str, shared: tuple[Standby, ...]) -> CapacityLedger:
+        """With these backups of a slice that has none: beside its own floors, only what exceeds them counts."""
+        if not shared:
+            return self
+        own = dict(self._slices.get(name, ()))
+        parts: dict[PortKey, tuple[Part, ...]] = {}
+        for standby in shared:
+            for port, rate_bps in standby.floors:
+                if (more_bps := rate_bps - own.get(port, 0)) > 0:
+                    parts[port] = (*parts.get(port, ()), (standby.failures, more_bps))
+        return self._loaded(name, parts, self._standby.set(name, shared))
+
+    def _without_standby(self, name: str) -> CapacityLedger:
+        shared = self.standby(name)
+        if not shared:
+            return self
+        ports = dict.fromkeys(port for standby in shared for port in standby.ports)
+        return self._loaded(name, dict.fromkeys(ports, ()), self._standby.discard(name))
+
+    def _loaded(
+        self, name: str, parts: Mapping[PortKey, tuple[Part, ...]], standby: PersistentMap[str, tuple[Standby, ...]]
+    ) -> CapacityLedger:
+        """With exactly these parts of a slice at these ports."""
+        loads, more = self._loads, []
+        for port, own in parts.items():
+            before = loads.get(port, IDLE)
+            after = before.changed(name, own)
+            loads = loads.set(port, after) if after.held else loads.discard(port)
+            more.append((port, after.most_bps - before.most_bps))
+        reserved = _added(self._reserved, more, 1)
+        steady = reserved if self._steady is self._reserved else _added(self._steady, more, 1)
+        return self._with(reserved, steady, standby=standby, loads=loads)
 
     def _moved(self, floors: Floors, sign: int, slices: PersistentMap[str, Floors]) -> CapacityLedger:
         """With floors that have no window added or taken away."""
@@ -154,11 +261,11 @@ class CapacityLedger:
 
     def _own(self, name: str, port: PortKey) -> Profile:
         own = NOTHING
-        for where, window, rate_bps in self.parts(name):
+        for where, window, rate_bps in self._parts(name):
             own = own.plus(window, rate_bps) if where == port else own
         return own
 
-    def _with_parts(self, name: str, parts: Iterable[Part]) -> CapacityLedger:
+    def _with_parts(self, name: str, parts: Iterable[Timed]) -> CapacityLedger:
         added = tuple(parts)
         if not added:
             return self
@@ -170,7 +277,7 @@ class CapacityLedger:
         return self if held is None else self._changed_by(held, -1, self._scheduled.discard(name))
 
     def _changed_by(
-        self, parts: Iterable[Part], sign: int, scheduled: PersistentMap[str, tuple[Part, ...]]
+        self, parts: Iterable[Timed], sign: int, scheduled: PersistentMap[str, tuple[Timed, ...]]
     ) -> CapacityLedger:
         reserved, profiles = self._reserved, dict(self._profiles)
         for port, window, rate_bps in parts:
@@ -189,19 +296,25 @@ class CapacityLedger:
         steady: PersistentMap[PortKey, int],
         *,
         slices: PersistentMap[str, Floors] | None = None,
-        scheduled: PersistentMap[str, tuple[Part, ...]] | None = None,
+        scheduled: PersistentMap[str, tuple[Timed, ...]] | None = None,
         profiles: Mapping[PortKey, Profile] | None = None,
+        standby: PersistentMap[str, tuple[Standby, ...]] | None = None,
+        loads: PersistentMap[PortKey, Load] | None = None,
     ) -> CapacityLedger:
         made = CapacityLedger.__new__(CapacityLedger)
         made._slices = self._slices if slices is None else slices
         made._scheduled = self._scheduled if scheduled is None else scheduled
         made._profiles = self._profiles if profiles is None else profiles
+        made._standby = self._standby if standby is None else standby
+        made._loads = self._loads if loads is None else loads
         made._reserved, made._steady = reserved, steady
         made._floors, made._seen, made.since_us = None, None, self.since_us
         return made
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, CapacityLedger) and self.floors == other.floors and self._profiles == other._profiles
+        if not isinstance(other, CapacityLedger) or self.floors != other.floors or self._profiles != other._profiles:
+            return False
+        return dict(self._standby.items()) == dict(other._standby.items())
 
     def __hash__(self) -> int:
         return hash(frozenset(self.reserved()))

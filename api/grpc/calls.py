@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -121,9 +121,13 @@ class Calls:
     ) -> Iterator[pb.WatchConditionsResponse]:
         who = self._caller(context, Role.VIEWER, "WatchConditions")
 
+        seen: dict[str, int] = {}
+
         def now() -> Iterator[pb.WatchConditionsResponse]:
-            for name in self._named(request.names, who):
+            marks = self._marks(request.names, who)
+            for name in (name for name, mark in marks.items() if seen.get(name) != mark):
                 detail = self._service.describe(name, tenant=who.tenant)
+                seen[name] = marks[name]
                 yield pb.WatchConditionsResponse(
                     name=name, phase=detail.summary.phase, conditions=map(answers.condition, detail.conditions)
                 )
@@ -142,7 +146,7 @@ class Calls:
         who = self._caller(context, Role.VIEWER, "WatchCompliance")
 
         def now() -> Iterator[pb.WatchComplianceResponse]:
-            for name in self._named(request.names, who):
+            for name in self._marks(request.names, who):
                 found = answers.compliance(name, self._service.compliance(name))
                 yield pb.WatchComplianceResponse(compliance=found)
 
@@ -152,10 +156,11 @@ class Calls:
         who = self._caller(context, Role.VIEWER, "WatchSites")
 
         def now() -> Iterator[pb.WatchSitesResponse]:
-            wanted = set(self._named(request.names, who))
+            wanted = self._marks(request.names, who)
             slices: dict[str, list[pb.SiteTraffic]] = {}
             for item in self._service.sources():
-                if item.tap.slice in wanted:
+                # what was measured last may still be of another tenant's slice of that name, now gone
+                if item.tap.slice in wanted and who.tenant in (None, item.tap.tenant):
                     slices.setdefault(item.tap.slice, []).append(answers.site(item))
             for name, sites in slices.items():
                 yield pb.WatchSitesResponse(name=name, sites=sites)
@@ -183,11 +188,10 @@ class Calls:
         who = self._caller(context, Role.HOSPITAL_IT, f"{call} {request.name}", request.idempotency_key)
         return replace(who, if_match=etag(request.if_generation)) if request.if_generation else who
 
-    def _named(self, names: Iterable[str], who: Caller) -> list[str]:
-        """Those asked for, or all that the caller may see. Raises NotFoundError for a name that is not."""
-        if not names:
-            return [row.name for row in self._service.list(tenant=who.tenant)]
-        return [self._service.describe(name, tenant=who.tenant).summary.name for name in names]
+    def _marks(self, names: Collection[str], who: Caller) -> Mapping[str, int]:
+        """Of those asked for, or of all that the caller may see, what changes with each. Raises NotFoundError."""
+        with self._service.store.read() as read:
+            return read.marks(names, tenant=who.tenant)
 
     def _changes(self, now: Callable[[], Iterator[Answer]], who: Caller, context: Context) -> Iterator[Answer]:
         """What `now` gives, each the first time and whenever it differs from the last of the same name."""

@@ -204,6 +204,7 @@ def _add_reading(app: FastAPI, service: IntentService) -> None:
         phase: Annotated[list[Phase] | None, Query()] = None,
         service_name: Annotated[str | None, Query(alias="service")] = None,
         prefix: Annotated[str, Query(max_length=63)] = "",
+        name: Annotated[list[str] | None, Query(max_length=200, description="Only those of these names.")] = None,
         withdrawn: bool = False,
         limit: Limit = 1000,
         cursor: Annotated[str | None, Query(max_length=63)] = None,
@@ -212,6 +213,7 @@ def _add_reading(app: FastAPI, service: IntentService) -> None:
             return JSONResponse({"intents": [], "next_cursor": None})
         rows = service.list(
             tenant=who.tenant or tenant,
+            names=name,
             withdrawn=withdrawn,
             phases=phase,
             service=service_name,

@@ -38,7 +38,7 @@ class Views:
 def capacity_json(topology: Topology, held: Iterable[Held]) -> dict[str, Any]:
     """Each direction of each link: the most that the given slices hold there at any one moment. A name counts once,
     with its larger floor, when it holds an old slice and a new one."""
-    ledger = Holdings(tuple(held)).ledger()
+    ledger = Holdings(tuple(held)).ledger(topology)
     rows = []
     for link in topology.links.values():
         for node in (link.a, link.b):

@@ -34,12 +34,13 @@ from carelane.topology.availability import (
     switching_unavailability,
     unstated_availability,
 )
+from carelane.topology.backup_pool import Standby
 from carelane.topology.disjoint import disjoint_routes
 from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Topology
 from carelane.topology.paths import UNKNOWN_PS, Effort, PathGraph, Query, Route
 
-__all__ = ["Embedding", "Row", "embed", "reached"]
+__all__ = ["Embedder", "Embedding", "Routes", "Row", "embed", "reached"]
 
 MAX_PATHS = 3
 MAX_TREES = 2
@@ -61,12 +62,22 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """Rows by leaf and role, and every floor the slice needs. `availability` None: not all figures are stated."""
+    """Rows by leaf and role, and every floor the slice needs. `availability` None: not all figures are stated.
+
+    `standby` is there when the backup shares its floors with others.
+    """
 
     shape: Slice
     rows: tuple[Row, ...]
     floors: Mapping[PortKey, int]
     availability: Fraction | None
+    standby: Standby | None = None
+
+    def held(self, ledger: CapacityLedger, requirement: Requirement) -> CapacityLedger:
+        """`ledger` with the slice of `requirement` embedded so."""
+        shared = frozenset(self.standby.ports) if self.standby else frozenset[PortKey]()
+        floors = [(port, rate_bps) for port, rate_bps in self.floors.items() if port not in shared]
+        return ledger.with_slice(requirement.name, floors, requirement.window, self.standby)
 
 
 def embed(
@@ -78,7 +89,7 @@ def embed(
     unlimited: bool = False,
 ) -> Embedding | None:
     """An embedding of `requirement`, or None. `unlimited` leaves capacity (not its data) out of account."""
-    return _Embedder(
+    return Embedder(
         graph, requirement, Room(graph, ledger.seen_by(requirement.name, requirement.window), unlimited), effort
     ).run()
 
@@ -88,7 +99,9 @@ Entered = list[dict[int, int]]
 """For the tree of each role, by which arc it enters a node."""
 
 
-class _Embedder:
+class Embedder:
+    """One search for an embedding. `usable_room` and `room_of` are what a path of each role finds free."""
+
     def __init__(self, graph: PathGraph, requirement: Requirement, room: Room, effort: Effort) -> None:
         self.graph = graph
         self.requirement = requirement
@@ -185,7 +198,7 @@ class _Embedder:
 
     def _query(self, leaf: int, floors: OwnFloors, entered: Mapping[int, int], role: int) -> Query:
         """The search for one leaf; nodes of the tree may only be entered by their own branch."""
-        graph, room = self.graph, floors.left(self.room, role)
+        graph, room = self.graph, self.usable_room(floors, role)
         returning = room.reshape(-1, 2)[:, ::-1].ravel()  # of arc ^ 1
         usable = (room >= self.shape.down.floor_bps) & (returning >= self.shape.up.floor_bps)
         if self.limits.timed:
@@ -197,6 +210,15 @@ class _Embedder:
                 usable[arc ^ 1] &= arc ^ 1 == own
         # without a bound on time, room beyond what is asked makes no difference, and need not be compared
         return self._search(leaf, usable, room if self.limits.timed else self._ample)
+
+    def usable_room(self, floors: OwnFloors, role: int) -> npt.NDArray[np.int64]:
+        """Room per arc for the search of a path of that role."""
+        return floors.left(self.room, role)
+
+    def room_of(self, role: int) -> npt.NDArray[np.int64]:
+        """Room per arc that a path of that role has in the end."""
+        del role
+        return self.room.arcs
 
     @cached_property
     def _ample(self) -> npt.NDArray[np.int64]:
@@ -241,7 +263,7 @@ class _Embedder:
         rows = []
         for leaf, role, route in queues.paths:
             end = self.shape.leaves[leaf]
-            metrics = self._search(leaf, _NONE, self.room.arcs).metrics(self.graph.arcs(route))
+            metrics = self._search(leaf, _NONE, self.room_of(role)).metrics(self.graph.arcs(route))
             bounds = self.limits.bounds(metrics, end)
             if bounds is None:
                 return None

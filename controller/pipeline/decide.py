@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from carelane.controller.pipeline.admit import Embedding, Row
 from carelane.controller.pipeline.assumptions import model_assumptions
-from carelane.controller.pipeline.lane import embed
 from carelane.controller.pipeline.offers import explain
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability
-from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, role_name
+from carelane.controller.pipeline.shared_backup import may_share, place
+from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, Reason, role_name
 from carelane.topology.delay import seconds
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.paths import Effort, PathGraph, hops_of
@@ -17,6 +19,10 @@ __all__ = ["admitted", "attempt", "decide", "effort_for", "refused"]
 
 EFFORT = 200_000
 """Search steps for one decision before it is given up as not proven: a few seconds."""
+ONE_AT_A_TIME = (
+    "shared backup: it counts as up only while no primary of those it shares with is down; after a second failure it "
+    "may find less than its floor"
+)
 SITE_EFFORT = 1_000
 """More of them for each site."""
 
@@ -29,11 +35,10 @@ def effort_for(requirement: Requirement) -> Effort:
 def decide(graph: PathGraph, requirement: Requirement, ledger: CapacityLedger) -> tuple[Decision, CapacityLedger]:
     """The decision, and the ledger after it: with the slice, or unchanged after a refusal."""
     effort = effort_for(requirement)
-    embedding = embed(graph, requirement, ledger, effort, priced=True)
+    embedding = place(graph, requirement, ledger, effort)
     if embedding is None:
         return refused(graph, requirement, ledger, effort.exhausted), ledger
-    decision = admitted(graph, requirement, embedding, effort.exhausted)
-    return decision, ledger.with_slice(requirement.name, embedding.floors.items(), requirement.window)
+    return admitted(graph, requirement, embedding, effort.exhausted), embedding.held(ledger, requirement)
 
 
 def attempt(
@@ -41,11 +46,10 @@ def attempt(
 ) -> tuple[Decision, CapacityLedger] | None:
     """`decide` without reasons: None where there is no place, or none was found in time."""
     effort = effort_for(requirement)
-    embedding = embed(graph, requirement, ledger, effort, priced=True)
+    embedding = place(graph, requirement, ledger, effort)
     if embedding is None:
         return None
-    decision = admitted(graph, requirement, embedding, effort.exhausted)
-    return decision, ledger.with_slice(requirement.name, embedding.floors.items(), requirement.window)
+    return admitted(graph, requirement, embedding, effort.exhausted), embedding.held(ledger, requirement)
 
 
 def refused(graph: PathGraph, requirement: Requirement, ledger: CapacityLedger, exhausted: bool = False) -> Decision:
@@ -57,8 +61,13 @@ def refused(graph: PathGraph, requirement: Requirement, ledger: CapacityLedger, 
         reasons=why.reasons,
         offers=why.offers,
         assumptions=(*requirement.assumptions, *model_assumptions(graph, requirement, None)),
-        proven=why.proven and not exhausted,
+        proven=why.proven and not exhausted and not (may_share(requirement) and _is_of_room(why.reasons)),
     )
+
+
+def _is_of_room(reasons: Sequence[Reason]) -> bool:
+    """Whether more room would help: what other pairs of paths could share is not searched to the end."""
+    return any(reason.constraint == "bandwidth" for reason in reasons)
 
 
 def admitted(graph: PathGraph, requirement: Requirement, embedding: Embedding, exhausted: bool = False) -> Decision:
@@ -69,8 +78,13 @@ def admitted(graph: PathGraph, requirement: Requirement, embedding: Embedding, e
         admitted=True,
         paths=tuple(_path(embedding, row, requirement) for row in embedding.rows),
         availability=None if availability is None else floor_availability(availability, PROMISED_DIGITS),
-        assumptions=(*requirement.assumptions, *model_assumptions(graph, requirement, embedding)),
+        assumptions=(
+            *requirement.assumptions,
+            *model_assumptions(graph, requirement, embedding),
+            *((ONE_AT_A_TIME,) if embedding.standby is not None else ()),
+        ),
         proven=not exhausted,
+        backups="dedicated" if embedding.standby is None else "shared",
     )
 
 

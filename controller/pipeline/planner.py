@@ -9,8 +9,9 @@ ledger after them, totals. Decisions taken here:
   nothing.
 - A single path is chosen by link prices that grow with load (`lane`), so that load spreads early; prices never refuse.
 - Delay and jitter of a path are the worse of its two directions. Availability is the worst site's.
-- Policy, where there is one: quotas are asked before anything is planned; what does not fit takes the place of what it
-  may (`preempt`). In a batch that is asked of what the packing refused, the most important first.
+- Policy, where there is one: it says whose backups may share (`shared_backup`); quotas are asked before anything is
+  planned; what does not fit takes the place of what it may (`preempt`). In a batch that is asked of what the packing
+  refused, the most important first.
 - The upper bound is certified by link prices, cut by what endpoints and their nodes can carry.
 
 Floors are kept per egress port (node, link id), per delivery port (node, endpoint id) and, for what an endpoint may
@@ -31,13 +32,13 @@ from carelane.controller.pipeline.preempt import decide_displacing, displaced, d
 from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.quotas import Usage
 from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.shared_backup import permitted
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Totals
 from carelane.controller.pipeline.totals import totals
 from carelane.errors import InputError
 from carelane.policies.admission import AdmissionPolicy
 from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Topology
-from carelane.topology.windows import ALWAYS
 
 __all__ = ["plan"]
 
@@ -60,6 +61,7 @@ def plan(
     queues.
     """
     _check_names(requirements)
+    requirements = [permitted(policy, requirement) for requirement in requirements]
     if policy is not None and not policy.lenient:
         gate = Gate(topology, policy, promised)
         return _plan_under(topology, requirements, ledger or CapacityLedger(), optimize, policy, held, gate, progress)
@@ -160,8 +162,8 @@ def _let_in(
             gate.add(decision)
             continue
         usage.remove(requirement.name)
-        for port, window, rate_bps in start.parts(requirement.name):  # refused, it leaves what ran before
-            ledger = ledger.with_also(requirement.name, [(port, rate_bps)], None if window == ALWAYS else window)
+        # refused, it leaves what ran before
+        ledger = ledger.without_slice(requirement.name).with_held_by(start, requirement.name)
     return ledger
 
 

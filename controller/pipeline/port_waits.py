@@ -17,10 +17,10 @@ from ipaddress import IPv4Network
 from types import MappingProxyType
 
 from carelane.controller.pipeline.class_queues import SharedBound, Way, bound_of, ways_of
-from carelane.controller.pipeline.compile import queue_plan, resolve_slice
+from carelane.controller.pipeline.compile import Claimed, claims, queue_plan, resolve_slice, woken
 from carelane.controller.pipeline.identifiers import labels_needed
 from carelane.controller.pipeline.limits import Bound
-from carelane.controller.pipeline.program import FIRST_LABEL, SliceIds
+from carelane.controller.pipeline.program import FIRST_LABEL, PortQos, SliceIds
 from carelane.controller.pipeline.queues import Queues
 from carelane.controller.pipeline.shape import delivery_port, shape_of
 from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, role_number
@@ -91,15 +91,27 @@ def _waits(topology: Topology, admitted: Sequence[Decision]) -> dict[PortKey, _W
     for endpoint in topology.endpoints.values():
         keys.setdefault((endpoint.node, endpoint.port), []).append(delivery_port(endpoint))
     waits: dict[PortKey, _Waits] = {}
+    claimed = claims(topology, resolved)
     for node, ports in queue_plan(topology, resolved).items():
         for qos in ports:
-            queues = [
-                FloorQueue(queue.priority, queue.min_rate_bps, max(queue.burst_bits, LEAST_BURST_BITS))
-                for queue in qos.queues
-            ]
-            found = htb_waits_ps(qos.max_rate_bps, queues, 8 * FRAME_BYTES)
-            by_number = {queue.id: wait for queue, wait in zip(qos.queues, found, strict=True)}
+            by_number = _worst(qos, claimed[node, qos.port])
             waits |= dict.fromkeys(keys.get((node, qos.port), ()), by_number)
+    return waits
+
+
+def _worst(qos: PortQos, claimed: Sequence[Claimed]) -> _Waits:
+    """What each queue waits at most: of those that share, only such as one failure wakes send at once."""
+    asleep = {queue.id for queue, booking in claimed if booking.wakes is not None}
+    always = frozenset(queue.id for queue in qos.queues) - asleep
+    groups = {always, *(always.union(queue.id for queue, _ in part) for part in woken(claimed).values())}
+    waits: dict[int, int | None] = {}
+    for group in groups:
+        sending = [queue for queue in qos.queues if queue.id in group]
+        floors = [FloorQueue(q.priority, q.min_rate_bps, max(q.burst_bits, LEAST_BURST_BITS)) for q in sending]
+        found = htb_waits_ps(qos.max_rate_bps, floors, 8 * FRAME_BYTES)
+        for queue, wait in zip(sending, found, strict=True):
+            before = waits.get(queue.id, 0)
+            waits[queue.id] = None if wait is None or before is None else max(wait, before)
     return waits
 
 

@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from carelane.controller.pipeline.decide import decide
-from carelane.controller.pipeline.lane import LaneGraph, embed
+from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.shared_backup import place
 from carelane.controller.pipeline.slice_plan import Decision, Reason
 from carelane.controller.pipeline.value import demand_bps
 from carelane.policies.admission import Preemption
@@ -80,7 +81,7 @@ def victims_for(
         left = ledger
         for item in group:
             left = left.without_slice(item.name)
-        return embed(graph, requirement, left, Effort(_EFFORT)) is not None
+        return place(graph, requirement, left, Effort(_EFFORT)) is not None
 
     return tuple(item.name for item in _least(candidates, enough))
 

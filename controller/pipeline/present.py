@@ -5,11 +5,12 @@ Input: `Decision` or `PlanResult`. Output: plain dicts and lists, keys in a fixe
 `reverse_mbps`, `round_trip`, `protection`, `reserved_mbps` (the largest floor it would take) and, where the intent has
 one, `schedule` (as a manifest states it) of an offer; `speakers` and `shared` (ports that more sites use than may
 speak) of a consultation with a ceiling; `remedies` and `remedies_searched` of a refusal; `others` of a reason, for
-those who may see other tenants' names.
+those who may see other tenants' names; `backups`, `shares_with` and `shares_with_of` of a slice whose backup shares.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from carelane.controller.pipeline.rounding import PROMISED_DIGITS, floor_availability, mbps, ms_up
@@ -27,7 +28,7 @@ def plan_json(topology: Topology, result: PlanResult) -> dict[str, Any]:
     """The output of `carelane plan -o json`; a batch has a `certificate`, the prices that prove its upper bound."""
     document: dict[str, Any] = {
         "topology": topology.name,
-        "decisions": [decision_json(decision) for decision in result.decisions],
+        "decisions": [decision_json(item, result.ledger.sharing_with(item.name)) for item in result.decisions],
         "totals": totals_json(result.totals),
     }
     if result.totals.prices or result.totals.prices_at:
@@ -50,8 +51,8 @@ def _price(port: PortKey, price: float) -> dict[str, Any]:
     return {"node": port[0], "port": port[1], "price": price}
 
 
-def decision_json(decision: Decision) -> dict[str, Any]:
-    """One decision."""
+def decision_json(decision: Decision, beside: Sequence[tuple[str, str]] | None = None) -> dict[str, Any]:
+    """One decision; `beside` are the slices with whom it shares its backup, with their tenants, if that is known."""
     availability = decision.availability
     row: dict[str, Any] = {
         "name": decision.name,
@@ -63,6 +64,11 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "assumptions": list(decision.assumptions),
         "proven": decision.proven,
     }
+    if decision.admitted and decision.backups == "shared":
+        row["backups"] = "shared"
+    if "backups" in row and beside is not None:
+        row["shares_with"] = [name for name, _ in beside]
+        row["shares_with_of"] = [tenant for _, tenant in beside]
     if decision.preempts:
         row["preempts"] = [name for name, _ in decision.preempts]
         row["preempts_of"] = [tenant for _, tenant in decision.preempts]

@@ -29,6 +29,7 @@ from carelane.controller.pipeline.limits import AMPLE_BPS, Room
 from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.requirement import Pair, Requirement
 from carelane.controller.pipeline.shape import access_port, delivery_port, shape_of
+from carelane.controller.pipeline.shared_backup import may_share
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Remedy
 from carelane.controller.pipeline.value import demand_bps
 from carelane.topology.ledger import CapacityLedger
@@ -133,19 +134,20 @@ def remedied(
     for place, decision in enumerate(result.decisions):
         progress("looking for remedies", place, len(result.decisions))
         if not decision.admitted and not _curable(decision):
-            decision = replace(decision, remedies_searched="whole")  # no capacity cures what is unknown or forbidden
+            # no capacity cures what is unknown or forbidden; it may cure what the gate stopped, which is not proven
+            decision = replace(decision, remedies_searched="whole" if decision.proven else "not")
         elif shares.over:
             pass  # nor need the ledger be followed any further
         elif decision.admitted:
             known[decision.name] = decision.requirement
             if not together:
-                floors = result.ledger.slice_floors(decision.name).items()
-                ledger = ledger.with_slice(decision.name, floors, decision.requirement.window)
+                ledger = ledger.without_slice(decision.name).with_held_by(result.ledger, decision.name)
         elif (budget := shares.of(decision)) is not None:
             share = budget.elements
             remedies = remedies_for(topology, decision.requirement, ledger, known, budget)
             shares.settle(decision, share, budget.elements)
-            decision = replace(decision, remedies=remedies, remedies_searched="part" if budget.short else "whole")
+            part = budget.short or may_share(decision.requirement)  # what might be shared then was not looked at
+            decision = replace(decision, remedies=remedies, remedies_searched="part" if part else "whole")
         decisions.append(decision)
     return replace(result, decisions=tuple(decisions))
 

@@ -10,6 +10,7 @@ a fate for every decision, in the order given, and the ledger after it. Decision
 - A slice that cannot have its whole promise back keeps what works: its surviving paths, or, where there is none, any
   path that keeps delay, jitter, loss and bandwidth, or the sites that can still be served. What it lost is said by the
   reasons of a refusal.
+- A shared backup that the failure woke counts as running; what sleeps still counts for a further failure.
 - Nothing is taken from slices that the failure did not touch.
 - Where policy counts port waits or class queues, nothing is put where it would break a promise by them (`gate`).
 
@@ -250,18 +251,17 @@ def _decided_again(
     reasons = (*lost, *now.reasons)
     if _covers(surviving, requirement):
         availability = _availability(network.topology, before, surviving)
-        kept = replace(before, requirement=requirement, paths=surviving, availability=availability)
+        kept = replace(before, requirement=requirement, paths=surviving, availability=availability, backups="dedicated")
         return Fate(before, "weakened", carried, kept, reasons), *ledgers
     return Fate(before, "broken", carried, now, reasons), *ledgers
 
 
 def _held(ledgers: Ledgers, moved: CapacityLedger, now: Decision) -> Ledgers:
     """The ledgers once a slice holds its new floors, those of `now`."""
-    name, window = now.name, now.requirement.window
-    new, old = moved.slice_floors(name), ledgers[1].slice_floors(name)
-    if ledgers[0] is ledgers[1] and not old:  # as long as nothing moves beside running traffic, both are one
+    name = now.name
+    if ledgers[0] is ledgers[1] and name not in ledgers[1].names:  # as long as nothing moves beside running traffic
         return moved, moved
-    return ledgers[0].with_slice(name, new.items(), window), moved.with_also(name, old.items(), window)
+    return ledgers[0].without_slice(name).with_held_by(moved, name), moved.with_held_by(ledgers[1], name)
 
 
 def carried_anyhow(requirement: Requirement) -> Requirement:
@@ -286,7 +286,7 @@ def _carried_anyhow(
     if pairs:
         availability = _availability(network.topology, fate.before, surviving)
         left = replace(requirement, pairs=pairs)
-        now = replace(fate.before, requirement=left, paths=surviving, availability=availability)
+        now = replace(fate.before, requirement=left, paths=surviving, availability=availability, backups="dedicated")
         return replace(fate, outcome="weakened", now=now), *ledgers
     return fate, ledgers[0].without_slice(fate.name), ledgers[1]
 

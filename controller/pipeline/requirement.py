@@ -10,10 +10,11 @@ from carelane.intents.model import Schedule
 from carelane.topology.model import Endpoint
 from carelane.topology.windows import Window
 
-__all__ = ["Connectivity", "Objectives", "Pair", "Protection", "Requirement"]
+__all__ = ["Backups", "Connectivity", "Objectives", "Pair", "Protection", "Requirement"]
 
 Connectivity = Literal["point-to-point", "point-to-multipoint", "hub"]
 Protection = Literal["auto", "required", "none"]
+Backups = Literal["dedicated", "shared"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Requirement:
     For point to multipoint `reverse_bps` is what all receivers share, each policed to an equal part of it.
     Of a hub's sites at most `speakers` speak at once (None: all may).
     A larger `priority` matters more. `traffic_class` names a class of `carelane.policies.classes`.
-    `schedule` None: capacity is held for all time.
+    `schedule` None: capacity is held for all time. `backups`: whether policy lets its backup share capacity.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Requirement:
     assumptions: tuple[str, ...] = ()
     speakers: int | None = None
     schedule: Schedule | None = None
+    backups: Backups = "dedicated"
 
     @property
     def together(self) -> int:

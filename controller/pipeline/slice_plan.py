@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from carelane.controller.pipeline.requirement import Protection, Requirement
+from carelane.controller.pipeline.requirement import Backups, Protection, Requirement
 from carelane.intents.model import Schedule
 from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Hop
@@ -115,8 +115,10 @@ class Decision:
     """Admitted or refused, and everything needed to defend it. `requirement` is kept for compile.
 
     `preempts`: slices, with their tenants, that have to go because it is admitted, or would have to if its owner
-    consented. `remedies_searched`: whether remedies are all there are ("whole"), may not be ("part") or were not asked
-    for. `owed`: what was promised, of a slice that is carried with less since a failure.
+    consented. `backups`: whether the backup has its floors for itself, or shares them (`shared_backup`); then
+    `availability` is what is kept whoever shares. `remedies_searched`: whether remedies are all there are ("whole"),
+    may not be ("part") or were not asked for. `owed`: what was promised, of a slice that is carried with less since a
+    failure.
     """
 
     requirement: Requirement
@@ -130,6 +132,7 @@ class Decision:
     remedies: tuple[Remedy, ...] = ()
     remedies_searched: Literal["whole", "part", "not"] = "not"
     preempts: tuple[tuple[str, str], ...] = ()
+    backups: Backups = "dedicated"
     owed: Requirement | None = None
 
     @property

@@ -25,6 +25,7 @@ from carelane.controller.pipeline.remedies import remedied
 from carelane.controller.pipeline.replan import carried_anyhow
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.schedules import us_of
+from carelane.controller.pipeline.shared_backup import permitted
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Reason, Totals
 from carelane.controller.pipeline.value import demand_bps
 from carelane.controller.reconcile.access import AccessControl
@@ -39,7 +40,6 @@ from carelane.intents.model import ServiceIntent
 from carelane.policies.admission import AdmissionPolicy
 from carelane.store import Floors, Reader, StoredIntent
 from carelane.topology.model import Topology
-from carelane.topology.windows import ALWAYS
 from carelane.tracing import traced
 
 __all__ = ["Desk", "Filing", "Outcome", "Replanner", "Rules", "dry_run", "propose"]
@@ -66,11 +66,13 @@ class Filing:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is not the network's to decide. `consent`: the caller agrees that others go, where policy says so."""
+    """What the topology does not say. `consent`: the caller agrees that others go, where policy says so. `broken` tells
+    the links out of order now."""
 
     access: AccessControl | None = None
     policy: AdmissionPolicy | None = None
     consent: bool = False
+    broken: Callable[[], frozenset[str]] = frozenset
 
     @property
     def lenient(self) -> bool:
@@ -149,7 +151,7 @@ def dry_run(
     requirements = wanted
     without = drained_links(topology, reader.drains())
     holdings, there = Holdings.of(reader.slices()), usable(topology, without)
-    start = ledger = holdings.ledger(now)
+    start = ledger = holdings.ledger(topology, now, without | rules.broken())
     held = {item.name: item.decision.requirement for item in holdings.slices}
     in_force = {item.name: held[item.name] for item in holdings.slices if not item.retiring}
     news = ledger.names.isdisjoint(requirement.name for requirement in requirements)
@@ -237,7 +239,7 @@ class Desk:
         self._carriers = Carriers(topology)
         for held in self.in_force.values():
             self._carriers.put(held.decision.requirement)
-        self.ledger = holdings.ledger(now)
+        self.ledger = holdings.ledger(topology, now, rules.broken().union(without))
         self.decided = self.ledger
         self.totals = Totals(0, 0, 0)
         self._decided_names: set[str] = set()
@@ -267,6 +269,7 @@ class Desk:
 
         With `consent`, less important slices go for it where policy lets that be.
         """
+        requirement = permitted(self._rules.policy, requirement)
         name, self.victims = requirement.name, {}
         self._decided_names.add(name)
         self._timed = self._timed or _is_timed(requirement)
@@ -298,8 +301,7 @@ class Desk:
         self.decided = after = planned
         self._take_over(decision)
         for leaving in (name, *(self.ledger.names - after.names)):
-            for port, window, rate_bps in self.ledger.parts(leaving):
-                after = after.with_also(leaving, [(port, rate_bps)], None if window == ALWAYS else window)
+            after = after.with_held_by(self.ledger, leaving)
         self.ledger = after
         self._running[name] = (decision, ids)
         self._carriers.put(requirement)

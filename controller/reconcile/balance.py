@@ -57,9 +57,9 @@ def evening_out(
 ) -> Iterator[Evened]:
     """The moves, each beside those before it, which are taken to have been made. `gain` is more than 0 and at most 1:
     a share of what may be reserved on a link."""
-    standing = Holdings(tuple(held for held in holdings.slices if not held.retiring)).ledger(now)
-    busy, left, relieved = holdings.ledger(now), {held.name: held for held in movable}, set[PortKey]()
-    tries = 0
+    standing = Holdings(tuple(held for held in holdings.slices if not held.retiring)).ledger(topology, now)
+    busy = holdings.ledger(topology, now, without)
+    left, relieved, tries = {held.name: held for held in movable}, set[PortKey](), 0
     while (port := _fullest(topology, standing, relieved)) is not None and _share(topology, standing, port) >= gain:
         limit = _share(topology, standing, port) - gain
         own = (held for held in left.values() if port in held.floors)
@@ -70,8 +70,7 @@ def evening_out(
             result = plan(usable(topology, shut), [held.decision.requirement], busy.without_slice(held.name))
             (decision,) = result.decisions
             floors = result.ledger.slice_floors(held.name)
-            window = decision.requirement.window
-            after = bare.with_slice(held.name, floors.items(), window)
+            after = bare.with_held_by(result.ledger, held.name)
             worst = max((_share(topology, after, at) for at in floors if at[1] in topology.links), default=0.0)
             unasked = decision.requirement.priority >= MAX_PRIORITY and not better(held, decision, floors)
             if not decision.admitted or worst > limit or unasked:
@@ -79,7 +78,7 @@ def evening_out(
             yield Evened(held, shut, f"{port[1]} from {port[0]} was {_share(topology, standing, port):.0%} full, "
                                      f"{worst:.0%} is the most on its way now")  # fmt: skip
             standing = after
-            busy = result.ledger.with_also(held.name, held.floors.items(), window)
+            busy = result.ledger.with_held_by(busy, held.name)
             left.pop(held.name)
             break
         else:
@@ -90,7 +89,7 @@ def evening_out(
 
 def fullest(topology: Topology, holdings: Holdings, now: datetime) -> float:
     """The share that slices in force reserve of the fullest port of a link."""
-    ledger = Holdings(tuple(held for held in holdings.slices if not held.retiring)).ledger(now)
+    ledger = Holdings(tuple(held for held in holdings.slices if not held.retiring)).ledger(topology, now)
     port = _fullest(topology, ledger, set())
     return 0.0 if port is None else _share(topology, ledger, port)
 

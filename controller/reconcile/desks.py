@@ -1,7 +1,7 @@
 """The desk of the last filing, kept for the next: what is held is decoded and added up once, not for each filing.
 
 A desk is used again only when the store says that nobody else changed what is held meanwhile (another process, the
-reconciler, a withdrawal), and only by whoever has the writer's turn.
+reconciler, a withdrawal) and no link broke or came back, and only by whoever has the writer's turn.
 """
 
 from __future__ import annotations
@@ -48,4 +48,4 @@ class Desks:
         self._desk = self._mark = self._write = None
 
     def _mark_of(self, write: Writer) -> object:
-        return (write.holdings_mark(), write.drains())
+        return (write.holdings_mark(), write.drains(), self._rules.broken())

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
 from carelane.controller.pipeline.program import SliceIds
 from carelane.controller.pipeline.schedules import us_of
+from carelane.controller.pipeline.shared_backup import standby_held
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.controller.reconcile.codec import decode_decision
 from carelane.store import Floors, StoredSlice
+from carelane.topology.backup_pool import Standby
 from carelane.topology.ledger import CapacityLedger
+from carelane.topology.model import Topology
 from carelane.topology.windows import Window
 
 __all__ = ["Held", "Holdings", "nodes_of"]
@@ -32,6 +35,11 @@ class Held:
     decision: Decision
     floors: Floors
 
+    def wakes(self, without: Collection[str]) -> bool:
+        """Whether traffic has to leave its primary path where these links are out of service."""
+        primary = (path for path in self.decision.paths if path.role == "primary")
+        return bool(without) and any(hop.link in without for path in primary for hop in path.hops)
+
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
@@ -50,25 +58,38 @@ class Holdings:
     def of_name(self, name: str) -> tuple[Held, ...]:
         return tuple(held for held in self.slices if held.name == name)
 
-    def ledger(self, now: datetime | None = None) -> CapacityLedger:
+    def ledger(
+        self, topology: Topology, now: datetime | None = None, without: Collection[str] = frozenset()
+    ) -> CapacityLedger:
         """Floors by port. A name that moves holds its old and its new ports, and of a shared port the larger floor.
 
-        With `now`, windows that have closed for good hold nothing.
+        With `now`, windows that have closed for good hold nothing. A shared backup whose primary needs a link that the
+        network is `without` counts as running.
         """
         since_us = None if now is None else us_of(now)
         floors: dict[tuple[str, str], dict[str, int]] = {}
         timed: list[tuple[Held, Window]] = []
+        asleep: list[tuple[str, Standby]] = []
         for held in self.slices:
             window = held.decision.requirement.window
             if window is not None:
                 timed += [(held, window)] if since_us is None or not window.is_over(since_us) else []
                 continue
+            standby = None if held.wakes(without) else standby_held(topology, held.decision, held.floors)
+            shared = frozenset[tuple[str, str]]()
+            if standby is not None:
+                shared = frozenset(standby.ports)
+                asleep.append((held.name, standby))
             for port, rate_bps in held.floors.items():
+                if port in shared:
+                    continue
                 at_port = floors.setdefault(port, {})
                 at_port[held.name] = max(rate_bps, at_port.get(held.name, 0))
         ledger = CapacityLedger(floors, since_us)
         for held, window in timed:
             ledger = ledger.with_also(held.name, held.floors.items(), window)
+        for name, standby in asleep:
+            ledger = ledger.with_also(name, (), standby=standby)
         return ledger
 
     def used_ids(self) -> tuple[SliceIds, ...]:

@@ -22,7 +22,7 @@ def blockers(
     found: dict[str, frozenset[str]] = {}
     if not leaving or not starting:
         return found
-    ledger = holdings.ledger(now)
+    ledger = holdings.ledger(topology, now)
     for name in starting:
         held = holdings.in_force(name)
         if held is None:

@@ -14,6 +14,7 @@ from carelane.controller.pipeline.changes import Operation, SwitchChanges
 from carelane.controller.pipeline.identifiers import group_label, slice_number
 from carelane.controller.pipeline.program import FlowRule, Group, Meter, PortBfd, PortQos, SwitchProgram
 from carelane.controller.reconcile.holdings import Holdings
+from carelane.policies.classes import STANDARD
 
 __all__ = ["Keeper", "Owner", "Owners", "Stage", "only", "staged", "takes_queues_of"]
 
@@ -127,9 +128,13 @@ def _stage_of(operation: Operation, owners: Owners) -> Stage:
 
 
 def _union(current: PortQos, wanted: PortQos) -> PortQos:
-    """Wanted queues and those that go; the wanted ones alone where the floors of both do not fit the port."""
+    """Wanted queues and those that go; the wanted ones alone where the floors of both do not fit the port.
+
+    Those of the last priority are left out of that: backups that share, whose floors may sum to more than the port.
+    """
     kept = {queue.id for queue in wanted.queues}
     queues = (*wanted.queues, *(queue for queue in current.queues if queue.id not in kept))
-    if sum(queue.min_rate_bps for queue in queues) > wanted.max_rate_bps:
+    always = (queue for queue in queues if queue.priority != STANDARD.htb_priority)
+    if sum(queue.min_rate_bps for queue in always) > wanted.max_rate_bps:
         return wanted
     return replace(wanted, queues=tuple(sorted(queues, key=lambda queue: queue.id)))

@@ -3,7 +3,8 @@
 A drain is stored, and so is every decision it leads to: a controller that dies half-way goes on where it stopped.
 Slices that the network can carry without the drained parts are planned anew there (new labels before old ones go, by
 the ordinary passes); those that cannot keep their protection meanwhile stay on the path of theirs that is left. If one
-would be left with nothing, the drain is refused and nothing moves, unless it is forced.
+would be left with nothing, or two on a shared backup that has room for one, the drain is refused and nothing moves,
+unless it is forced.
 
 Repair is the same move away from links that stayed dead, most important slice first. A slice for which the network has
 no place with its full promise stays where the switches put it, and its history says so. Where they have no path left
@@ -71,9 +72,10 @@ def drain(
     if kind == "node" and not force:
         _refuse_ends(Holdings.of(write.slices()), target)
     write.put_drain(kind, target, now)
-    result = relocate(
-        write, topology, drained_links(topology, write.drains()) | broken, links, now, weaken=force, policy=policy
-    )
+    without = drained_links(topology, write.drains()) | broken
+    result = relocate(write, topology, without, links, now, weaken=force, policy=policy)
+    if not force:
+        _refuse_collisions(Holdings.of(write.slices()), topology, target, without, now)
     if result.stuck and not force:
         reasons = "; ".join(f"{name}: {why}" for name, why in result.stuck[:5])
         raise ConflictError(
@@ -164,7 +166,9 @@ def renew(
     What has no place with its whole promise any more is carried with less, and owed the rest, rather than taken off the
     switches. What cannot be carried at all, or begins or ends nowhere now, is left to its failure.
     """
-    replanner, renewed, weakened = Replanner(topology, without, write, now, policy), [], []
+    replanner = Replanner(topology, without, write, now, policy)
+    renewed: list[str] = []
+    weakened: list[str] = []
     for held in movable(write, waiting(topology, Holdings.of(write.slices()).slices, now), now):
         if (held.name not in unfit and not _third(held.decision)) or not _ends(held.decision) <= topology.nodes.keys():
             continue
@@ -210,6 +214,23 @@ def _refuse_ends(holdings: Holdings, node: str) -> None:
             f"{node} cannot be drained: {', '.join(ending[:5])} begin or end there; withdraw them first, "
             "or force the drain and break their promise"
         )
+
+
+def _refuse_collisions(
+    holdings: Holdings, topology: Topology, target: str, without: frozenset[str], now: datetime
+) -> None:
+    """Backups that share have no room for each other while several links are out of service that wake them."""
+    staying = Holdings(tuple(held for held in holdings.slices if not held.retiring))
+    ledger = staying.ledger(topology, now, without)
+    for port, load in ((port, ledger.working_bps(port)) for port, _ in sorted(ledger.reserved())):
+        link = topology.links.get(port[1])
+        if link is not None and link.capacity_bps is not None and load > link.capacity_bps:
+            names = sorted(held.name for held in staying.slices if port in held.floors and held.wakes(without))
+            raise ConflictError(
+                f"{target} cannot be drained: with what is out of service already, the shared backups of "
+                f"{', '.join(names[:5])} would run at {port[0]} towards {port[1]}, which has no room for all of them; "
+                "wait until the others are back, or force the drain and break their promise"
+            )
 
 
 def _ends(decision: Decision) -> set[str]:

@@ -146,9 +146,10 @@ class Sharing:
         return found
 
     def _in_haste(self, tap: Tap, found: Gain) -> bool:
-        """What tells of a step is looked at sooner."""
+        """In a second look: who has jumped, and who has fallen silent."""
         held = self._held.get(tap.key, HeldDemand())
-        return tap.source.kind == "adaptive" and (held.jumped or found.rate_bps < self.policy.half * held.bps)
+        adaptive = self._unsure and tap.source.kind == "adaptive"
+        return adaptive and (held.jumped or found.rate_bps < self.policy.half * held.bps)
 
     def _is_unsure(self, wiring: Wiring, ceiling: list[float]) -> bool:
         """Somebody jumped, and gets less than twice what an epoch, which may have seen the end of it, lets expect."""
@@ -212,7 +213,8 @@ class Sharing:
         jumped = [state.jumped for state in held]
         shares = share(layout, wants, jumped)
         adaptive = layout.of_kind("adaptive")
-        if (adaptive & (shares.granted < _ENOUGH * np.nan_to_num(wants))).any():
+        stepped = self._unsure or any(jumped)
+        if stepped and (adaptive & (shares.granted < _ENOUGH * np.nan_to_num(wants))).any():
             lent = [
                 state.lendable(self.policy) if sure and can else want
                 for state, sure, can, want in zip(held, known, adaptive, wants, strict=True)

@@ -95,7 +95,10 @@ def wire(
     rules = _rules(program)
     ports = {_link(node, port.port): port for node, switch in program.items() for port in switch.ports}
     capacity = {name: port.max_rate_bps for name, port in ports.items()}
-    reserved = {name: sum(queue.min_rate_bps for queue in port.queues) for name, port in ports.items()}
+    # floors of backups that share may sum to more than the port; no more of them is ever in use
+    reserved = {
+        name: min(sum(queue.min_rate_bps for queue in port.queues), port.max_rate_bps) for name, port in ports.items()
+    }
     placed = [(node, port) for node, switch in program.items() for port in switch.ports]
     queues = {(node, port.port, queue.id) for node, port in placed for queue in port.queues}
     taps: list[Tap] = []

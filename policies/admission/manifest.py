@@ -44,10 +44,18 @@ def _service(value: object) -> str:
     return str(value)
 
 
+def _by_service(value: object) -> object:
+    """Keys that are services."""
+    for name in value if isinstance(value, dict) else ():
+        _service(name)
+    return value
+
+
 Share = Annotated[Fraction, BeforeValidator(_share)]
 Rate = Annotated[int, BeforeValidator(parse_rate_bps)]
 Services = Annotated[list[Annotated[str, BeforeValidator(_service)]], Field(min_length=1, max_length=1000)]
 
+Kind = Literal["dedicated", "shared"]
 Weight = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False)]
 
 
@@ -77,6 +85,16 @@ class Preempting(_Model):
     minimumPriorityGap: Annotated[int, Field(ge=1, le=9, strict=True)] = 1
 
 
+class Backups(_Model):
+    default: Kind = "dedicated"
+    services: Annotated[dict[str, Kind], BeforeValidator(_by_service), Field(max_length=MAX_ROWS)] = {}
+
+
+def _backups(value: object) -> object:
+    """One word stands for all services."""
+    return value if isinstance(value, dict) else {"default": value}
+
+
 class Weights(_Model):
     classes: dict[str, Weight] = {}
     tenants: Annotated[dict[str, Weight], Field(max_length=MAX_ROWS)] = {}
@@ -89,6 +107,7 @@ class Spec(_Model):
     preemption: Preempting | None = None
     portWaits: Literal["counted", "stated"] = "stated"
     classQueues: Literal["counted", "stated"] = "stated"
+    backups: Annotated[Backups, BeforeValidator(_backups)] = Backups()
     weights: Weights = Weights()
 
 
@@ -126,6 +145,8 @@ def parse_policy(data: bytes | str, topology: Topology, file: str = "<text>") ->
         port_waits=spec.portWaits == "counted",
         class_queues=spec.classQueues == "counted",
         weights=_weights(spec.weights),
+        shared_backups=spec.backups.default == "shared",
+        shared_services=MappingProxyType({name: kind == "shared" for name, kind in spec.backups.services.items()}),
     )
 
 

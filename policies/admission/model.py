@@ -46,7 +46,8 @@ class Preemption:
 class AdmissionPolicy:
     """`links` are shares of single links, instead of `max_reservable`; `weights` are those of shares beyond floors.
     `port_waits`: delays are to hold with what queues wait for each other at ports; `class_queues`: they are to hold as
-    if slices shared a queue for each class."""
+    if slices shared a queue for each class. `shared_backups`: whether backups may share capacity, `shared_services` for
+    single services."""
 
     name: str
     max_reservable: Fraction = Fraction(1)
@@ -56,17 +57,29 @@ class AdmissionPolicy:
     port_waits: bool = False
     class_queues: bool = False
     weights: SharePolicy = field(default_factory=SharePolicy)
+    shared_backups: bool = False
+    shared_services: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
+
+    def shares(self, service: str) -> bool:
+        """Whether the backups of `service` may share capacity with others."""
+        return self.shared_services.get(service, self.shared_backups)
 
     @property
     def lenient(self) -> bool:
-        """Whether it says nothing but how full links may be."""
+        """Whether it says nothing but how full links may be, and whether backups may share."""
         return not (self.quotas or self.preemption or self.port_waits or self.class_queues)
 
     @property
     def lasting(self) -> AdmissionPolicy:
         """What of it holds for slices that are moved, too: what promises have to hold by. Fit for other processes."""
         return AdmissionPolicy(
-            self.name, links={}, quotas={}, port_waits=self.port_waits, class_queues=self.class_queues
+            self.name,
+            links={},
+            quotas={},
+            port_waits=self.port_waits,
+            class_queues=self.class_queues,
+            shared_backups=self.shared_backups,
+            shared_services=dict(self.shared_services),
         )
 
     def quota(self, tenant: str) -> Quota:

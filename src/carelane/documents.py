@@ -307,6 +307,11 @@ def _placed(document: Document, model: type[BaseModel], fault: ErrorDetails) -> 
             return document.error("missing", path, remedy=f"add {path[-1]}")
         case "literal_error":
             return document.error(f"{str(fault['input'])[:40]!r} is not known", path, expected=context["expected"])
+        case "too_short" | "too_long" as kind:
+            found, least = context["actual_length"], kind == "too_short"
+            limit = context["min_length"] if least else context["max_length"]
+            what = "nothing is listed" if not found else f"{found} entries"
+            return document.error(what, path, expected=f"{limit} at {'least' if least else 'most'}")
         case kind if kind in _PLAIN_WORDS:
             what = str(fault["input"])[:40]
             remedy = (

@@ -224,9 +224,10 @@ def make_rig(diamond: Topology, simulator: Simulator, tmp_path: Path) -> Iterato
         lock_timeout_s: float = 30.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         policy: AdmissionPolicy | None = None,
+        topology: Topology = diamond,
     ) -> Rig:
         store = Store(url, lock_timeout_s=lock_timeout_s)
-        rig = Rig(diamond, southbound or simulator, store, now=now, policy=policy)
+        rig = Rig(topology, southbound or simulator, store, now=now, policy=policy)
         rigs.append(rig)
         return rig
 

@@ -17,6 +17,7 @@ from carelane.controller.reconcile.filing import withdraw
 from carelane.controller.reconcile.holdings import Holdings
 from carelane.errors import ConflictError, NotFoundError, StoreUnavailable
 from carelane.store import Writer
+from carelane.topology.model import Topology
 
 Rig = Any
 Manifest = Callable[..., str]
@@ -159,7 +160,7 @@ def test_a_kept_desk_knows_what_a_fresh_one_would(rig: Rig, make_manifest: Manif
             desk = desks.of(write, [], rig.service._now())
             kept += desk is before
             fresh = Desk.of(rig.topology, write, rig.service._now(), Rules(rig.service.access))
-            assert floors(desk) == floors(fresh) == floors_of(Holdings.of(write.slices()))
+            assert floors(desk) == floors(fresh) == floors_of(rig.topology, Holdings.of(write.slices()))
             assert sorted(map(repr, desk._used)) == sorted(map(repr, fresh._used))
             assert desk._running == fresh._running
             desks.seal(write)
@@ -170,6 +171,6 @@ def floors(desk: Desk) -> dict[str, Any]:
     return {name: dict(desk.ledger.slice_floors(name)) for name in desk.ledger.names}
 
 
-def floors_of(holdings: Holdings) -> dict[str, Any]:
-    ledger = holdings.ledger()
+def floors_of(topology: Topology, holdings: Holdings) -> dict[str, Any]:
+    ledger = holdings.ledger(topology)
     return {name: dict(ledger.slice_floors(name)) for name in ledger.names}

@@ -26,7 +26,7 @@ SITES = "abcdefghijklmnopqrst"
 
 def over_booked(topology: Topology, holdings: Holdings) -> list[str]:
     """Ports on which more is reserved than the link has."""
-    ledger = holdings.ledger()
+    ledger = holdings.ledger(topology)
     return [
         f"{node} towards {port}"
         for node, port in ledger.floors

@@ -173,7 +173,7 @@ def test_what_comes_after_a_displacement_is_decided_against_what_is_held(full: R
     assert file(full, ask("second", "d", 30, 1))["second"].admitted
     full.settle()
     with full.store.read() as read:
-        ledger = Holdings.of(read.slices()).ledger()
+        ledger = Holdings.of(read.slices()).ledger(full.topology)
     assert max(ledger.reserved_bps(port) for port in ledger.floors if port[1] in full.topology.links) <= 100_000_000
     assert full.walk("west/d", "east/d").reached == ["east/d"]
 

@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from carelane.errors import ConflictError, InputError, NotFoundError, PermanentError, StoreUnavailable
-from carelane.intents.lifecycle import Phase, advance
+from carelane.intents.lifecycle import IntentStatus, Phase, advance
 from carelane.store import Store
 from carelane.store._engine import make_engine
 from carelane.store._tables import Base
@@ -205,4 +205,29 @@ def test_the_mark_differs_when_one_slice_replaces_another(database_url: str) -> 
     _hold(store, "second", 1, 16)
     with store.read() as read:
         assert read.slices_mark() != before
+    store.close()
+
+
+def test_marks_change_with_the_state_of_their_intent_only(database_url: str) -> None:
+    def standing(phase: Phase) -> IntentStatus:
+        return IntentStatus(phase, phase.value, "", datetime(2026, 11, 1, tzinfo=UTC))
+
+    store = Store(database_url)
+    with store.write() as write:
+        write.file("mine", "hospital", {})
+        write.file("other", "hospital", {})
+        write.file("gone", "elsewhere", {})
+        write.set_status("gone", standing(Phase.WITHDRAWN))
+    with store.read() as read:
+        before = read.marks()
+        assert read.marks(["gone", "mine"]).keys() == {"gone", "mine"}
+        for name in ("gone", "nobody"):
+            with pytest.raises(NotFoundError, match=name):
+                read.marks(["mine", name], tenant="hospital")
+    with store.write() as write:
+        write.set_status("mine", standing(Phase.ADMITTED))
+    with store.read() as read:
+        after = read.marks(tenant="hospital")
+    assert before.keys() == after.keys() == {"mine", "other"}
+    assert {name for name in after if after[name] != before[name]} == {"mine"}
     store.close()

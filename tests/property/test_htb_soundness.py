@@ -109,3 +109,19 @@ def test_tokens_lost_while_waiting_cost_the_floor() -> None:
 def test_floors_that_leave_nothing_have_no_bound(own: int, other: int) -> None:
     queues = [FloorQueue(1, own, 10**9), FloorQueue(1, other, 10**5)]
     assert htb_waits_ps(LINE_BPS, queues, FRAME)[0] is None
+
+
+def test_of_floors_beyond_the_line_those_who_share_a_backup_lose() -> None:
+    """Two failures at once wake more than fits: the last priority leaves a working queue all of its own."""
+    floors = [60_000_000, 40_000_000, 40_000_000]
+    until = 300 * FRAME / floors[0]
+
+    def sent_bps(count: int) -> list[float]:
+        flood = [(0.0, FRAME)] * 400
+        lines = [Line(7 if n else 1, floors[n], 2 * FRAME, flood, rank=9 * (not n)) for n in range(count)]
+        return [sum(at <= until for at in times) * FRAME / until for times in through_htb(LINE_BPS, lines)]
+
+    assert sent_bps(2) == pytest.approx(floors[:2], rel=0.02)
+    working, *woken = sent_bps(3)
+    assert working == pytest.approx(floors[0], rel=0.02)
+    assert sum(woken) == pytest.approx(LINE_BPS - floors[0], rel=0.02)

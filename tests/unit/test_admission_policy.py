@@ -60,6 +60,8 @@ def admitted(result: PlanResult) -> list[str]:
         ("  quotas:\n    t: {slices: -1}\n", 6, "spec.quotas.t.slices", "greater than or equal to 0"),
         ("  preemption:\n    by: [surgery]\n", 6, "spec.preemption.by[0]", "is no service"),
         ("  preemption:\n    minimumPriorityGap: 0\n", 6, "spec.preemption.minimumPriorityGap", "greater than or"),
+        ("  backups: lent\n", 5, "spec.backups.default", "'dedicated' or 'shared'"),
+        ("  backups:\n    services: {surgery: shared}\n", 6, "spec.backups.services", "is no service"),
         ("  weights:\n    classes: {surgery: 2}\n", 6, "spec.weights.classes.surgery", "is no traffic class"),
         ("  weights:\n    tenants: {t: 0}\n", 6, "spec.weights.tenants.t", "greater than or equal to 0.001"),
         ("  weights:\n    sites: {u/*: 2}\n", 6, "spec.weights.sites.u/*", "is no site of test"),
@@ -77,6 +79,15 @@ def test_a_fault_is_placed_at_its_line_and_field(spec: str, line: int, field: st
 def test_another_kind_is_no_policy() -> None:
     with pytest.raises(InputError, match="one document of kind Policy"):
         parse_policy("apiVersion: carelane/v1\nkind: AccessPolicy\nmetadata: {name: p}\n", LINE)
+
+
+def test_backups_are_dedicated_unless_the_policy_says_otherwise_for_all_or_for_a_service() -> None:
+    assert not policy("  maxReservable: 100%\n").shares("remote-surgery")
+    assert policy("  backups: shared\n").shares("remote-surgery")
+    some = policy("  backups: {default: shared, services: {remote-surgery: dedicated}}\n")
+    assert (some.shares("remote-surgery"), some.shares("imaging-transfer")) == (False, True)
+    assert (some.lasting.shares("remote-surgery"), some.lasting.shares("imaging-transfer")) == (False, True)
+    assert some.lenient
 
 
 @pytest.mark.parametrize("optimize", [False, True])

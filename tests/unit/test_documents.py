@@ -6,7 +6,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from carelane.documents import MAX_BYTES, load_documents, read_documents, validate
 from carelane.errors import InputError
@@ -136,7 +136,7 @@ class Inner(BaseModel):
 
 class Outer(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    items: list[Inner]
+    items: list[Inner] = Field(min_length=1, max_length=3)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,8 @@ class Outer(BaseModel):
         ("items:\n- rate: fast\n", 2, "items[0].rate", "'fast' does not fit here", "a whole number"),
         ("items:\n- rate: 1\n  name: 5\n", 3, "items[0].name", "'5' does not fit here", "text"),
         ("items:\n- hello\n", 2, "items[0]", "'hello' does not fit here", "a mapping"),
+        ("items: []\n", 1, "items", "nothing is listed", "1 at least"),
+        ("items:\n" + 4 * "- rate: 1\n", 1, "items", "4 entries", "3 at most"),
     ],
 )
 def test_models_report_field_and_line(text: str, line: int, field: str, message: str, expected: str | None) -> None:

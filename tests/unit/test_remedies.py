@@ -13,6 +13,7 @@ from carelane.controller.pipeline.remedies import Budget, remedied, remedies_for
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult
 from carelane.intents.model import Schedule
+from carelane.policies.admission import AdmissionPolicy
 from carelane.topology import Topology
 
 
@@ -122,6 +123,15 @@ def test_a_search_that_stops_early_says_so() -> None:
     assert counts[0] == (0, True)
     assert counts[-1] == (2, False)
     assert all(short for number, short in counts if number < 2)
+
+
+def test_what_the_gate_stopped_is_not_said_to_be_incurable() -> None:
+    topology = network("st: s t 100Mbps 1ms")
+    bulk = replace(ask(topology, "bulk", rate=2), burst_bytes=160_000)
+    policy = AdmissionPolicy("p", port_waits=True)
+    result = plan(topology, [bulk, ask(topology, "late", rate=20, delay_s=0.01)], policy=policy)
+    found = remedied(topology, result).decisions[-1]
+    assert (found.reasons[0].constraint, found.remedies_searched) == ("policy", "not")
 
 
 def many(count: int) -> tuple[Topology, PlanResult]:

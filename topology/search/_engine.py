@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -31,10 +34,14 @@ class Engine:
     disjoint_ways: Callable[..., int]
 
     def __init__(self) -> None:
-        vars(self).update(self.functions(_kernels))
+        for module in _kernels.MODULES:
+            vars(self).update(self.functions(module))
 
     def functions(self, module: ModuleType) -> dict[str, Callable[..., Any]]:
-        """The functions that `module` lists in KERNELS, as this engine runs them."""
+        """The functions that `module` lists in KERNELS, as this engine runs them.
+
+        They may call each other and those of modules that were asked for before.
+        """
         raise NotImplementedError
 
     def flags(self, values: Any) -> Any:
@@ -102,15 +109,23 @@ class Compiled(Engine):
         import numpy
 
         self._numpy, self._njit = numpy, numba.njit
+        self._made: dict[FunctionType, Any] = {}
+        self._sources = sha256()
         super().__init__()
 
     def functions(self, module: ModuleType) -> dict[str, Callable[..., Any]]:
+        # numba's cache looks at the file of a function, not at those of what it calls: their text is in the name
+        with suppress(OSError):  # installed without its source, so that nobody changes it either
+            self._sources.update(Path(str(module.__file__)).read_bytes())
         namespace = dict(vars(module))  # in which the kernels call each other compiled
-        for name in (*module.HELPERS, *module.KERNELS):
-            body = getattr(module, name)
-            copy = FunctionType(body.__code__, namespace, name, body.__defaults__)
-            copy.__qualname__ = name
-            namespace[name] = _jit(self._njit, copy)
+        for name, body in vars(module).items():
+            if not isinstance(body, FunctionType):
+                continue
+            if body.__module__ == module.__name__:
+                copy = FunctionType(body.__code__, namespace, name, body.__defaults__)
+                copy.__qualname__ = f"{name}_{self._sources.hexdigest()[:12]}"
+                self._made[body] = _jit(self._njit, copy)
+            namespace[name] = self._made.get(body, body)
         return {name: namespace[name] for name in module.KERNELS}
 
     def flags(self, values: Any) -> Any:

@@ -8,8 +8,11 @@ certify its bound. Decisions taken here:
   the most bandwidth of all.
 - Packings come from column generation over the embeddings that keep every objective (`_solve`), so each promise in a
   batch is as good as a single one. What then still fits is admitted too, so that a refusal is proven beside the rest.
+- Where a packing is not near its bound, it is held against deciding one after the other, and the better is kept: a
+  batch never admits less than the most important first, in their order, would have.
 - Requirements with schedules are packed moment by moment (`_over_time`), so that capacity is shared over time; what
   others than the group at hand hold counts with the most it takes in the group's whole span, but for the refill.
+- Backups that may share do so as the packing is booked; the packing itself counts each with floors of its own.
 - Offers of refused requirements hold beside everything admitted.
 """
 
@@ -22,9 +25,10 @@ from carelane.controller.pipeline.batch._instance import Column
 from carelane.controller.pipeline.batch._over_time import bound_over_time, coinciding, span
 from carelane.controller.pipeline.batch._solve import Packing, pack
 from carelane.controller.pipeline.decide import admitted, effort_for, refused
-from carelane.controller.pipeline.lane import LaneGraph, along, embed
+from carelane.controller.pipeline.lane import LaneGraph, along
 from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.shared_backup import place, sharing
 from carelane.controller.pipeline.slice_plan import Decision, PlanResult, Totals
 from carelane.controller.pipeline.totals import by_ends, possible, without
 from carelane.controller.pipeline.value import demand_bps
@@ -32,6 +36,7 @@ from carelane.topology.ledger import CapacityLedger
 
 __all__ = ["plan_batch"]
 
+_NEAR = 0.005
 _CONSIDERATE = 1e-3
 """What bandwidth of lower priority counts while a higher one is packed."""
 
@@ -50,6 +55,9 @@ def plan_batch(
         embeddings, ledger = _fill(graph, requirements, free, packing.columns)
         if _slights(requirements, embeddings):
             embeddings, ledger = _by_priority(graph, requirements, free, progress)
+    if not _near(requirements, embeddings, packing):
+        simple = _fill(graph, requirements, free, ())
+        embeddings, ledger = max((embeddings, ledger), simple, key=lambda found: _merit(requirements, found[0]))
     embeddings, ledger = _keeping(graph, requirements, start, embeddings, ledger)
     decisions: list[Decision] = []
     for job, requirement in enumerate(requirements):
@@ -94,16 +102,31 @@ def _fill(
         graph.follow(seen)
         embedding = column.embedding or along(graph, requirement, seen, (column.arcs or ())[1:-1])
         if embedding is not None:
-            found[column.job] = embedding
-            ledger = ledger.with_slice(requirement.name, embedding.floors.items(), requirement.window)
+            found[column.job] = embedding = sharing(graph, requirement, embedding, seen)
+            ledger = embedding.held(ledger, requirement)
     for job in sorted(range(len(requirements)), key=lambda job: (-requirements[job].priority, job)):
         if job not in found:
             requirement = requirements[job]
-            embedding = embed(graph, requirement, ledger, effort_for(requirement), priced=True)
+            embedding = place(graph, requirement, ledger, effort_for(requirement))
             if embedding is not None:
                 found[job] = embedding
-                ledger = ledger.with_slice(requirement.name, embedding.floors.items(), requirement.window)
+                ledger = embedding.held(ledger, requirement)
     return found, ledger
+
+
+def _near(requirements: Sequence[Requirement], embeddings: Mapping[int, Embedding], packing: Packing | None) -> bool:
+    """Whether what was found is nearly the most there could be."""
+    found = sum(demand_bps(requirements[job]) for job in embeddings)
+    bound = sum(map(demand_bps, requirements)) if packing is None else packing.certificate.bound
+    return len(embeddings) == len(requirements) or found >= (1 - _NEAR) * bound
+
+
+def _merit(requirements: Sequence[Requirement], embeddings: Mapping[int, Embedding]) -> list[tuple[int, int]]:
+    """What is admitted of each priority, the highest first."""
+    found = {requirement.priority: 0 for requirement in requirements}
+    for job in embeddings:
+        found[requirements[job].priority] += demand_bps(requirements[job])
+    return sorted(found.items(), reverse=True)
 
 
 def _slights(requirements: Sequence[Requirement], embeddings: Mapping[int, Embedding]) -> bool:
@@ -118,8 +141,8 @@ def _by_priority(
     """Priority by priority, the highest first, and of one priority moment by moment."""
     found: dict[int, Embedding] = {}
     priorities = sorted({requirement.priority for requirement in requirements}, reverse=True)
-    for place, priority in enumerate(priorities):
-        progress("packing by priority", place, len(priorities))
+    for number, priority in enumerate(priorities):
+        progress("packing by priority", number, len(priorities))
         jobs = [job for job, item in enumerate(requirements) if item.priority <= priority]
         own = [job for job in jobs if requirements[job].priority == priority]
         groups = coinciding([requirements[job] for job in jobs])

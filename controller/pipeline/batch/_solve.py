@@ -15,6 +15,7 @@ from carelane.controller.pipeline.certificate import Certificate, certify
 from carelane.controller.pipeline.lane import LaneGraph
 from carelane.controller.pipeline.progress import Progress, silent
 from carelane.controller.pipeline.requirement import Requirement
+from carelane.controller.pipeline.shared_backup import may_share
 from carelane.topology.ledger import CapacityLedger
 
 __all__ = ["Packing", "pack"]
@@ -47,6 +48,8 @@ def pack(
     graph.follow(ledger)
     batch = Batch(graph, ledger, requirements, worth)
     hopeless = seed(batch)
+    # what may share a backup can be admitted where it would have no place with floors of its own
+    hopeless = frozenset(job for job in hopeless if not may_share(requirements[job]))
     counted = [0.0 if job in hopeless else value for job, value in enumerate(worth)]
     anneal(batch)
     best = list(batch.chosen().values())

@@ -47,7 +47,14 @@ from carelane.controller.pipeline.compile._layout import (
     ground_watches,
 )
 from carelane.controller.pipeline.compile._policing import Bucket, forward_bucket, reverse_bucket
-from carelane.controller.pipeline.compile._queues import LEAST_FLOOR_BPS, queue_plan
+from carelane.controller.pipeline.compile._queues import (
+    LEAST_FLOOR_BPS,
+    Claimed,
+    claims,
+    egress_rates,
+    queue_plan,
+    woken,
+)
 from carelane.controller.pipeline.compile._resolved import Lane, Site, Slice, Way, resolve_slice
 from carelane.controller.pipeline.program import Program, SliceIds
 from carelane.controller.pipeline.requirement import Requirement
@@ -62,6 +69,7 @@ __all__ = [
     "MPLS",
     "PORTS",
     "Bucket",
+    "Claimed",
     "Compilation",
     "Flow",
     "Lane",
@@ -69,7 +77,9 @@ __all__ = [
     "Slice",
     "Way",
     "check_slice",
+    "claims",
     "compile_program",
+    "egress_rates",
     "ether_type",
     "flows_of",
     "forward_bucket",
@@ -78,6 +88,7 @@ __all__ = [
     "queue_plan",
     "resolve_slice",
     "reverse_bucket",
+    "woken",
 ]
 
 

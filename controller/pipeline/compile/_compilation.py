@@ -11,11 +11,11 @@ from itertools import pairwise
 
 from carelane.controller.pipeline.compile._draft import Draft, Rules, collision
 from carelane.controller.pipeline.compile._layout import ground_rules, ground_watches
-from carelane.controller.pipeline.compile._queues import egress_rates, port_qos
+from carelane.controller.pipeline.compile._queues import Claimed, egress_rates, port_qos
 from carelane.controller.pipeline.compile._resolved import Slice, resolve_slice
 from carelane.controller.pipeline.compile._tree import program_tree
 from carelane.controller.pipeline.compile._unicast import program_way
-from carelane.controller.pipeline.program import PortQos, Program, Queue, SliceIds, SwitchProgram
+from carelane.controller.pipeline.program import PortQos, Program, SliceIds, SwitchProgram
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.errors import CollisionError, PermanentError
 from carelane.topology.model import Topology
@@ -33,7 +33,7 @@ class _Member:
     ids: SliceIds
     avoid: frozenset[str]
     draft: Draft
-    queues: dict[_Port, tuple[Queue, int]]
+    queues: dict[_Port, Claimed]
 
     @property
     def name(self) -> str:
@@ -52,7 +52,7 @@ class Compilation:
         self._members: dict[int, _Member] = {}
         self._labels: list[tuple[int, int]] = []  # (first label, slice number), ascending
         self._switches: dict[str, Rules] = {node: Rules() for node in topology.nodes}
-        self._queues: defaultdict[_Port, dict[int, tuple[Queue, int]]] = defaultdict(dict)
+        self._queues: defaultdict[_Port, dict[int, Claimed]] = defaultdict(dict)
         self._ports: defaultdict[str, dict[int, PortQos]] = defaultdict(dict)
         self._program: dict[str, SwitchProgram] = {}
         self._stale_ports: set[_Port] = set()

@@ -10,7 +10,13 @@ priority; leaves above it borrow afterwards, again by priority. Hence:
   in meanwhile, so the allowance must cover the policed burst and its growth, rate x queueing along the path
   (Le Boudec and Thiran, Network Calculus, Theorem 1.4.3), with a packet of slack. Too small an allowance turns the
   class to borrowing, behind every leaf that is within its rate; a generous one costs nothing, as the meter polices.
-- priority: the traffic class's.
+- priority: the traffic class's; at ports where only a shared backup leads, the last.
+
+Backups that share (`carelane.controller.pipeline.shared_backup`) have queues with their whole floors, and those may
+sum to more than the port: a class whose own tokens are there is served whatever its parent has (htb_dequeue takes
+leaves that may send before those that borrow), and an idle one takes nothing. Floors are held as long as those that
+are in use fit, which they do after every single failure. Should several failures wake more than fits, the last priority
+leaves everybody else what is his: those who share lose, and their availability does not count on such a state.
 
 Queue 0 carries what has no queue of its own: link discovery and BFD. Its floor keeps them within their rate and so
 ahead of everything that borrows. No floor is stated below 16 kbit/s: Open vSwitch raises a smaller one to the port's
@@ -21,7 +27,7 @@ the kernel would not be what was asked for. This least floor is not counted agai
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil
@@ -30,9 +36,10 @@ from carelane.controller.pipeline.compile._resolved import Lane, Slice, Way
 from carelane.controller.pipeline.program import PortQos, Queue
 from carelane.errors import CollisionError
 from carelane.policies.classes import STANDARD
+from carelane.topology.backup_pool import Failure
 from carelane.topology.model import Topology
 
-__all__ = ["LEAST_FLOOR_BPS", "PortPlan", "egress_rates", "port_qos", "queue_plan"]
+__all__ = ["LEAST_FLOOR_BPS", "Claimed", "PortPlan", "claims", "egress_rates", "port_qos", "queue_plan", "woken"]
 
 LEAST_FLOOR_BPS = 16_000
 _BEST_EFFORT_BURST_BITS = 10 * 1500 * 8
@@ -48,11 +55,23 @@ a point-to-multipoint slice sends counts once for each tree (at crowded ports fo
 delivered; what its receivers send counts once. The plan's ledger adds up in the same way."""
 
 
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """The floor that a queue was promised, and the failures after which only it is needed (None: always)."""
+
+    floor_bps: int
+    wakes: frozenset[Failure] | None = None
+
+
+Claimed = tuple[Queue, Booking]
+
+
 @dataclass
 class _Claim:
     """What one slice asks of one port."""
 
     owner: Slice
+    awake: bool = False
     floors: dict[_Share, int] = field(default_factory=dict)
     bursts: dict[_Share, int] = field(default_factory=dict)
 
@@ -94,9 +113,14 @@ class _Claim:
         most = self._most
         return sum(min(sum(bursts), most * max(bursts)) for bursts in _by_direction(self.bursts))
 
+    @property
+    def booking(self) -> Booking:
+        return Booking(self.floor_bps, None if self.awake else self.owner.wakes)
+
     def queue(self, ceiling_bps: int) -> Queue:
         floor_bps = _stated_floor(self.floor_bps, ceiling_bps)
-        priority = self.owner.traffic_class.htb_priority
+        asleep = self.booking.wakes is not None
+        priority = STANDARD.htb_priority if asleep else self.owner.traffic_class.htb_priority
         return _queue(self.owner.ids.number, floor_bps, ceiling_bps, self.burst_bits, priority, self.owner.name)
 
 
@@ -132,10 +156,14 @@ class PortPlan:
             ports = [(step.node, step.out_port) for step in lane.steps]
             for port in [*ports, (way.target.node, way.target.port)]:
                 if port in self._rates:
-                    self._claim(owner, port).add(way, lane, port)
+                    claim = self._claim(owner, port)
+                    claim.add(way, lane, port)
+                    claim.awake |= lane.label == way.label or port == (way.target.node, way.target.port)
             for step in lane.steps[:-1] if way.protected else ():
                 if (step.next_node, step.in_port) in self._rates:
-                    self._claim(owner, (step.next_node, step.in_port)).lend(way, lane)
+                    claim = self._claim(owner, (step.next_node, step.in_port))
+                    claim.lend(way, lane)
+                    claim.awake |= lane.label == way.label
 
     def _claim(self, owner: Slice, port: _Port) -> _Claim:
         claim = self._claims.get(port)
@@ -143,16 +171,31 @@ class PortPlan:
             claim = self._claims[port] = _Claim(owner)
         return claim
 
-    def queues(self) -> dict[_Port, tuple[Queue, int]]:
+    def queues(self) -> dict[_Port, Claimed]:
         """The slice's queue at every port it claims one of, with the floor it was promised there."""
-        return {place: (claim.queue(self._rates[place]), claim.floor_bps) for place, claim in self._claims.items()}
+        return {place: (claim.queue(self._rates[place]), claim.booking) for place, claim in self._claims.items()}
 
 
-def port_qos(place: _Port, rate_bps: int, queues: Iterable[tuple[Queue, int]]) -> PortQos:
+def woken(claimed: Iterable[Claimed]) -> dict[Failure, list[Claimed]]:
+    """Those of a port's queues that a failure wakes, by failure."""
+    found: defaultdict[Failure, list[Claimed]] = defaultdict(list)
+    for queue, booking in claimed:
+        for failure in booking.wakes or ():
+            found[failure].append((queue, booking))
+    return found
+
+
+def _promised_bps(claimed: Sequence[Claimed]) -> int:
+    """What is needed at once, after any single failure."""
+    always = sum(booking.floor_bps for _, booking in claimed if booking.wakes is None)
+    return always + max((sum(b.floor_bps for _, b in part) for part in woken(claimed).values()), default=0)
+
+
+def port_qos(place: _Port, rate_bps: int, queues: Iterable[Claimed]) -> PortQos:
     """The QoS of a port with these queues and their floors. Raises ConflictError where it carries less."""
     node, port = place
     held = list(queues)
-    promised_bps = sum(floor_bps for _, floor_bps in held)
+    promised_bps = _promised_bps(held)
     if promised_bps > rate_bps:
         raise CollisionError(
             [queue.slice for queue, _ in sorted(held, key=lambda item: item[0].id)],
@@ -163,16 +206,22 @@ def port_qos(place: _Port, rate_bps: int, queues: Iterable[tuple[Queue, int]]) -
     return PortQos(port, rate_bps, (best_effort, *(queue for queue, _ in held)))
 
 
-def queue_plan(topology: Topology, slices: Iterable[Slice]) -> Mapping[str, list[PortQos]]:
-    """The QoS of every port that `slices` use, by node. Raises ConflictError where a port carries less."""
+def claims(topology: Topology, slices: Iterable[Slice]) -> Mapping[_Port, list[Claimed]]:
+    """The queues that `slices` claim, by port."""
     rates = egress_rates(topology)
-    held: defaultdict[_Port, list[tuple[Queue, int]]] = defaultdict(list)
+    held: defaultdict[_Port, list[Claimed]] = defaultdict(list)
     for item in slices:
         plan = PortPlan(rates)
         for way in item.ways:
             plan.reserve(item, way)
         for place, queue in plan.queues().items():
             held[place].append(queue)
+    return held
+
+
+def queue_plan(topology: Topology, slices: Iterable[Slice]) -> Mapping[str, list[PortQos]]:
+    """The QoS of every port that `slices` use, by node. Raises ConflictError where a port carries less."""
+    rates, held = egress_rates(topology), claims(topology, slices)
     found: defaultdict[str, list[PortQos]] = defaultdict(list)
     for place in sorted(held):
         found[place[0]].append(port_qos(place, rates[place], held[place]))

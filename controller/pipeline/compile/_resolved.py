@@ -14,7 +14,10 @@ from carelane.controller.pipeline.slice_plan import Decision, PlannedPath, role_
 from carelane.controller.pipeline.trees import Forest, branches_of, crowds, grow
 from carelane.errors import ConflictError, InputError, ProgramError
 from carelane.policies.classes import CLASSES, TrafficClass
+from carelane.topology.backup_pool import Failure
 from carelane.topology.model import Endpoint, Hop, Topology
+from carelane.topology.paths import Route
+from carelane.topology.standby import failures_of
 
 __all__ = ["Lane", "Site", "Slice", "Step", "Way", "resolve_slice"]
 
@@ -85,7 +88,10 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """`ways` holds the directions that carry traffic; for point to multipoint, pairs share source and meter."""
+    """`ways` holds the directions that carry traffic; for point to multipoint, pairs share source and meter.
+
+    `wakes`: the failures after which its shared backup is needed (None: its backups have their floors for themselves).
+    """
 
     requirement: Requirement
     ids: SliceIds
@@ -94,6 +100,7 @@ class Slice:
     ways: tuple[Way, ...]
     paths: int
     forest: Forest | None = None
+    wakes: frozenset[Failure] | None = None
 
     @property
     def name(self) -> str:
@@ -128,9 +135,17 @@ def resolve_slice(topology: Topology, decision: Decision, ids: SliceIds, avoid: 
         ways = tuple(_in_trees(topology, decision, way, ids, forest) for way in ways)
     if not traffic_class.elastic:
         ways = tuple(_metered(way, ways, requirement) for way in ways)
-    return Slice(
-        requirement, ids, traffic_class, cookie_of(CookieKind.SLICE, ids.number), ways, len(decision.paths), forest
-    )
+    cookie = cookie_of(CookieKind.SLICE, ids.number)
+    wakes = _wakes(topology, decision)
+    return Slice(requirement, ids, traffic_class, cookie, ways, len(decision.paths), forest, wakes)
+
+
+def _wakes(topology: Topology, decision: Decision) -> frozenset[Failure] | None:
+    """What its primary suffers from, if its backup shares."""
+    if decision.backups != "shared":
+        return None
+    primary = min(decision.paths, key=lambda path: role_number(path.role))
+    return failures_of(topology, Route(primary.nodes, tuple(hop.link for hop in primary.hops)))
 
 
 def _ways(topology: Topology, decision: Decision, ids: SliceIds, pair: int, avoid: Collection[str]) -> list[Way]:

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from math import exp
 from typing import Any, NamedTuple
 
-__all__ = ["HELPERS", "KERNELS", "Flat", "Jobs", "Scratch", "State", "cheapest", "improve"]
+from carelane.topology.paths import NODE_BITS, NODE_MASK, Heap, drop_first, push
+
+__all__ = ["KERNELS", "Flat", "Jobs", "Scratch", "State", "cheapest", "improve"]
 
 Numbers = Any
 """A list or a NumPy array of numbers: numba takes only the latter, and neither has a type that covers both."""
@@ -31,9 +33,7 @@ class Scratch(NamedTuple):
     settled: Numbers
     cost: Numbers
     hops: Numbers
-    heap_cost: Numbers
-    heap_hops: Numbers
-    heap_node: Numbers
+    heap: Heap
     path: Numbers
 
 
@@ -57,75 +57,54 @@ def cheapest(
     from the target until the source is settled; then downhill along the lowest arcs.
     """
     first, out, head = flat
-    stamp, seen, settled, cost, hops, heap_cost, heap_hops, heap_node, path = scratch
+    stamp, seen, settled, cost, hops, heap, _ = scratch
     stamp[0] += 1
     now = stamp[0]
     cost[target] = 0.0
     hops[target] = 0
     seen[target] = now
-    heap_cost[0] = 0.0
-    heap_hops[0] = 0
-    heap_node[0] = target
-    size = 1
-    found = False
-    while size > 0 and not found:
-        far = heap_cost[0]
-        steps = heap_hops[0]
-        node = heap_node[0]
-        size -= 1
-        last_cost, last_hops, last_node = heap_cost[size], heap_hops[size], heap_node[size]
-        place = 0
-        while 2 * place + 1 < size:
-            child = 2 * place + 1
-            other = child + 1
-            if other < size and (
-                heap_cost[other] < heap_cost[child]
-                or (heap_cost[other] == heap_cost[child] and heap_hops[other] < heap_hops[child])
-            ):
-                child = other
-            if heap_cost[child] > last_cost or (heap_cost[child] == last_cost and heap_hops[child] >= last_hops):
-                break
-            heap_cost[place], heap_hops[place], heap_node[place] = (
-                heap_cost[child],
-                heap_hops[child],
-                heap_node[child],
-            )
-            place = child
-        heap_cost[place], heap_hops[place], heap_node[place] = last_cost, last_hops, last_node
+    size = push(heap, 0, 0.0, 0, target)
+    while size > 0:
+        far, steps, node = heap.weight[0], (heap.order[0] >> NODE_BITS) + 1, heap.order[0] & NODE_MASK
+        size = drop_first(heap, size)
         if settled[node] == now:
             continue
         settled[node] = now
         if node == source:
-            found = True
-            continue
+            return downhill(flat, scratch, base, price, room, down_weight, up_weight, down, up, source, target)
         for index in range(first[node], first[node + 1]):
             arc = out[index] ^ 1
             before = head[index]
             if room[arc] < down or room[arc ^ 1] < up or settled[before] == now:
                 continue
             reach = far + (base[arc] + (down_weight * price[arc] + up_weight * price[arc ^ 1]))
-            if seen[before] == now and (reach > cost[before] or (reach == cost[before] and steps + 1 >= hops[before])):
+            if seen[before] == now and (reach > cost[before] or (reach == cost[before] and steps >= hops[before])):
                 continue
             seen[before] = now
             cost[before] = reach
-            hops[before] = steps + 1
-            place = size
-            size += 1
-            while place > 0:
-                parent = (place - 1) // 2
-                if heap_cost[parent] < reach or (heap_cost[parent] == reach and heap_hops[parent] <= steps + 1):
-                    break
-                heap_cost[place], heap_hops[place], heap_node[place] = (
-                    heap_cost[parent],
-                    heap_hops[parent],
-                    heap_node[parent],
-                )
-                place = parent
-            heap_cost[place], heap_hops[place], heap_node[place] = reach, steps + 1, before
-    if not found:
-        return -1
-    node = source
-    length = 0
+            hops[before] = steps
+            size = push(heap, size, reach, steps, before)
+    return -1
+
+
+def downhill(
+    flat: Flat,
+    scratch: Scratch,
+    base: Sequence[float],
+    price: Sequence[float],
+    room: Sequence[int],
+    down_weight: float,
+    up_weight: float,
+    down: int,
+    up: int,
+    source: int,
+    target: int,
+) -> int:
+    """Number of arcs of the way that the costs of `cheapest` stand for, by the lowest arcs, put into `scratch.path`."""
+    first, out, head = flat
+    stamp, _, settled, cost, hops, _, path = scratch
+    now = stamp[0]
+    node, length = source, 0
     while node != target:
         following = -1
         for index in range(first[node], first[node + 1]):
@@ -243,6 +222,4 @@ def improve(
     return changes
 
 
-HELPERS = ()
 KERNELS = ("cheapest", "improve")
-"""In an order in which each only calls those before it."""

@@ -24,7 +24,7 @@ from carelane.controller.pipeline.requirement import Pair, Requirement
 from carelane.controller.pipeline.shape import access_port, delivery_port
 from carelane.topology.ledger import CapacityLedger, PortKey
 from carelane.topology.model import Endpoint, Topology
-from carelane.topology.paths import UNKNOWN_PS, Engine, PathGraph, engine
+from carelane.topology.paths import UNKNOWN_PS, Engine, Heap, PathGraph, engine
 
 __all__ = ["STEEPNESS", "LaneGraph"]
 
@@ -102,9 +102,7 @@ class LaneGraph(PathGraph):
             settled=run.filled(nodes, 0),
             cost=run.blank(nodes, real=True),
             hops=run.blank(nodes),
-            heap_cost=run.blank(arcs_count + 1, real=True),
-            heap_hops=run.blank(arcs_count + 1),
-            heap_node=run.blank(arcs_count + 1),
+            heap=Heap(run.blank(arcs_count + 1, real=True), run.blank(arcs_count + 1)),
             path=run.blank(nodes),
         )
         self.base = run.reals(base)

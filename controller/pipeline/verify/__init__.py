@@ -10,8 +10,9 @@ packet and the way it went; none when all of this holds:
   its paths whole (to every receiver of a tree that has one, once); with two failures nothing loops or strays either;
 - no rule takes packets that belong to another slice, and none is broader than the slice's own traffic;
 - groups watch the port they send to, and every link port is watched by BFD;
-- floors fit the ports and are what was reserved, and no single failure sends more copies of a tree into a port than it
-  has floors for; queues, rules, labels, groups and meters that serve no packet of any slice in any state are leftovers.
+- floors are what was reserved, and those in use fit the ports, also (where backups share) while any single link,
+  switch or risk group is dead; no single failure sends more copies of a tree into a port than it has floors for;
+  queues, rules, labels, groups and meters that serve no packet of any slice in any state are leftovers.
 
 The method is that of header space analysis and VeriFlow (Khurshid et al., NSDI 2013): packets are sets (`_cube`),
 rules are found by switch, table, input port and label, and a change is checked by walking again only what it touches.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from carelane.controller.pipeline.compile import LEAST_FLOOR_BPS, Slice, ground_rules, ground_watches
 from carelane.controller.pipeline.identifiers import slice_number
@@ -42,8 +42,10 @@ class Audit:
                 detail = f"port {place[1]}: the watch is {tables.watches.get(place)}, not {self._watches.get(place)}"
                 yield Fault("wrong-watch", "", place[0], detail)
 
-    def port(self, tables: Tables, place: Place) -> Iterator[Fault]:
-        """Floors within capacity, and a best-effort queue that cannot be starved by borrowers."""
+    def port(self, tables: Tables, place: Place, asleep: Mapping[int, frozenset[str]]) -> Iterator[Fault]:
+        """Floors in use within capacity, now and after each risk, and a best-effort queue that cannot be starved by
+        borrowers. `asleep` has the queues that are needed only after one of these risks, by slice number.
+        """
         qos = tables.ports.get(place)
         if qos is None:
             return
@@ -52,11 +54,12 @@ class Audit:
         if rate_bps is None or qos.max_rate_bps != rate_bps:
             yield Fault("overbooked", "", node, f"port {port} is limited to {qos.max_rate_bps} bit/s, not {rate_bps}")
             return
-        promised_bps = tables.floors_bps(place)
-        if promised_bps > rate_bps:
-            names = ", ".join(queue.slice for queue in qos.queues if queue.slice)
-            detail = f"port {port} carries {rate_bps} bit/s and {promised_bps} are promised on it to {names}"
-            yield Fault("overbooked", "", node, detail)
+        for risk, promised_bps, sleeping in _in_use(tables, place, asleep):
+            if promised_bps > rate_bps:
+                names = ", ".join(queue.slice for queue in qos.queues if queue.slice and queue.id not in sleeping)
+                detail = f"port {port} carries {rate_bps} bit/s and {promised_bps} are promised on it to {names}"
+                yield Fault("overbooked", "", node, detail, risk)
+                break
         spare = tables.queues(place).get(0)
         if spare is None or spare.min_rate_bps != min(LEAST_FLOOR_BPS, rate_bps):
             yield Fault("wrong-floor", "", node, f"port {port} has no best-effort queue with its least floor")
@@ -83,6 +86,19 @@ class Audit:
             if queue.max_rate_bps != self._wiring.rates[place]:
                 detail = f"{where} is held to {queue.max_rate_bps} bit/s below the port's rate"
                 yield Fault("wrong-queue", owner.name, place[0], detail)
+
+
+def _in_use(
+    tables: Tables, place: Place, asleep: Mapping[int, frozenset[str]]
+) -> Iterator[tuple[str, int, frozenset[int]]]:
+    """Each risk ("": none) with the floors that are in use once it has struck, and the queues that still sleep then."""
+    idle = frozenset(asleep)
+    floors_bps = {number: tables.floor_bps(place, number) for number in idle}
+    always_bps = tables.floors_bps(place) - sum(floors_bps.values())
+    yield "", always_bps, idle
+    for risk in sorted(frozenset[str]().union(*asleep.values())):
+        awake = [number for number, risks in asleep.items() if risk in risks]
+        yield risk, always_bps + sum(floors_bps[number] for number in awake), idle.difference(awake)
 
 
 def leftover(item: Item, name: str) -> Fault:

@@ -12,6 +12,7 @@ from carelane.controller.pipeline.identifiers import multicast_address
 from carelane.controller.pipeline.program import Match, Meter
 from carelane.controller.pipeline.verify._cube import Cube
 from carelane.controller.pipeline.verify._states import places_of
+from carelane.policies.classes import STANDARD
 from carelane.topology.model import Topology
 
 __all__ = ["Journey", "QueueNeed", "Wiring", "journeys", "queue_needs"]
@@ -79,11 +80,13 @@ class Journey:
 
 @dataclass(frozen=True, slots=True)
 class QueueNeed:
-    """What the slice's queue at a port must be: exactly this floor, at least this burst, this priority."""
+    """What the slice's queue at a port must be: exactly this floor, at least this burst, this priority. `asleep`: it is
+    needed only after a failure of the slice's primary, and shares its floor until then."""
 
     floor_bps: int
     burst_bits: int
     priority: int
+    asleep: bool = False
 
 
 def journeys(owner: Slice) -> Iterator[Journey]:
@@ -105,8 +108,11 @@ def queue_needs(owner: Slice, rates: Mapping[Place, int]) -> Mapping[Place, Queu
     multipoint slice count once, on the way to receivers once for each tree."""
     floors: dict[Place, dict[tuple[object, bool], int]] = {}
     bursts: dict[Place, int] = {}
+    awake: set[Place] = set()
     for way in owner.ways:
         for lane in way.lanes:
+            if owner.wakes is not None and lane.label == way.label:
+                awake |= places_of(lane) | {(way.target.node, way.target.port)}
             for place in _places(way, lane):
                 held = floors.setdefault(place, {})
                 share = (_share(owner, way, lane, place), way.forward)
@@ -116,10 +122,15 @@ def queue_needs(owner: Slice, rates: Mapping[Place, int]) -> Mapping[Place, Queu
                 place = (step.next_node, step.in_port)
                 floors.setdefault(place, {})
                 bursts[place] = max(bursts.get(place, 0), way.bucket.burst_bits)
-    priority = owner.traffic_class.htb_priority
     return {
-        place: QueueNeed(min(max(_reserved_bps(owner, held), LEAST_FLOOR_BPS), rates[place]), bursts[place], priority)
+        place: QueueNeed(
+            min(max(_reserved_bps(owner, held), LEAST_FLOOR_BPS), rates[place]),
+            bursts[place],
+            STANDARD.htb_priority if asleep else owner.traffic_class.htb_priority,
+            asleep,
+        )
         for place, held in floors.items()
+        for asleep in (owner.wakes is not None and place not in awake,)
         if place in rates
     }
 

@@ -56,6 +56,15 @@ class States:
         self._last_lanes: Sequence[Lane] = ()
         self._last: tuple[State, ...] = ()
 
+    def risks(self, lane: Lane) -> frozenset[str]:
+        """Every single risk that touches a lane, its end switches included, by name."""
+        links = [self._link_at[(step.node, step.out_port)] for step in lane.steps]
+        nodes = [node for step in lane.steps for node in (step.node, step.next_node)]
+        groups = [group for link in links for group in self._groups_of.get(link, ())]
+        groups += [group for node in nodes for group in self._groups_of_nodes.get(node, ())]
+        named = (("link", links), ("node", nodes), ("risk group", groups))
+        return frozenset(f"{kind} {name}" for kind, names in named for name in names)
+
     def of(self, ways: Iterable[Sequence[Lane]]) -> tuple[State, ...]:
         """All states to be tried on packets that these lanes may carry, to one receiver each."""
         ways = [lanes for lanes in ways if lanes[0].steps]

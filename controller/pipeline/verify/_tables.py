@@ -108,6 +108,11 @@ class Tables:
         """What the queues of a port promise together; the least floor that every queue has is not counted."""
         return self._floors_bps.get(place, 0)
 
+    def floor_bps(self, place: _Place, number: int) -> int:
+        """What one of them counts in that."""
+        queue = self.queues(place).get(number)
+        return 0 if queue is None else _counted_bps(queue)
+
     def queue_changes(self, place: _Place, port: PortQos | None) -> tuple[list[Queue], list[Queue]]:
         """Queues that go and that come if `port` (None: nothing) takes the place of what is there."""
         former = self.ports.get(place)

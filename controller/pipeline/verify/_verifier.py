@@ -14,7 +14,7 @@ from carelane.controller.pipeline.program import FlowRule, Group, Meter, PortQos
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.controller.pipeline.verify._audit import Audit, leftover
 from carelane.controller.pipeline.verify._cube import NONE, Cube, meets
-from carelane.controller.pipeline.verify._expect import Journey, Place, Wiring, journeys
+from carelane.controller.pipeline.verify._expect import Journey, Place, Wiring, journeys, queue_needs
 from carelane.controller.pipeline.verify._judge import judge, judge_copies, judge_meter, promised
 from carelane.controller.pipeline.verify._states import NOTHING, State, States
 from carelane.controller.pipeline.verify._tables import Item, Tables
@@ -38,6 +38,7 @@ class _Held:
     used: set[Item] = field(default_factory=set)
     looked: set[_Look] = field(default_factory=set)
     faults: tuple[Fault, ...] = ()
+    sleeps: frozenset[Place] = frozenset()
 
 
 class Verifier:
@@ -70,7 +71,7 @@ class Verifier:
         found = [fault for held in self._held.values() for fault in held.faults]
         found += self._audit.ground(self._tables, {*self._topology.nodes, *program})
         for place in self._tables.ports:
-            found += self._audit.port(self._tables, place)
+            found += self._audit.port(self._tables, place, self._asleep.get(place, {}))
         found += self._leftovers(self._tables.items())
         return tuple(found)
 
@@ -92,9 +93,11 @@ class Verifier:
         grounds: set[str] = set()
         owners = [resolve_slice(self._topology, decision, ids, avoid) for decision, ids in arrived]
         for number in (*gone, *(owner.ids.number for owner in owners)):
+            places |= self._sleeping(number)  # what stays may be needed after other risks than before
             suspects |= self._forget(number)
         for owner in owners:
             self._expect(owner)
+            places |= self._sleeping(owner.ids.number)
             touched.add(owner.ids.number)
         for change in changes:
             for operation in change.operations:
@@ -107,7 +110,7 @@ class Verifier:
         found = [fault for number in sorted(touched & self._held.keys()) for fault in self._held[number].faults]
         found += self._audit.ground(self._tables, grounds)
         for place in sorted(places):
-            found += self._audit.port(self._tables, place)
+            found += self._audit.port(self._tables, place, self._asleep.get(place, {}))
         found += self._leftovers(item for item in suspects if self._tables.holds(item))
         return tuple(found)
 
@@ -119,17 +122,32 @@ class Verifier:
         self._looks: defaultdict[_Table, defaultdict[_Corner, dict[_Look, set[int]]]]
         self._looks = defaultdict(lambda: defaultdict(dict))
         self._owners: dict[tuple[str, object], int] = {}
+        self._asleep: defaultdict[Place, dict[int, frozenset[str]]] = defaultdict(dict)
 
     def _expect(self, owner: Slice) -> None:
         """Take a slice under watch."""
         held = self._held[owner.ids.number] = _Held(owner, tuple(journeys(owner)))
         for journey in held.journeys:
             self._owners[journey.origin[0], journey.match] = owner.ids.number
+        if owner.wakes is not None:
+            (first, *_) = owner.ways
+            risks = self._states.risks(next(lane for lane in first.lanes if lane.label == first.label))
+            needs = queue_needs(owner, self._wiring.rates)
+            held.sleeps = frozenset(place for place, need in needs.items() if need.asleep)
+            for place in held.sleeps:
+                self._asleep[place][owner.ids.number] = risks
+
+    def _sleeping(self, number: int) -> frozenset[Place]:
+        """Where a slice has a queue that is needed only after a failure."""
+        held = self._held.get(number)
+        return frozenset() if held is None else held.sleeps
 
     def _forget(self, number: int) -> set[Item]:
         held = self._held.pop(number, None)
         if held is None:
             return set()
+        for place in held.sleeps:
+            del self._asleep[place][number]
         for journey in held.journeys:
             self._owners.pop((journey.origin[0], journey.match), None)
         return self._lift(held)

@@ -15,6 +15,7 @@ from carelane.controller.pipeline.quotas import Usage
 from carelane.controller.pipeline.replan import Fate, Replanned, replan
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.resolver import resolve
+from carelane.controller.pipeline.shared_backup import permitted
 from carelane.controller.pipeline.slice_plan import Decision
 from carelane.errors import InputError
 from carelane.intents import parse_line
@@ -121,7 +122,7 @@ class _Further:
         self.fates = {fate.name: fate for fate in replanned.fates}
         self.decisions: dict[str, Decision] = {}
         self.ledger = replanned.ledger
-        self._graph = graph
+        self._graph, self._policy = graph, policy
         self._rule = None if policy is None else policy.preemption
         held = [fate.now.requirement for fate in replanned.fates if fate.now.admitted]
         self._usage = Usage(policy, held)
@@ -134,6 +135,7 @@ class _Further:
         return [requirement.name for requirement in requirements]
 
     def _decided(self, requirement: Requirement) -> Decision:
+        requirement = permitted(self._policy, requirement)
         decision = self._usage.refusal(requirement)
         if decision is None:
             decision, after = decide_displacing(self._graph, requirement, self.ledger, self._usage.held, self._rule)

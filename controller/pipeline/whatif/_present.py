@@ -22,8 +22,8 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "topology": answer.topology.name,
         "question": _question(answer.question),
         "intents": [_fate(fate) for fate in answer.fates],
-        "retried": [decision_json(decision) for decision in answer.retried],
-        "added": [decision_json(decision) for decision in answer.added],
+        "retried": [decision_json(item, answer.ledger.sharing_with(item.name)) for item in answer.retried],
+        "added": [decision_json(item, answer.ledger.sharing_with(item.name)) for item in answer.added],
         "summary": {
             outcome: sum(fate.outcome == outcome for fate in answer.fates)
             for outcome in ("kept", "restored", "weakened", "broken")

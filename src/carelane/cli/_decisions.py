@@ -16,6 +16,7 @@ __all__ = [
     "reason_text",
     "remedy_lines",
     "shared_lines",
+    "sharing_lines",
     "show",
 ]
 
@@ -89,7 +90,7 @@ def decision_notes(decision: Row) -> Iterator[str]:
     if decision.get("preempts"):
         victims = ", ".join(str(victim or "another tenant's slice") for victim in decision["preempts"])
         yield f"{name}: {'takes' if decision['decision'] == 'admitted' else 'could take'} the place of: {victims}"
-    for line in shared_lines(decision):
+    for line in (*shared_lines(decision), *sharing_lines(decision)):
         yield f"{name}: {line}"
     for reason in decision.get("reasons", ()):
         yield f"{name}: refused: {reason_text(reason)}"
@@ -136,6 +137,14 @@ def shared_lines(decision: Row) -> Iterator[str]:
             f"{port['sites']} sites, of which {decision['speakers']} speak at once, share "
             f"{show(port['reserved_mbps'], 'Mbit/s')} on {port['link']} from {port['node']}"
         )
+
+
+def sharing_lines(decision: Row) -> Iterator[str]:
+    """With whom a backup shares its capacity."""
+    if decision.get("backups") == "shared":
+        named = ", ".join(str(name or "another tenant's slice") for name in decision.get("shares_with", ()))
+        whom = f" with {named or 'nobody yet'}" if "shares_with" in decision else ""
+        yield f"its backup shares capacity{whom}; no single failure needs more than there is"
 
 
 def remedy_lines(decision: Row) -> Iterator[str]:

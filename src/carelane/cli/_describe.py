@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from carelane.cli._decisions import decision_notes, path_rows, show
+from carelane.cli._decisions import decision_notes, path_rows, sharing_lines, show
 from carelane.cli._output import emit_rows, emit_text, emit_yaml
 
 __all__ = ["print_detail"]
@@ -22,6 +22,8 @@ def print_detail(detail: Row, leader: str | None = None) -> None:
     running = detail["running_decision"]
     if running is not None and detail["running_generation"] != detail["summary"]["generation"]:
         _print_decision(f"STILL RUNNING: generation {detail['running_generation']}", running)
+    elif running is not None and running.get("backups") == "shared":
+        emit_text("\n".join(sharing_lines(running)))
     _print_placement(detail["placement"])
     _print_compliance(detail.get("compliance"))
     _section("CONDITIONS")

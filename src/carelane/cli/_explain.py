@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from carelane.cli._decisions import offer_text, percent, remedy_lines, shared_lines, show
+from carelane.cli._decisions import offer_text, percent, remedy_lines, shared_lines, sharing_lines, show
 from carelane.cli._exit import Exit
 from carelane.cli._output import Format, emit, emit_text
 
@@ -64,8 +64,11 @@ def _exit(decisions: Sequence[Row]) -> Exit:
 
 
 def _filed(detail: Row) -> Iterator[str]:
-    summary = detail["summary"]
-    yield from explained(detail["decision"])
+    summary, running = detail["summary"], detail["running_decision"]
+    decision = detail["decision"]
+    if running is not None and running.get("backups") == decision.get("backups"):
+        decision = decision | {key: running[key] for key in ("shares_with",) if key in running}
+    yield from explained(decision)
     yield ""
     why = ": ".join(part for part in (summary["reason"], summary["message"]) if part)
     yield f"It is now {summary['phase']}" + (f" ({why})." if why else ".")
@@ -104,7 +107,9 @@ def _kept(decision: Row) -> Iterator[str]:
         yield f"    varies by at most {show(path['jitter_bound_ms'], 'ms')}"
     for line in shared_lines(decision):
         yield f"  - {line}"
-    if any(path["role"] != "primary" for path in decision["paths"]):
+    for line in sharing_lines(decision):
+        yield f"  - {line}"
+    if any(path["role"] != "primary" for path in decision["paths"]) and decision.get("backups") != "shared":
         yield "Backup paths hold their capacity from the start: a switch moves to them without asking anybody."
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "HEADERS",
     "POLL_S",
     "list_rows",
+    "named_rows",
     "phase_text",
     "run_accept",
     "run_apply",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 POLL_S = 0.25
+NAMES = 200
+"""That one request for rows may name."""
 HEADERS = ("NAME", "TENANT", "SERVICE", "PHASE", "REASON", "UPDATED")
 Row = Mapping[str, Any]
 
@@ -95,7 +98,7 @@ def _follow(client: Client, results: Sequence[Row], *, wait: bool, timeout: str,
     """Wait for what was filed, and print it."""
     timeout_s = seconds(timeout)
     generations = {row["name"]: row["generation"] for row in results}
-    rows = _watch(client, generations, timeout_s) if wait else _rows_of(client, generations)
+    rows = _watch(client, generations, timeout_s) if wait else named_rows(client, list(generations))
     merged = [
         {**row, **{key: result[key] for key in ("outcome", "decision")}}
         for row, result in zip(rows, results, strict=True)
@@ -119,12 +122,15 @@ def list_rows(client: Client, *, withdrawn: bool = False, **filters: str | Seque
     return client.rows("intents", "v1", "intents", query={"withdrawn": str(withdrawn).lower(), **filters})
 
 
-def _rows_of(client: Client, names: Mapping[str, int]) -> list[Row]:
-    """The list's rows for `names`, in that order."""
-    rows = {row["name"]: row for row in list_rows(client, withdrawn=True)}
-    missing = [name for name in names if name not in rows]
-    if missing:
-        raise NotFoundError(f"{', '.join(missing)}: gone from the server meanwhile")
+def named_rows(client: Client, names: Sequence[str]) -> list[Row]:
+    """The list's rows for `names`, in that order, and no others. Raises NotFoundError."""
+    rows: dict[str, Row] = {}
+    for start in range(0, len(names), NAMES):
+        part = names[start : start + NAMES]
+        rows |= {row["name"]: row for row in list_rows(client, withdrawn=True, name=part)}
+    absent = [name for name in names if name not in rows]
+    if absent:
+        raise NotFoundError(f"no intent named {', '.join(absent)}")
     return [rows[name] for name in names]
 
 
@@ -134,18 +140,21 @@ def _settled(row: Row, generation: int) -> bool:
 
 
 def _watch(client: Client, generations: Mapping[str, int], timeout_s: float) -> list[Row]:
-    """Poll until all are settled or time is up; tell each change of phase as it comes."""
+    """Ask for those that are not settled until all are or time is up; tell each change of phase as it comes."""
     deadline = time.monotonic() + timeout_s
-    told: dict[str, str] = {}
+    rows: dict[str, Row] = {}
+    waiting: list[str] = []
     while True:
-        rows = _rows_of(client, generations)
-        for row in rows:
-            if told.get(row["name"]) != row["phase"]:
-                told[row["name"]] = row["phase"]
+        asked = waiting or list(generations)  # all in the end too: one that was settled may have fallen meanwhile
+        for row in named_rows(client, asked):
+            if row["name"] not in rows or rows[row["name"]]["phase"] != row["phase"]:
                 tell(f"{row['name']}: {phase_text(row)}")
-        if all(_settled(row, generations[row["name"]]) for row in rows) or time.monotonic() >= deadline:
-            return rows
-        time.sleep(POLL_S)
+            rows[row["name"]] = row
+        waiting = [name for name in asked if not _settled(rows[name], generations[name])]
+        if (not waiting and len(asked) == len(generations)) or time.monotonic() >= deadline:
+            return [rows[name] for name in generations]
+        if waiting:
+            time.sleep(POLL_S)
 
 
 def phase_text(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""`carelane shared-backups`: what could be admitted if backups that never run together shared their capacity."""
+"""`carelane shared-backups`: what is admitted with backups of their own, and what where all backups share capacity."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from carelane.cli._output import Format, emit, emit_rows, emit_text
 from carelane.cli._plan import requirements_of
 from carelane.cli._sources import Filed
 from carelane.controller.pipeline import plan
-from carelane.controller.pipeline.admit import Embedding
 from carelane.controller.pipeline.rounding import mbps
-from carelane.controller.pipeline.shared_backup import SharedPlan, plan_shared
-from carelane.controller.pipeline.slice_plan import role_name
+from carelane.controller.pipeline.slice_plan import Decision
+from carelane.policies.admission import AdmissionPolicy
 from carelane.topology import Topology
 from carelane.topology.ledger import CapacityLedger
 
@@ -24,42 +23,44 @@ __all__ = ["run_shared_backups"]
 def run_shared_backups(topology: Topology, intents: Sequence[Filed], *, output: Format) -> Exit:
     """Decide in file order, once with reservations of their own and once with shared ones. Raises InputError."""
     requirements = requirements_of(intents, topology)
-    own, shared = plan(topology, requirements), plan_shared(topology, requirements)
+    own = plan(topology, requirements)
+    shared = plan(topology, requirements, policy=AdmissionPolicy("shared backups", shared_backups=True))
     document = {
         "topology": topology.name,
         "admitted": sum(decision.admitted for decision in own.decisions),
-        "admitted_shared": sum(embedding is not None for embedding in shared.embeddings),
+        "admitted_shared": sum(decision.admitted for decision in shared.decisions),
         "intents": [
             {
-                "name": decision.name,
-                "admitted": decision.admitted,
-                "admitted_shared": embedding is not None,
-                "paths": [] if embedding is None else _paths(embedding),
+                "name": alone.name,
+                "admitted": alone.admitted,
+                "admitted_shared": together.admitted,
+                "backups": together.backups if len(together.paths) > 1 else None,
+                "paths": _paths(together),
             }
-            for decision, embedding in zip(own.decisions, shared.embeddings, strict=True)
+            for alone, together in zip(own.decisions, shared.decisions, strict=True)
         ],
-        "ports": _ports(topology, own.ledger, shared),
+        "ports": _ports(topology, own.ledger, shared.ledger),
     }
     emit(document, output, lambda: _print(document))
     return Exit.DONE if document["admitted_shared"] == len(requirements) else Exit.REFUSED
 
 
-def _paths(embedding: Embedding) -> list[dict[str, Any]]:
+def _paths(decision: Decision) -> list[dict[str, Any]]:
     return [
-        {"role": role_name(row.role), "nodes": list(row.route.nodes), "links": list(row.route.links)}
-        for row in embedding.rows
+        {"role": path.role, "nodes": list(path.nodes), "links": [hop.link for hop in path.hops]}
+        for path in decision.paths
     ]
 
 
-def _ports(topology: Topology, own: CapacityLedger, shared: SharedPlan) -> list[dict[str, Any]]:
+def _ports(topology: Topology, own: CapacityLedger, shared: CapacityLedger) -> list[dict[str, Any]]:
     """Egress ports of links, those that sharing relieves most first."""
-    held = dict(own.reserved())
-    ports = sorted(port for port in {*held, *shared.pool.ports()} if port[1] in topology.links)
-    rows = [(port, held.get(port, 0), shared.pool.reserved_bps(port)) for port in ports]
+    alone, together = dict(own.reserved()), dict(shared.reserved())
+    ports = sorted(port for port in alone.keys() | together.keys() if port[1] in topology.links)
+    rows = [(port, alone.get(port, 0), together.get(port, 0)) for port in ports]
     rows.sort(key=lambda row: row[2] - row[1])
     return [
-        {"node": node, "link": link, "reserved_mbps": mbps(alone), "reserved_shared_mbps": mbps(together)}
-        for (node, link), alone, together in rows
+        {"node": node, "link": link, "reserved_mbps": mbps(first), "reserved_shared_mbps": mbps(second)}
+        for (node, link), first, second in rows
     ]
 
 
@@ -95,5 +96,5 @@ def _print(document: Mapping[str, Any]) -> None:
     )
     emit_text(
         f"\nadmitted: {document['admitted']} with backups of their own, {document['admitted_shared']} with shared "
-        f"ones, of {len(document['intents'])}. A planner's figure: the switches give every backup a floor of its own."
+        f"ones, of {len(document['intents'])}. Policy `backups: shared` makes it so."
     )

@@ -10,8 +10,8 @@ from typing import Any
 from carelane.cli._client import Client
 from carelane.cli._exit import Exit
 from carelane.cli._output import Format, emit_text, live_table, rest
-from carelane.cli._remote import HEADERS, list_rows, phase_text, seconds, table_rows
-from carelane.errors import InputError, NotFoundError
+from carelane.cli._remote import HEADERS, list_rows, named_rows, phase_text, seconds, table_rows
+from carelane.errors import InputError
 
 __all__ = ["run_watch"]
 
@@ -36,11 +36,7 @@ def run_watch(url: str | None, names: Sequence[str], *, every: str, duration: st
 
 
 def _rows(client: Client, names: Sequence[str]) -> list[Row]:
-    rows = {row["name"]: row for row in list_rows(client, withdrawn=bool(names))}
-    absent = [name for name in names if name not in rows]
-    if absent:
-        raise NotFoundError(f"no intent named {', '.join(absent)}")
-    return [rows[name] for name in names] if names else list(rows.values())
+    return named_rows(client, names) if names else list_rows(client)
 
 
 def _changes(

@@ -19,6 +19,9 @@ from carelane.store.records import StoredDrain, StoredEvent, StoredIntent, Store
 
 __all__ = ["Reader"]
 
+_LISTED = 1000
+"""Names in one query: databases take so many parameters, and for more it is as well to read all."""
+
 
 class Reader(AccessReader, SessionReader):
     """Queries within one transaction; made by `Store.read` and `Store.write`."""
@@ -73,6 +76,24 @@ class Reader(AccessReader, SessionReader):
         if names is not None:
             query = query.where(IntentRow.name.in_(names))
         return tuple(_intent(row) for row in self._session.scalars(query))
+
+    def marks(self, names: Collection[str] = (), *, tenant: str | None = None) -> dict[str, int]:
+        """By name, a number that differs whenever the state of that intent does: cheap to ask for again and again.
+
+        Of `names`, or of all that are not withdrawn. Raises NotFoundError for one that is not there, or not `tenant`'s.
+        """
+        query = select(StatusRow.name, StatusRow.version).join(IntentRow).order_by(StatusRow.name)
+        if tenant is not None:
+            query = query.where(IntentRow.tenant == tenant)
+        if 0 < len(names) <= _LISTED:
+            query = query.where(StatusRow.name.in_(names))
+        if not names:
+            query = query.where(StatusRow.phase != Phase.WITHDRAWN)
+        found = {name: int(version) for name, version in self._session.execute(query)}
+        absent = next((name for name in names if name not in found), None)
+        if absent is not None:
+            raise NotFoundError(f"there is no intent named {absent!r}")
+        return {name: found[name] for name in names} if names else found
 
     def in_phase(self, phases: Collection[Phase]) -> frozenset[str]:
         """Names of intents that are in one of these phases."""

@@ -168,6 +168,9 @@ def test_lists_are_paged_and_filtered(door: Door) -> None:
     assert door.call("it@alpha", "GET", "/v1/intents?service=remote-surgery").json()["intents"] == []
     found = door.call("engineer", "GET", "/v1/intents?service=remote-consultation&tenant=alpha&prefix=page-").json()
     assert len(found["intents"]) == 5
+    assert door.file("it@bravo", "page-bravo", "bravo", 1).status_code == 200
+    named = door.call("it@alpha", "GET", "/v1/intents?name=page-3&name=page-1&name=page-bravo&name=nobody").json()
+    assert [row["name"] for row in named["intents"]] == ["page-1", "page-3"]
     newest = door.call("it@alpha", "GET", "/v1/intents/page-0/history?limit=1").json()
     assert len(newest["history"]) == 1
     assert newest["next_cursor"] == str(newest["history"][0]["id"])

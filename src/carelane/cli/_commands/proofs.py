@@ -144,7 +144,7 @@ def shared_backups(
     default_availability: Availability = None,
     output: Output = "table",
 ) -> None:
-    """What could be admitted if backups shared capacity wherever no single failure needs them at once.
+    """Compare backups of their own with backups that share capacity where no single failure needs them at once.
 
     Exit 0 when all would be admitted then, 3 when some would not, 2 on bad input.
     """
