@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 REPORTS ?= reports
 
-.PHONY: help demo test check docs format fuzz bench lab-shell lock clean
+.PHONY: help demo test check mypy pyright imports docs format fuzz bench lab-shell lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,10 +21,16 @@ test: ## set-up, all checks, all tests
 check: ## format, lint, types, import contracts, documentation
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/ruff check --quiet .
+	@$(MAKE) --no-print-directory -j2 -Otarget mypy pyright imports docs
+
+mypy:
 	@MYPYPATH=src .venv/bin/mypy --no-error-summary
+
+pyright:
 	@.venv/bin/pyright --warnings
+
+imports:
 	@.venv/bin/lint-imports --no-cache > $(or $(TMPDIR),/tmp)/carelane-imports.$$$$ || { cat $(or $(TMPDIR),/tmp)/carelane-imports.$$$$; exit 1; }; rm -f $(or $(TMPDIR),/tmp)/carelane-imports.*
-	@$(MAKE) --no-print-directory docs
 
 docs: ## the documentation site, warnings as errors: reports/docs/index.html
 	@.venv/bin/python -m sphinx -b html -W --keep-going -q -d $(REPORTS)/docs/.doctrees docs $(REPORTS)/docs

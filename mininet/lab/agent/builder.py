@@ -84,7 +84,7 @@ def build(network: LabNetwork, wires: Wires, options: BuildOptions) -> BuiltNetw
     _pairs(network, mininet, places)
     step("links")
     for place in places.all:
-        start_switch_daemon(place)
+        start_switch_daemon(place, userspace=options.userspace)
     step("daemons")
     _attach(network, mininet)
     _start_switches(mininet, places)

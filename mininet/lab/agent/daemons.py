@@ -41,28 +41,30 @@ def start_database(place: Place) -> None:
     run(["ovs-vsctl", "--no-wait", "init", "--", *record], environment=place.environment)
 
 
-def start_switch_daemon(place: Place) -> None:
+def start_switch_daemon(place: Place, *, userspace: bool) -> None:
     """Start ovs-vswitchd; where permitted, it and its database run before ordinary processes. Raises `LabError`."""
     # ovs-vswitchd counts processors only once its monotonic clock passes ten seconds (count_cpu_cores). On a kernel
     # younger than that it finds none, starts no handler thread and loses every first packet of a flow.
     time.sleep(max(0.0, _CLOCK_FLOOR_S - time.monotonic()))
     run(["ovs-vswitchd", *_COMMON, *_SWITCH], netns=place.netns, environment=place.environment)
-    raise_daemon(place)
+    raise_daemon(place, userspace=userspace)
 
 
-def raise_daemon(place: Place) -> None:
+def raise_daemon(place: Place, *, userspace: bool) -> None:
     """Let ovs-vswitchd and its database run before ordinary processes, where that is permitted.
 
-    BFD and first packets must not wait behind bulk senders; real-time probes still come first. The userspace datapath
-    forwards every packet in that daemon: without a processor it would lose them, whatever the rules say. Its first
-    thread sets ports up and writes to the database; those that see to packets (handlers, revalidators, BFD) come before
-    it, or on one processor a flow that must move waits until the books are done. They start with the first bridge.
+    BFD and first packets must not wait behind bulk senders; real-time probes still come first. The first thread of the
+    daemon sets ports up and writes to the database; those that see to packets (handlers, revalidators, BFD) come before
+    it, or on one processor a flow that must move waits until the books are done. On the `userspace` datapath it is the
+    other way round: there the first thread forwards every packet, and without a processor it would lose them, whatever
+    the rules say. The other threads start with the first bridge.
     """
+    first, others = (_PACKET_PRIORITY, _DAEMON_PRIORITY) if userspace else (_DAEMON_PRIORITY, _PACKET_PRIORITY)
     pid = int(Path(place.folder, "ovs-vswitchd.pid").read_text())
     # No host's sender takes a switch's own processor. Where they share one, a change of queues waited for seconds.
     priorities = {int(Path(place.folder, "ovsdb-server.pid").read_text()): _DAEMON_PRIORITY - 1}
     for task in Path(f"/proc/{pid}/task").iterdir():
-        priorities[int(task.name)] = _DAEMON_PRIORITY if int(task.name) == pid else _PACKET_PRIORITY
+        priorities[int(task.name)] = first if int(task.name) == pid else others
     for task_id, priority in priorities.items():
         with suppress(PermissionError, ProcessLookupError):  # not permitted, or a thread that has ended
             os.sched_setscheduler(task_id, os.SCHED_RR, os.sched_param(priority))

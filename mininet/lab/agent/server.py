@@ -39,6 +39,7 @@ class Agent:
         self._built: BuiltNetwork | None = None
         self._noise: NoisePath | None = None
         self._traffic: TrafficRun | None = None
+        self._userspace = False
         self._own_kernel = _is_user_mode_linux()
         self._commands: dict[str, Callable[..., Any]] = {
             "hello": self.hello,
@@ -80,6 +81,7 @@ class Agent:
         if self._own_kernel:
             prefer_packets()
         wires = Wires(delay=not userspace)
+        self._userspace = userspace
         options = BuildOptions(userspace, plain, controller, each)
         self._built = build(LabNetwork.from_json(network), wires, options)
         self._noise = NoisePath(wires)
@@ -127,7 +129,7 @@ class Agent:
         built = self._network()
         assert self._noise is not None
         for place in built.places.all:
-            raise_daemon(place)
+            raise_daemon(place, userspace=self._userspace)
         self._traffic = TrafficRun.start(built, run_id, plan, self._noise)
         return {"start_ns": self._traffic.start_ns}
 
