@@ -68,8 +68,7 @@ def sharers_of(topology: Topology, read: Reader, running: Held | None) -> tuple[
     """With whom a slice in force shares its backup, and whose they are."""
     if running is None or running.decision.backups != "shared":
         return ()
-    in_force = tuple(held for held in Holdings.of(read.slices()).slices if not held.retiring)
-    return Holdings(in_force).ledger(topology).sharing_with(running.name)
+    return Holdings.of(read.slices()).standing.ledger(topology).sharing_with(running.name)
 
 
 def step_of(event: StoredEvent) -> HistoryEntry:

@@ -14,7 +14,7 @@ from carelane.controller.reconcile.drains import drained_links
 from carelane.controller.reconcile.liveness import LinkHealth
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.reconcile.reoptimise import Aim, Reoptimised, reoptimise
-from carelane.controller.reconcile.upkeep import Relocation, Renewal, drain, relocate, renew, undrain
+from carelane.controller.reconcile.upkeep import Renewal, drain, relocate, renew, undrain
 from carelane.controller.southbound.protocol import SwitchStatus
 from carelane.errors import InputError
 from carelane.policies.admission import AdmissionPolicy
@@ -97,7 +97,8 @@ class Upkeep:
             result = DrainResult(target, found.moved, found.staying, found.stuck)
             if also is not None:
                 also(write, result, before)
-        self._tell(found, target)
+        log.info("drained", target=target, moved=found.moved, staying=found.staying, stuck=found.stuck)
+        reconciler.queue.add([*found.moved, *found.staying, *(name for name, _ in found.stuck)])
         return result
 
     def undrain(self, target: str, *, also: AlsoDrained | None = None) -> DrainResult:
@@ -198,11 +199,6 @@ class Upkeep:
                 stuck=found.stuck,
             )
         reconciler.queue.add([*found.moved, *sorted(news)])
-
-    def _tell(self, found: Relocation, target: str) -> None:
-        names = [*found.moved, *found.staying, *(name for name, _ in found.stuck)]
-        log.info("drained", target=target, moved=found.moved, staying=found.staying, stuck=found.stuck)
-        self._reconciler.queue.add(names)
 
 
 def _drain_of(drains: Sequence[StoredDrain], target: str) -> StoredDrain | None:

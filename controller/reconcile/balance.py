@@ -57,7 +57,7 @@ def evening_out(
 ) -> Iterator[Evened]:
     """The moves, each beside those before it, which are taken to have been made. `gain` is more than 0 and at most 1:
     a share of what may be reserved on a link."""
-    standing = Holdings(tuple(held for held in holdings.slices if not held.retiring)).ledger(topology, now)
+    standing = holdings.standing.ledger(topology, now)
     busy = holdings.ledger(topology, now, without)
     left, relieved, tries = {held.name: held for held in movable}, set[PortKey](), 0
     while (port := _fullest(topology, standing, relieved)) is not None and _share(topology, standing, port) >= gain:
@@ -89,7 +89,7 @@ def evening_out(
 
 def fullest(topology: Topology, holdings: Holdings, now: datetime) -> float:
     """The share that slices in force reserve of the fullest port of a link."""
-    ledger = Holdings(tuple(held for held in holdings.slices if not held.retiring)).ledger(topology, now)
+    ledger = holdings.standing.ledger(topology, now)
     port = _fullest(topology, ledger, set())
     return 0.0 if port is None else _share(topology, ledger, port)
 

@@ -55,6 +55,11 @@ class Holdings:
     def in_force(self, name: str) -> Held | None:
         return next((held for held in self.slices if held.name == name and not held.retiring), None)
 
+    @property
+    def standing(self) -> Holdings:
+        """What is in force, without what retires."""
+        return Holdings(tuple(held for held in self.slices if not held.retiring))
+
     def of_name(self, name: str) -> tuple[Held, ...]:
         return tuple(held for held in self.slices if held.name == name)
 

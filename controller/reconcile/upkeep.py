@@ -193,8 +193,11 @@ def _third(decision: Decision) -> bool:
 
 def movable(write: Writer, idle: Collection[str], now: datetime) -> list[Held]:
     """Slices in force that may be planned anew, most important first; of those that are `idle`, not what is over."""
-    held = [item for item in Holdings.of(write.slices()).slices if not item.retiring]
-    held = [item for item in held if item.name not in idle or not outside(item, now).over]
+    held = [
+        item
+        for item in Holdings.of(write.slices()).standing.slices
+        if item.name not in idle or not outside(item, now).over
+    ]
     held = [item for item in held if write.intent(item.name).phase in _MOVABLE]
     return sorted(held, key=lambda item: (-item.decision.requirement.priority, item.id))
 
@@ -220,7 +223,7 @@ def _refuse_collisions(
     holdings: Holdings, topology: Topology, target: str, without: frozenset[str], now: datetime
 ) -> None:
     """Backups that share have no room for each other while several links are out of service that wake them."""
-    staying = Holdings(tuple(held for held in holdings.slices if not held.retiring))
+    staying = holdings.standing
     ledger = staying.ledger(topology, now, without)
     for port, load in ((port, ledger.working_bps(port)) for port, _ in sorted(ledger.reserved())):
         link = topology.links.get(port[1])
