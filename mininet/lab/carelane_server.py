@@ -25,7 +25,7 @@ __all__ = ["CarelaneServer"]
 
 _READY_TIMEOUT_S = 60.0
 _REST = "http://127.0.0.1:8642"
-_ALONE = ("nice", "-n", "-15")
+_NICE = -15
 """A controller has a machine of its own; here it shares processors with whatever else runs on this one."""
 
 
@@ -68,12 +68,14 @@ class CarelaneServer:
     def start(self, *, switches: int) -> float:
         """Start the controller and wait until it is ready with that many switches; gives the seconds it took."""
         host, port = self.lab.openflow_listen
-        argv = [*_ALONE, sys.executable, "-m", "carelane", "up", "--topology", self._topology]
+        argv = [sys.executable, "-m", "carelane", "up", "--topology", self._topology]
         argv += ["--database", f"sqlite:///{self._folder}/carelane.db"]
         argv += ["--openflow-host", host, "--openflow-port", str(port), "--ovsdb", self.lab.ovsdb_target]
         begun = time.monotonic()
         with self.log.open("ab") as log:
-            self.process = self.lab.spawn(argv, env=self._environment, cwd="/", stdout=log, stderr=subprocess.STDOUT)
+            self.process = self.lab.spawn(
+                argv, env=self._environment, cwd="/", stdout=log, stderr=subprocess.STDOUT, nice=_NICE
+            )
         while True:
             if self.process.poll() is not None:
                 raise LabError(f"carelane up ended: {self._last_words()}")

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -99,7 +100,7 @@ class Cell:
         self._popen = popen
         self.pid = pid
         self._netns = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        self._kept: list[socket.socket] = []
+        self._after = ExitStack()
 
     @classmethod
     def open(cls) -> Cell:
@@ -148,12 +149,11 @@ class Cell:
             self._popen.kill()
             self._popen.wait()
         _close_streams(self._popen)
-        while self._kept:
-            self._kept.pop().close()
+        self._after.close()
 
-    def keep(self, held: socket.socket) -> None:
-        """Hold a socket for as long as the cell is open."""
-        self._kept.append(held)
+    def on_close(self, work: Callable[[], object]) -> None:
+        """Do this when everything in the cell has ended; the last one asked for first."""
+        self._after.callback(work)
 
     def path(self, inside: str) -> Path:
         """Where the host sees a file of the cell."""
@@ -168,19 +168,28 @@ class Cell:
         stdin: int | IO[bytes] | None = subprocess.DEVNULL,
         stdout: int | IO[bytes] | None = None,
         stderr: int | IO[bytes] | None = None,
+        nice: int = 0,
     ) -> CellProcess:
-        """Start a program inside; it dies with the cell at the latest. `env` replaces the environment."""
+        """Start a program inside; it dies with the cell at the latest. `env` replaces the environment.
+
+        `nice` below 0 goes before the host's other work, as far as that is permitted.
+        """
         enter = ["nsenter", "--target", str(self.pid), "--mount", "--net", "--ipc", "--uts", "--pid"]
         if cwd is not None:
             enter.append(f"--wd={cwd}")
+        before = ["nice", f"--adjustment={nice}"] if nice else []
         popen = subprocess.Popen(
-            [*enter, "--", *argv],
+            [*enter, "--", *before, *argv],
             env=None if env is None else dict(env),
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
         )
+        if nice:
+            # A session is one task group where the kernel groups so (sched(7)): inside it `nice` counts among its own.
+            with suppress(FileNotFoundError, PermissionError):
+                Path(f"/proc/{popen.pid}/autogroup").write_text(str(nice))
         return CellProcess(popen, argv)
 
     def run(self, argv: Sequence[str], *, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:

@@ -202,9 +202,10 @@ class Lab:
         cwd: str | Path | None = None,
         stdout: int | IO[bytes] | None = None,
         stderr: int | IO[bytes] | None = None,
+        nice: int = 0,
     ) -> CellProcess:
         """Start a host program inside the cell, on the host's kernel and files: a controller, a command line."""
-        return self.cell.spawn(argv, env=env, cwd=cwd, stdout=stdout, stderr=stderr)
+        return self.cell.spawn(argv, env=env, cwd=cwd, stdout=stdout, stderr=stderr, nice=nice)
 
     def inside(self, work: Callable[[], T]) -> T:
         """Run a function in the cell's network (a thread of its own), for example an HTTP request to the controller."""

@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -37,6 +38,9 @@ SUBSTRATES: tuple[SubstrateName, ...] = ("host", "lab-kernel", "userspace")
 LAB_KERNEL = "linux.uml"
 CONSOLE = f"{WORK}/console.log"
 _TAP = "lab0"
+_GUEST_NICE = -20
+"""Before the host's ordinary work. Not real-time: Linux stops a real-time process for what is left of a second once it
+has used 95% of it (sched_rt_runtime_us), and a busy guest stood still for 50 ms of every second."""
 _MEMORY = "1536M"  # an upper limit; the host gives pages only as the guest touches them
 HOST_MODULES = ("openvswitch", "sch_netem", "sch_htb", "act_mirred", "cls_u32", "veth", "mpls_router", "mpls_gso")
 _GUEST_MODULES = (*HOST_MODULES, "tun", "sch_ingress")
@@ -164,7 +168,7 @@ def _boot_lab_kernel(cell: Cell, say: Callable[[str], None]) -> CellProcess:
     init.write_text(_guest_init())
     init.chmod(0o755)
     argv = [
-        *_precedence(cell, say),
+        *("taskset", "--cpu-list", str(_own_processor(cell, say))),
         LAB_KERNEL,
         f"mem={_MEMORY}",
         "root=/dev/root",
@@ -182,25 +186,32 @@ def _boot_lab_kernel(cell: Cell, say: Callable[[str], None]) -> CellProcess:
     # TMPDIR keeps the guest's memory file on the cell's tmpfs.
     env = {"PATH": os.environ.get("PATH", "/usr/bin"), "TMPDIR": WORK, "HOME": "/root"}
     with cell.path(CONSOLE).open("wb") as console:
-        return cell.spawn(argv, env=env, cwd="/", stdout=console, stderr=subprocess.STDOUT)
+        return cell.spawn(argv, env=env, cwd="/", stdout=console, stderr=subprocess.STDOUT, nice=_GUEST_NICE)
 
 
-def _precedence(cell: Cell, say: Callable[[str], None]) -> list[str]:
-    """Give the guest a processor of its own, before the host's ordinary work.
+def _own_processor(cell: Cell, say: Callable[[str], None]) -> int:
+    """A processor for the guest alone, which our own work leaves to it for as long as the cell is open.
 
     User-mode Linux is several host processes that take turns. Kept on one processor a system call of the guest costs
-    20 us; let loose on two it costs 140 to 440 us (measured, see mininet/README.md). Real-time, or the host's pauses
-    are measured as network delay; but only on a processor that no other lab holds, and never on the last one.
+    20 us; let loose on two it costs 140 to 440 us (measured, see mininet/README.md). Never a processor that another lab
+    holds, and never the last one.
     """
     processors = sorted(os.sched_getaffinity(0))
-    realtime = ["chrt", "--fifo", "1"]
-    if cell.run([*realtime, "true"]).returncode == 0:
-        for processor in reversed(processors[1:]):
-            if (claim := _claim(processor)) is not None:
-                cell.keep(claim)
-                return ["taskset", "--cpu-list", str(processor), *realtime]
-    say("lab: no processor to itself (another lab, or only one processor, or no real-time priority): expect more noise")
-    return ["taskset", "--cpu-list", str(processors[0]), "nice", "--adjustment=-15"]
+    for processor in reversed(processors[1:]):
+        if (claim := _claim(processor)) is not None:
+            cell.on_close(claim.close)
+            _confine({*processors} - {processor})
+            cell.on_close(lambda: _confine({*processors}))
+            return processor
+    say("lab: no processor to itself (another lab, or only one processor): expect more noise")
+    return processors[0]
+
+
+def _confine(processors: set[int]) -> None:
+    """Keep this process, and the programs that it starts, on those processors."""
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(ProcessLookupError):  # a thread that has ended
+            os.sched_setaffinity(int(task.name), processors)
 
 
 def _claim(processor: int) -> socket.socket | None:

@@ -20,9 +20,9 @@ from carelane.lab.traffic.plan import NOISE_FLOW, Flow, TrafficPlan
 
 __all__ = ["TrafficRun"]
 
-# Measured flows that are not strict go before bulk: a sender kept from running between reading the clock and the system
-# call would make its own lateness look like the network's. They yield to the switches' daemon (5).
-_PRIORITY = {"realtime": 50, "media": 3, "bulk": 0, "tcp": 0}
+# Measured senders go before the packet work (30) and the switches' daemons, as devices of their own do: one kept
+# from running between reading the clock and the system call would make its own lateness look like the network's.
+_PRIORITY = {"realtime": 50, "media": 40, "bulk": 0, "tcp": 0}
 _RECEIVER_PRIORITY = 2
 _BULK_NICE = 5
 _LEAD_S = 1.0  # sources open their sockets in this time
