@@ -141,6 +141,8 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except Stopped:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # The last packets are still on their way: winding up at a sender's precedence held them 22 ms.
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     sys.stdout.write(json.dumps({str(source.id): source.summary() for source in sources}) + "\n")
 
 
