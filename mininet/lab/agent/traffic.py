@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from carelane.lab.agent.builder import BuiltNetwork
@@ -125,7 +126,7 @@ def _lanes(built: BuiltNetwork, plan: TrafficPlan, noise: NoisePath) -> dict[str
             "address": NOISE_TARGET,
             "source_address": None,
             "port": UDP_PORT,
-            "model": model_to_json(HAPTIC),
+            "model": model_to_json(replace(HAPTIC, period_s=plan.noise_period_s)),
             "dscp": 46,
             "start_s": 0.0,
             "duration_s": plan.duration_s,

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from carelane.errors import InputError
-from carelane.lab.traffic.models import AUDIO, SCREEN_BPS, Model, TcpTransfer, model_from_json, model_to_json, screen
+from carelane.lab.traffic.models import (
+    AUDIO,
+    HAPTIC,
+    SCREEN_BPS,
+    Model,
+    TcpTransfer,
+    model_from_json,
+    model_to_json,
+    screen,
+)
 
 __all__ = ["NOISE_FLOW", "Bucket", "Flow", "TrafficPlan", "join_consultation"]
 
@@ -56,10 +65,15 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class TrafficPlan:
-    """All flows of one run; the same seed sends the same packets."""
+    """All flows of one run; the same seed sends the same packets.
+
+    The noise probe beside them sends a packet every `noise_period_s`: a plan that needs the lab kernel's processor for
+    the switches asks for fewer.
+    """
 
     flows: tuple[Flow, ...]
     seed: int = 1
+    noise_period_s: float = HAPTIC.period_s
 
     def __post_init__(self) -> None:
         names = [flow.name for flow in self.flows]
@@ -75,13 +89,15 @@ class TrafficPlan:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the agent."""
-        return {"seed": self.seed, "flows": [_flow_to_json(flow) for flow in self.flows]}
+        flows = [_flow_to_json(flow) for flow in self.flows]
+        return {"seed": self.seed, "noise_period_s": self.noise_period_s, "flows": flows}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrafficPlan:
         """The inverse of `to_json`. Raises `InputError`."""
         try:
-            return cls(tuple(_flow_from_json(entry) for entry in data["flows"]), int(data["seed"]))
+            flows = tuple(_flow_from_json(entry) for entry in data["flows"])
+            return cls(flows, int(data["seed"]), float(data["noise_period_s"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"not a traffic plan: {error}") from error
 

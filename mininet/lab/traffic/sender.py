@@ -105,15 +105,16 @@ def _send_all(sources: list[_Source], tick_ns: int) -> None:
     """Send everything in order of time. With a tick, wake at most once in it: bulk goes in small batches."""
     queue = [(source.next_ns, index) for index, source in enumerate(sources) if source.next_ns is not None]
     heapq.heapify(queue)
-    woken = 0
+    woken = now = 0
     while queue:
         due, index = queue[0]
-        now = time.clock_gettime_ns(time.CLOCK_REALTIME)
-        if due > now:
+        if due > now:  # when last looked at: in the lab kernel another look costs as much as a sleep that ends at once
             sleep_until(max(due, woken + tick_ns))
             woken = now = time.clock_gettime_ns(time.CLOCK_REALTIME)
             if due > now:  # a signal woke us
                 continue
+        else:
+            now = time.clock_gettime_ns(time.CLOCK_REALTIME)
         sources[index].send_due(now)
         following = sources[index].next_ns
         if following is None:
