@@ -54,29 +54,20 @@ def raise_daemon(place: Place, *, userspace: bool) -> None:
     """Let ovs-vswitchd and its database run before ordinary processes, where that is permitted.
 
     BFD and first packets must not wait behind bulk senders; real-time probes still come first. The first thread of the
-    daemon sets ports up and writes to the database; those that see to packets (handlers, revalidators) come before it,
-    or on one processor a flow that must move waits until the books are done. The one that keeps BFD's time comes after
-    it: all switches keep that time all the while, and one whose port lost carrier is not to wait for the others. On the
-    `userspace` datapath the first thread forwards every packet, and without a processor it would lose them, whatever
-    the rules say: there it comes before all others. The other threads start with the first bridge.
+    daemon sets ports up and writes to the database; those that see to packets (handlers, revalidators, BFD) come before
+    it, or on one processor a flow that must move waits until the books are done. On the `userspace` datapath it is the
+    other way round: there the first thread forwards every packet, and without a processor it would lose them, whatever
+    the rules say. The other threads start with the first bridge.
     """
+    first, others = (_PACKET_PRIORITY, _DAEMON_PRIORITY) if userspace else (_DAEMON_PRIORITY, _PACKET_PRIORITY)
     pid = int(Path(place.folder, "ovs-vswitchd.pid").read_text())
     # No host's sender takes a switch's own processor. Where they share one, a change of queues waited for seconds.
     priorities = {int(Path(place.folder, "ovsdb-server.pid").read_text()): _DAEMON_PRIORITY - 1}
     for task in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(FileNotFoundError):  # a thread that has ended
-            priorities[int(task.name)] = _priority(int(task.name) == pid, (task / "comm").read_text(), userspace)
+        priorities[int(task.name)] = first if int(task.name) == pid else others
     for task_id, priority in priorities.items():
         with suppress(PermissionError, ProcessLookupError):  # not permitted, or a thread that has ended
             os.sched_setscheduler(task_id, os.SCHED_RR, os.sched_param(priority))
-
-
-def _priority(first: bool, thread: str, userspace: bool) -> int:
-    if userspace:
-        return _PACKET_PRIORITY if first else _DAEMON_PRIORITY
-    if thread.startswith("monitor"):
-        return _DAEMON_PRIORITY - 1
-    return _DAEMON_PRIORITY if first else _PACKET_PRIORITY
 
 
 @contextmanager
