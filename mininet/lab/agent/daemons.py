@@ -53,21 +53,38 @@ def start_switch_daemon(place: Place, *, userspace: bool) -> None:
 def raise_daemon(place: Place, *, userspace: bool) -> None:
     """Let ovs-vswitchd and its database run before ordinary processes, where that is permitted.
 
-    BFD and first packets must not wait behind bulk senders; real-time probes still come first. The first thread of the
-    daemon sets ports up and writes to the database; those that see to packets (handlers, revalidators, BFD) come before
-    it, or on one processor a flow that must move waits until the books are done. On the `userspace` datapath it is the
-    other way round: there the first thread forwards every packet, and without a processor it would lose them, whatever
-    the rules say. The other threads start with the first bridge.
+    BFD and first packets must not wait behind bulk senders; real-time probes still come first. `_priority` says how the
+    daemon's own threads are ordered. All but the first of them start with the first bridge.
     """
-    first, others = (_PACKET_PRIORITY, _DAEMON_PRIORITY) if userspace else (_DAEMON_PRIORITY, _PACKET_PRIORITY)
     pid = int(Path(place.folder, "ovs-vswitchd.pid").read_text())
     # No host's sender takes a switch's own processor. Where they share one, a change of queues waited for seconds.
     priorities = {int(Path(place.folder, "ovsdb-server.pid").read_text()): _DAEMON_PRIORITY - 1}
     for task in Path(f"/proc/{pid}/task").iterdir():
-        priorities[int(task.name)] = first if int(task.name) == pid else others
+        with suppress(FileNotFoundError):  # a thread that has ended
+            thread = "first" if int(task.name) == pid else (task / "comm").read_text().strip()
+            priorities[int(task.name)] = _priority(thread, alone=place.netns is not None, userspace=userspace)
     for task_id, priority in priorities.items():
         with suppress(PermissionError, ProcessLookupError):  # not permitted, or a thread that has ended
             os.sched_setscheduler(task_id, os.SCHED_RR, os.sched_param(priority))
+
+
+def _priority(thread: str, *, alone: bool, userspace: bool) -> int:
+    """What a thread of ovs-vswitchd runs at; `alone` when the daemon has one switch.
+
+    The first thread sets ports up and writes to the database; those that see to packets (handlers, revalidators, BFD)
+    come before it, or on one processor a flow that must move waits until the books are done. On the `userspace`
+    datapath it is the other way round: there the first thread forwards every packet, and without a processor it would
+    lose them, whatever the rules say.
+
+    BFD's thread (`monitor`) comes last where each switch has a daemon: all of them keep that time all the while, and
+    one whose port lost carrier is not to wait for the four others. A daemon that has all switches is busier than BFD
+    can wait for.
+    """
+    if userspace:
+        return _PACKET_PRIORITY if thread == "first" else _DAEMON_PRIORITY
+    if alone and thread.startswith("monitor"):
+        return _DAEMON_PRIORITY - 1
+    return _DAEMON_PRIORITY if thread == "first" else _PACKET_PRIORITY
 
 
 @contextmanager
