@@ -108,7 +108,10 @@ def certificates(settings: Settings) -> Iterator[Finding]:
     for found in (*read_certificates(files.cert), *read_certificates(files.ca)):
         days = found.days_left()
         text = f"{found.file}: {found.subject} until {found.not_after:%Y-%m-%d}"
-        if days < 0:
+        if not found.has_begun():
+            text = f"{found.file}: {found.subject} is valid from {found.not_before:%Y-%m-%d %H:%M} UTC on, not yet"
+            yield missing("server", "certificates", text, "correct this machine's clock, or that of whoever made it")
+        elif days < 0:
             yield missing("server", "certificates", f"{text}, which is past", "renew it: docs/how-to/tls.md")
         elif days < SOON_DAYS:
             yield note("server", "certificates", f"{text}, in {days:.0f} days", "renew it: docs/how-to/tls.md")
