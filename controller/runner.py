@@ -89,6 +89,7 @@ class Controller:
         self._seated: Standing | None = None
         self._ranked: Ranked | None = None
         self._adopted = threading.Event()
+        self._listens_since_s = 0.0
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._check_now = threading.Event()
@@ -127,6 +128,7 @@ class Controller:
                 store.close()
             raise
         self._store, self._southbound = store, southbound
+        self._listens_since_s = time.monotonic()
         try:
             self._run(store, southbound)
         except BaseException:
@@ -279,9 +281,12 @@ class Controller:
                 self._adopted.set()
 
     def _await_switches(self) -> None:
-        """After a restart every slice would be called degraded, only because switches need a moment to call back."""
+        """After a restart every slice would be called degraded, only because switches need a moment to call back.
+
+        Who takes over later has been connected to them all the while: a switch that is away then, is away.
+        """
         assert self._southbound is not None
-        end = time.monotonic() + _CONNECT_GRACE_S
+        end = self._listens_since_s + _CONNECT_GRACE_S
         while time.monotonic() < end and not self._stopping.wait(0.05):
             statuses = self._southbound.statuses()
             if all(_connected(statuses, node) for node in self.topology.nodes):

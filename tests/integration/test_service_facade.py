@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from carelane.controller.leadership import Standing
 from carelane.controller.runner import Controller
 from carelane.controller.southbound.protocol import DiscoveredLink
 from carelane.controller.southbound.simulator import Simulator
@@ -148,6 +150,23 @@ def test_a_running_controller_installs_repairs_and_follows_its_switches(
     assert "carelane_reconcile_time_seconds_count" in text
     assert "carelane_drift_repairs_total" in text
     assert "carelane_reconcile_errors_total" in text
+
+
+def test_a_new_term_does_not_wait_for_a_switch_that_is_away(
+    diamond: Topology, simulator: Simulator, make_manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a controller that has just started does: one that takes over has heard of its switches long before."""
+    clock = [0.0]
+    frozen = SimpleNamespace(monotonic=lambda: clock[0], thread_time=time.thread_time)
+    monkeypatch.setattr("carelane.controller.runner.time", frozen)
+    with Controller(diamond, f"sqlite:///{tmp_path}/run.db", lambda _: simulator) as controller:
+        _eventually(controller._adopted.is_set)
+        clock[0] = 60.0
+        simulator.set_connected("south", False)
+        controller._seat(Standing("follower", "http://other", 7))  # and acts again at once
+        _eventually(controller._adopted.is_set)
+        controller.service.apply(load_intents(make_manifest("one", "west/a", "east/a")))
+        assert controller.service.wait(["one"], 30.0)[0].phase == "Active"
 
 
 def test_stopping_keeps_rules_and_a_stopped_controller_is_not_live(
