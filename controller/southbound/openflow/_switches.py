@@ -13,7 +13,7 @@ from typing import Any
 from carelane.controller.southbound.openflow._compat import ofp
 from carelane.controller.southbound.openflow._connection import STOPPING, Connection
 from carelane.controller.southbound.openflow._discovery import Discovery
-from carelane.controller.southbound.openflow._session import STALE, Rank, Session, SwitchError
+from carelane.controller.southbound.openflow._session import IS_SLAVE, STALE, Rank, Session, SwitchError
 from carelane.controller.southbound.openflow._tls import SecureSocket
 from carelane.controller.southbound.protocol import SwitchStatus
 from carelane.errors import SwitchUnreachable
@@ -94,12 +94,12 @@ class Switches:
             }
 
     def live_ports(self) -> list[tuple[int, Session, list[int]]]:
-        """Ports that are up, of every connected switch."""
+        """Ports that are up, of every connected switch that has not called us a slave."""
         with self._lock:
             return [
                 (dpid, switch.session, [port for port, up in switch.ports_up.items() if up])
                 for dpid, switch in self._switches.items()
-                if switch.session is not None
+                if switch.session is not None and not switch.session.demoted
             ]
 
     def refusals(self) -> Mapping[str, int]:
@@ -157,14 +157,7 @@ class Switches:
         return self._rank
 
     def _take(self, session: Session, rank: Rank) -> threading.Event:
-        done = threading.Event()
-
-        def answered(error: SwitchError | None) -> None:
-            self._judge(session, error)
-            done.set()
-
-        session.take(rank, answered)
-        return done
+        return session.take(rank, lambda error: self._judge(session, error))
 
     def _judge(self, session: Session, error: SwitchError | None) -> bool:
         """Whether the switch agreed to a rank."""
@@ -179,17 +172,21 @@ class Switches:
         """A connection is used only once the switch knows what we are to it, by our rank as it is then."""
         rank = self._rank
         if rank is None:
-            self._admit(session)
+            self._admit_as(session, None)
             return
 
         def answered(error: SwitchError | None) -> None:
-            if not self._judge(session, error):
-                return
-            self._admit(session)
-            if self._rank not in (None, rank):
-                self._take(session, self._rank)
+            if self._judge(session, error):
+                self._admit_as(session, rank)
 
         session.take(rank, answered)
+
+    def _admit_as(self, session: Session, told: Rank | None) -> None:
+        """Whoever set another rank meanwhile may not have seen this session."""
+        self._admit(session)
+        rank = self._rank
+        if rank is not None and rank != told:
+            self._take(session, rank)
 
     def _admit(self, session: Session) -> None:
         connection = session.connection
@@ -230,8 +227,19 @@ class Switches:
         if session.on_raw(kind, xid, frame):
             return True
         if kind == ofp.OFPT_ERROR:
-            _LOG.warning("switch %s: error nobody waits for: %s", self.name(connection.id), frame[8:12].hex())
+            self._on_error(session, SwitchError.of(frame))
+            return True
         return False
+
+    def _on_error(self, session: Session, error: SwitchError) -> None:
+        """An answer to what nobody waits for, such as announcements: a slave's are refused one by one, so they rest."""
+        name = self.name(session.connection.id)
+        if error != IS_SLAVE:
+            _LOG.warning("switch %s: error nobody waits for: %s", name, error)
+        elif not session.demoted:
+            session.demoted = True
+            _LOG.warning("switch %s obeys a newer leader", name)
+            self.on_doubt()
 
     def on_port(self, connection: Connection, port: int) -> None:
         if not _is_real(port):
