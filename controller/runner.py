@@ -305,7 +305,7 @@ class Controller:
             try:
                 statuses = dict(self._southbound.statuses())
                 changed = {node for node, status in statuses.items() if seen.get(node) != status}
-                returned = {node for node in changed if statuses[node].connected and not _connected(seen, node)}
+                returned = {node for node in changed if _is_new(seen.get(node), statuses[node])}
                 if seen and changed:
                     self._reconciler.enqueue_nodes(changed)
                     self.service.filings.hurry()
@@ -346,6 +346,11 @@ class Controller:
                 log.warning("drift check failed", error=str(error), kind=type(error).__name__)
             except Exception:
                 log.exception("drift check broke")
+
+
+def _is_new(before: SwitchStatus | None, now: SwitchStatus) -> bool:
+    """Whether it connected since: what it had before may be forgotten."""
+    return now.connected and (before is None or not before.connected or before.connection != now.connection)
 
 
 def _connected(statuses: Mapping[str, SwitchStatus], node: str) -> bool:

@@ -96,6 +96,10 @@ class Programmer:
         self._verify(wanted, desired, owners, scope, result)
         return result
 
+    def read(self, switches: Collection[str]) -> Mapping[str, SwitchState]:
+        """What those of them hold that can be read now, side by side."""
+        return self._each(switches, self._southbound.read, PassResult())
+
     def _difference(self, state: SwitchState, desired: Program, owners: Owners, scope: Scope) -> SwitchChanges:
         changes = diff(state.own, desired[state.own.node])
         return only(changes, lambda operation: scope.permits(owners.owner(operation)))

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from fake_switch import HELLO, FakeSwitch  # pyright: ignore[reportMissingImports]  (tests/support is no package)
@@ -145,9 +146,10 @@ def test_garbage_costs_its_own_connection_only(
 def test_the_newer_connection_of_a_switch_counts(south: OpenFlowSouthbound) -> None:
     old = FakeSwitch(south.port)
     until(lambda: south.statuses()["s1"].connected)
+    before = south.statuses()["s1"]
     new = FakeSwitch(south.port)
     with pytest.raises((EOFError, ConnectionError)):
         old.drain()
-    assert south.statuses()["s1"].connected
+    assert south.statuses()["s1"] == replace(before, connection=before.connection + 1)
     new.socket.close()
     old.socket.close()

@@ -33,6 +33,7 @@ class _Switch:
     ports_up: dict[int, bool] = field(default_factory=dict)
     were_live: set[int] = field(default_factory=set)
     not_live: set[int] = field(default_factory=set)
+    connections: int = 0
 
     def note_live(self, number: int, port: Any) -> None:
         """OFPPS_LIVE follows BFD in Open vSwitch. Where a switch never sets it, its absence says nothing."""
@@ -88,6 +89,7 @@ class Switches:
                     reason="" if switch.session is not None else switch.reason,
                     ports_up=dict(switch.ports_up) if switch.session is not None else {},
                     dead_ports=frozenset(port for port in switch.not_live if switch.ports_up.get(port, False)),
+                    connection=switch.connections,
                 )
                 for dpid, switch in self._switches.items()
                 if dpid in self._names or switch.session is not None
@@ -193,6 +195,7 @@ class Switches:
         with self._lock:
             switch = self._switches.setdefault(connection.id, _Switch())
             former, switch.session = switch.session, session
+            switch.connections += 1
             switch.ports_up = {number: _is_up(port) for number, port in connection.ports.items() if _is_real(number)}
             for number, port in connection.ports.items():
                 if _is_real(number):
