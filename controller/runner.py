@@ -248,6 +248,7 @@ class Controller:
         assert self._reconciler is not None
         self._acting.clear()
         self._adopted.clear()
+        self._reconciler.turn.end_term()
         self._reconciler.queue.clear()
 
     def _reconcile(self) -> None:
@@ -270,6 +271,8 @@ class Controller:
     def _adopt(self) -> None:
         """Before anything is compared: the ceilings of a controller that died in a burst are nobody's drift, and what
         an older version programmed stays until what is programmed now has taken its place."""
+        assert self._reconciler is not None
+        term = self._reconciler.turn.term
         try:
             for adopt in (self.service.upkeep.renew, *((self._loop.adopt,) if self._loop is not None else ())):
                 try:
@@ -277,7 +280,7 @@ class Controller:
                 except CarelaneError as error:
                     log.warning("not adopted", what=adopt.__qualname__, error=str(error), kind=type(error).__name__)
         finally:
-            if self._acting.is_set():
+            if self._acting.is_set() and term == self._reconciler.turn.term:
                 self._adopted.set()
 
     def _await_switches(self) -> None:

@@ -69,7 +69,7 @@ class _Wait:
         self.at_s = math.nan
         self.parts: list[bytes] = []
         self.error: SwitchError | None = None
-        self.then: Callable[[SwitchError | None], None] | None = None
+        self.then: Callable[[SwitchError | None], object] | None = None
 
     def finish(self, error: SwitchError | None = None) -> None:
         self.error = error
@@ -161,7 +161,7 @@ class Session:
                 self._waits.pop(first + place, None)
         return [Answer(b"".join(wait.parts), wait.at_s) for wait in waits]
 
-    def take(self, rank: Rank, then: Callable[[SwitchError | None], None]) -> threading.Event:
+    def take(self, rank: Rank, then: Callable[[SwitchError | None], object]) -> threading.Event:
         """Ask the switch to see us so; `then` is called by the receiving thread with its answer.
 
         The event is set after that, or when the connection ends without an answer.

@@ -25,7 +25,10 @@ _REASONS = {
     "UNSUPPORTED_PROTOCOL": ("old-tls", "it offers nothing newer than TLS 1.1"),
     "TLSV1_ALERT_UNKNOWN_CA": ("distrusts-us", "it does not trust our authority; check its CA certificate"),
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": ("distrusts-us", "our certificate has ended, or its clock is wrong"),
-    "SSLV3_ALERT_BAD_CERTIFICATE": ("distrusts-us", "it does not accept our certificate; check its CA certificate and its clock"),
+    "SSLV3_ALERT_BAD_CERTIFICATE": (
+        "distrusts-us",
+        "it does not accept our certificate; check its clock and CA certificate",
+    ),
 }
 
 
