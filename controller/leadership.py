@@ -186,7 +186,7 @@ class Leadership:
             self._rounds += 1
         except CarelaneError as error:
             tell = log.debug if self._failing else log.warning
-            tell("lease neither renewed nor watched", error=str(error))
+            tell("lease not renewed", error=str(error))
             self._failing = True
             return None
         self._failing = False

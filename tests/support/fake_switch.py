@@ -14,8 +14,8 @@ _PORT = struct.Struct("!I4x6s2x16s8I")
 class FakeSwitch:
     """Speaks just enough OpenFlow to be accepted; answers nothing else."""
 
-    def __init__(self, port: int, dpid: int = 1, ports: int = 0) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+    def __init__(self, port: int, dpid: int = 1, ports: int = 0, source: str = "127.0.0.1") -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(source, 0))
         self.socket.sendall(HELLO)
         self._answer(5, struct.pack("!QIBB2xII", dpid, 0, 254, 0, 0, 0), 6)  # features
         described = b"".join(_PORT.pack(number, bytes(6), b"p", *[0] * 8) for number in range(1, ports + 1))

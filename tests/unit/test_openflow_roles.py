@@ -129,6 +129,22 @@ def test_an_apply_ends_with_the_term(south: OpenFlowSouthbound) -> None:
     switch.socket.close()
 
 
+def test_two_switches_with_one_datapath_id_are_told(
+    south: OpenFlowSouthbound, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They displace each other for ever, and each is programmed as if it were the other."""
+    first = FakeSwitch(south.port)
+    until(lambda: south.statuses()["s1"].connected)
+    before = south.statuses()["s1"]
+    again = FakeSwitch(south.port)
+    until(lambda: south.statuses()["s1"].connection > before.connection)
+    assert "datapath id" not in caplog.text, "the same switch, which restarted"
+    other = FakeSwitch(south.port, source="127.0.0.2")
+    until(lambda: "switch s1 connected from 127.0.0.2, and was connected from 127.0.0.1" in caplog.text)
+    for switch in (first, again, other):
+        switch.socket.close()
+
+
 def test_changes_carry_the_epoch_before_a_term_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Ovsdb, "tell_epoch", lambda _: None)  # its thread has not run yet
     south = OpenFlowSouthbound(NETWORK, ovsdb={1: "tcp:127.0.0.1:1"})

@@ -201,10 +201,20 @@ class Switches:
                 if _is_real(number):
                     switch.note_live(number, port)
         if former is not None:
-            former.connection.close("the switch connected again")
+            self._displace(former.connection, connection)
         _LOG.info("switch %s connected from %s", self.name(connection.id), connection.address)
         self._discovery.hurry()
         self._on_change(self.name(connection.id))
+
+    def _displace(self, former: Connection, connection: Connection) -> None:
+        """The newer connection counts: a switch that restarted need not have ended the one before."""
+        if former.address[0] != connection.address[0]:
+            _LOG.warning(
+                "switch %s connected from %s, and was connected from %s: if it did not move, two switches have one "
+                "datapath id, and take turns",
+                *(self.name(connection.id), connection.address[0], former.address[0]),
+            )
+        former.close("the switch connected again")
 
     def on_closed(self, connection: Connection, reason: str) -> None:
         with self._lock:

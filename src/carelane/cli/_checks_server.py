@@ -189,7 +189,7 @@ def switches(settings: Settings, url: str | None) -> Iterator[Finding]:
 
 def _leader(role: str, epoch: int | None, leader: str | None) -> Finding:
     if leader is None:
-        remedy = "see each controller's log (`lease neither renewed nor watched` says why), and its database"
+        remedy = "see each controller's log (`lease not renewed` says why), and its database"
         return missing(
             "switches", "controller", f"{role}, epoch {epoch}; no controller leads, nothing is acted on", remedy
         )
