@@ -47,7 +47,7 @@ def test_a_peer_that_is_gone_before_its_turn_costs_its_own_connection_only(tmp_p
     """As a scanner of ports does: it resets its connection before that is accepted."""
     pki.init(tmp_path, ["127.0.0.1"], ["s1"], days=2, force=False)
     door = Door(TlsFiles(tmp_path / "controller.key", tmp_path / "controller.crt", tmp_path / "ca.crt"))
-    events = Refusals()
+    events: Any = Refusals()
     runner = Runner(events, host="127.0.0.1", port=0, echo_interval_s=1, max_unreplied=2, door=door)
     with socket.create_server(("127.0.0.1", 0)) as server:
         with socket.create_connection(server.getsockname()) as scanner:
