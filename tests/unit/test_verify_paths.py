@@ -8,9 +8,19 @@ import pytest
 from worlds import three_lanes, world
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
-from carelane.controller.pipeline.compile import CLASSIFY, PORTS
-from carelane.controller.pipeline.identifiers import forward_label, return_group_id, slice_number
-from carelane.controller.pipeline.program import Bucket, GotoTable, SetMplsLabel, SetQueue, ToGroup, ToMeter
+from carelane.controller.pipeline.compile import CLASSIFY, CORE, MPLS, PORTS, compile_program
+from carelane.controller.pipeline.identifiers import CookieKind, cookie_of, forward_label, return_group_id, slice_number
+from carelane.controller.pipeline.program import (
+    Bucket,
+    FlowRule,
+    GotoTable,
+    Match,
+    Output,
+    SetMplsLabel,
+    SetQueue,
+    ToGroup,
+    ToMeter,
+)
 from carelane.controller.pipeline.verify import Verifier, verify_program
 
 
@@ -50,6 +60,21 @@ def test_what_returns_is_followed_to_the_third_path(name):
 def _with_group(program, node, number, change):
     groups = [replace(group, buckets=change(group)) if group.id == number else group for group in program[node].groups]
     return {**program, node: replace(program[node], groups=tuple(groups))}
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_packets_that_come_back_from_the_last_path_are_not_sent_to_the_first_again(count):
+    made = three_lanes()
+    ((decision, ids),) = made.slices
+    slices = [(replace(decision, paths=decision.paths[:count]), ids)]
+    program = compile_program(made.topology, slices)
+    assert verify_program(made.topology, program, slices) == ()
+    match = Match(in_port=count, eth_type=MPLS, mpls_label=forward_label(ids, count - 1))
+    again = (SetMplsLabel(ids.first_label), SetQueue(ids.number), Output(1))
+    rule = FlowRule(CORE, 1000, match, again, cookie_of(CookieKind.SLICE, ids.number))
+    broken = {**program, "s": replace(program["s"], flows=(*program["s"].flows, rule))}
+    faults = verify_program(made.topology, broken, slices)
+    assert {(fault.kind, fault.failed.count("link ")) for fault in faults} == {("loop", count)}
 
 
 def test_a_group_that_leads_back_to_itself_is_a_fault():

@@ -92,18 +92,22 @@ class States:
 
     def beyond(self, lanes: Sequence[Lane]) -> Iterator[State]:
         """Further failures, in which still nothing may go astray: while the first link of every lane before it is dead,
-        each link of a lane that packets were moved to; and what packets that come back from further down a lane meet
-        at the edge, while the first links of lanes after it are dead, too.
+        each link of a lane that packets were moved to; while all lanes are broken further down, so that packets come
+        back from each; and what those that come back meet at the edge, while first links of lanes after it are dead.
         """
         links = [self._links_of(lane) for lane in lanes]
-        firsts = [first for first, *_ in links]
+        firsts = [names[0] for names in links]
+        inner = [names[:2][-1] for names in links]
         for place, lane in enumerate(lanes):
             for link in links[place] if place else ():
-                yield self._further(lane, firsts[:place], link)
+                if link == inner[place]:
+                    yield self._further(lane, inner[:place], link)
+                if link != inner[place] or link == firsts[place]:
+                    yield self._further(lane, firsts[:place], link)
             if len(links[place]) > 1 and place + 2 < len(lanes):
                 for after in range(place + 2, len(lanes) + 1):
                     gone = [*firsts[:place], *firsts[place + 1 : after]]
-                    yield self._further(lane, gone, links[place][1])
+                    yield self._further(lane, gone, inner[place])
 
     def _further(self, lane: Lane, gone: Sequence[str], link: str) -> State:
         """A `link` of `lane` is dead, and others that are `gone`. What comes upon it alone is to come back."""
