@@ -153,24 +153,29 @@ class Upkeep:
         """Put living paths first, and plan anew what has been without its protection for some seconds."""
         now_s = time.monotonic()
         avoid = self._health.observe(statuses, now_s)
-        reconciler = self._reconciler
-        if avoid != reconciler.broken:
-            log.info("links to avoid", links=sorted(avoid))
-            changed = avoid ^ reconciler.broken
-            self._due_s = -inf if reconciler.broken - avoid else self._due_s
-            reconciler.broken = avoid
-            ends = (reconciler.topology.links[link] for link in changed)
-            reconciler.enqueue_nodes({node for link in ends for node in (link.a, link.b)})
-        dead = frozenset(
-            link for link, for_s in self._health.dead_for_s(now_s).items() if for_s >= self._repair_after_s
-        )
+        dead_for_s = self._health.dead_for_s(now_s)
+        self._tell(avoid, frozenset(dead_for_s))
+        dead = frozenset(link for link, for_s in dead_for_s.items() if for_s >= self._repair_after_s)
         fresh = bool(dead - self._repaired)
         if fresh or now_s >= self._due_s:
             self._repair(dead)
             took_s = time.monotonic() - now_s
             self._wait_s = max(_RETRY_S if fresh else min(2 * self._wait_s, _LONGEST_S), _REST * took_s)
-            self._due_s = now_s + self._wait_s if self._told else inf
+            self._due_s = now_s + self._wait_s if self._told or dead else inf
         self._repaired = dead
+
+    def _tell(self, avoid: frozenset[str], dead: frozenset[str]) -> None:
+        """Let the loop know what to avoid and what does not work; who lives there is looked at again."""
+        reconciler = self._reconciler
+        changed = (avoid ^ reconciler.broken) | (dead ^ reconciler.dead)
+        if not changed:
+            return
+        if avoid != reconciler.broken:
+            log.info("links to avoid", links=sorted(avoid))
+            self._due_s = -inf if reconciler.broken - avoid else self._due_s
+        reconciler.broken, reconciler.dead = avoid, dead
+        ends = (reconciler.topology.links[link] for link in changed)
+        reconciler.enqueue_nodes({node for link in ends for node in (link.a, link.b)})
 
     def _repair(self, dead: frozenset[str]) -> None:
         reconciler, told = self._reconciler, self._told

@@ -31,7 +31,7 @@ from carelane.controller.pipeline.value import demand_bps
 from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.carriers import Carriers, collide
 from carelane.controller.reconcile.collisions import decide_apart, indistinct, refused_for
-from carelane.controller.reconcile.drains import drained_links, usable
+from carelane.controller.reconcile.drains import drained_links, lives, usable
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.errors import ConflictError, InputError
 from carelane.intents.lifecycle import Phase
@@ -39,12 +39,14 @@ from carelane.intents.manifest import from_manifest, to_manifest
 from carelane.intents.model import ServiceIntent
 from carelane.policies.admission import AdmissionPolicy
 from carelane.store import Floors, Reader, StoredIntent
+from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Topology
 from carelane.tracing import traced
 
 __all__ = ["Desk", "Filing", "Outcome", "Replanner", "Rules", "dry_run", "propose"]
 
 Outcome = Literal["created", "changed", "unchanged"]
+_Placed = tuple[Decision, Totals, CapacityLedger]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def dry_run(
     in_force = {item.name: held[item.name] for item in holdings.slices if not item.retiring}
     news = ledger.names.isdisjoint(requirement.name for requirement in requirements)
     apart = news and not collide(topology, in_force.values(), requirements)
-    if optimize or (rules.lenient and apart):
+    if optimize or (rules.lenient and apart and not rules.broken()):
         for requirement in requirements:
             ledger = ledger.without_slice(requirement.name)
         start = ledger
@@ -230,7 +232,9 @@ class Desk:
     ) -> None:
         self._topology = topology
         self._now = now
-        self._usable = usable(topology, without)
+        self._broken, self._usable = rules.broken(), usable(topology, without)
+        self._places = (usable(self._usable, self._broken), self._usable) if self._broken else (self._usable,)
+        """Where to plan: what is broken is for those that have no place elsewhere, as it will live again."""
         self._rules = rules
         self.in_force: dict[str, Held] = {held.name: held for held in holdings.slices if not held.retiring}
         self._numbers = {held.name: held.ids.number for held in holdings.slices}
@@ -239,7 +243,7 @@ class Desk:
         self._carriers = Carriers(topology)
         for held in self.in_force.values():
             self._carriers.put(held.decision.requirement)
-        self.ledger = holdings.ledger(topology, now, rules.broken().union(without))
+        self.ledger = holdings.ledger(topology, now, self._broken.union(without))
         self.decided = self.ledger
         self.totals = Totals(0, 0, 0)
         self._decided_names: set[str] = set()
@@ -276,14 +280,7 @@ class Desk:
         forbidden = _forbidden(requirement, self._now, self._rules.access) or self._usage.refusal(requirement)
         if forbidden is not None:
             return forbidden, None
-        result = plan(self._usable, [requirement], self.ledger.without_slice(name))
-        if not result.decisions[0].admitted:
-            result = self._displacing(requirement, result, consent=consent)
-        (decision,), totals, planned = result.decisions, result.totals, result.ledger
-        if decision.admitted:
-            graph = LaneGraph.for_run(self._usable, 1)
-            decision, planned = self._gate.let_in(graph, self.ledger.without_slice(name), decision, planned)
-            totals = totals if decision.admitted else replace(totals, admitted_bps=0)
+        decision, totals, planned = self._place(requirement, consent=consent)
         if decision.offers and (rivals := self._carriers.rivals(requirement)):
             decision = indistinct(decision, rivals, self._tenants)
         ids = self._numbers_for(decision) if decision.admitted else None
@@ -308,6 +305,28 @@ class Desk:
         self._used.append(ids)
         self._numbers[name] = ids.number
         return decision, ids
+
+    def _place(self, requirement: Requirement, *, consent: bool) -> _Placed:
+        """On the first place that has room for it; never where what works now would not."""
+        found = self._place_on(self._places[0], requirement, consent=consent)
+        for there in () if found[0].admitted else self._places[1:]:
+            held, other = self.in_force.get(requirement.name), self._place_on(there, requirement, consent=consent)
+            works = held is not None and lives(held.decision, self._broken)
+            found = found if works and not lives(other[0], self._broken) else other
+        return found
+
+    def _place_on(self, there: Topology, requirement: Requirement, *, consent: bool) -> _Placed:
+        """What the planner and the policy say there; others go only for what has no place anywhere."""
+        ledger = self.ledger.without_slice(requirement.name)
+        result = plan(there, [requirement], ledger)
+        if not result.decisions[0].admitted and there is self._usable:
+            result = self._displacing(requirement, result, consent=consent)
+        (decision,), totals, planned = result.decisions, result.totals, result.ledger
+        if decision.admitted:
+            graph = LaneGraph.for_run(there, 1)
+            decision, planned = self._gate.let_in(graph, ledger, decision, planned)
+            totals = totals if decision.admitted else replace(totals, admitted_bps=0)
+        return decision, totals, planned
 
     def _displacing(self, requirement: Requirement, refused: PlanResult, *, consent: bool) -> PlanResult:
         """What comes of it where policy lets others have to go: nobody goes where those are enough that go already."""

@@ -3,8 +3,9 @@ the clock it is given.
 
 The switches moved the packets long before; what follows from this is where the controller lets them flow meanwhile.
 
-- A link is dead while a connected switch at one of its ends says so: at once for a lost carrier, and for a port that
-  only BFD calls dead after three seconds, as a session needs about one to come up.
+- A link is dead while a connected switch at one of its ends says so: at once for a port without carrier or one that is
+  gone, and for a port that only BFD calls dead after three seconds, as a session needs about one to come up. While both
+  ends are away, it is what it was.
 - A link that lives again is avoided for `hold_off_s` more, so that a path that comes and goes is not gone back to at
   each turn. Every death within ten minutes of the last doubles that, up to an hour.
 """
@@ -46,7 +47,10 @@ class LinkHealth:
     def observe(self, statuses: Mapping[str, SwitchStatus], now_s: float) -> frozenset[str]:
         """Links to avoid now."""
         for link in self._topology.links.values():
-            down, silent = _reported(link, statuses)
+            reported = _reported(link, statuses)
+            if reported is None:
+                continue
+            down, silent = reported
             if not down and not silent and link.id not in self._records:
                 continue
             self._update(self._records.setdefault(link.id, _Record()), down, silent, now_s)
@@ -74,12 +78,13 @@ class LinkHealth:
                 record.dead_s = record.up_s = None
 
 
-def _reported(link: Link, statuses: Mapping[str, SwitchStatus]) -> tuple[bool, bool]:
-    """(some end has lost the link, some end's BFD has)."""
-    down = silent = False
-    for node, port in ((link.a, link.a_port), (link.b, link.b_port)):
-        status = statuses.get(node)
-        if status is not None and status.connected:
-            down = down or not status.ports_up.get(port, True)
-            silent = silent or port in status.dead_ports
-    return down, silent
+def _reported(link: Link, statuses: Mapping[str, SwitchStatus]) -> tuple[bool, bool] | None:
+    """(some end has lost the link, some end's BFD has); None while nobody can tell."""
+    ends = [
+        (status, port)
+        for node, port in ((link.a, link.a_port), (link.b, link.b_port))
+        if (status := statuses.get(node)) is not None and status.connected
+    ]
+    if not ends:
+        return None
+    return any(not end.carries(port) for end, port in ends), any(port in end.dead_ports for end, port in ends)

@@ -11,9 +11,9 @@ from typing import TypeVar
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
 from carelane.controller.pipeline.compile import CLASSIFY, CORE
 from carelane.controller.pipeline.diff import diff
-from carelane.controller.pipeline.program import FlowRule, Program
+from carelane.controller.pipeline.program import FlowRule, PortBfd, PortQos, Program
 from carelane.controller.reconcile.staging import Keeper, Owner, Owners, Stage, only, staged, takes_queues_of
-from carelane.controller.southbound.protocol import Southbound, SwitchState
+from carelane.controller.southbound.protocol import Southbound, SwitchState, SwitchStatus
 from carelane.errors import CarelaneError, PermanentError, SwitchUnreachable, TransientError
 from carelane.tracing import traced
 
@@ -86,19 +86,26 @@ class Programmer:
         """Make `switches` equal to `desired` as far as `scope` permits. Never raises for what a switch does."""
         result = PassResult()
         result.states = self._each(switches, self._southbound.read, result)
-        wanted = {node: self._difference(result.states[node], desired, owners, scope) for node in result.states}
+        statuses = self._southbound.statuses()
+        wanted = {
+            node: self._difference(state, desired, owners, scope, statuses.get(node))
+            for node, state in result.states.items()
+        }
         wanted = {node: changes for node, changes in wanted.items() if changes}
         for stages in _ONE_SWITCH if len(wanted) == 1 else _SEVERAL:
             if Stage.BREAK in stages and _moves(wanted):
                 # What was sent by the old rules is still on its way; they go when it has arrived.
                 time.sleep(self._linger_s)
             self._carry_out(stages, wanted, owners, scope, result)
-        self._verify(wanted, desired, owners, scope, result)
+        self._verify(wanted, desired, owners, scope, statuses, result)
         return result
 
-    def _difference(self, state: SwitchState, desired: Program, owners: Owners, scope: Scope) -> SwitchChanges:
+    def _difference(
+        self, state: SwitchState, desired: Program, owners: Owners, scope: Scope, status: SwitchStatus | None
+    ) -> SwitchChanges:
+        """What a port needs that is not there has to wait for it, and nothing else on the switch has."""
         changes = diff(state.own, desired[state.own.node])
-        return only(changes, lambda operation: scope.permits(owners.owner(operation)))
+        return only(changes, lambda item: scope.permits(owners.owner(item)) and not _waits_for_port(item, status))
 
     def _carry_out(
         self,
@@ -123,7 +130,13 @@ class Programmer:
             result.changed[node] = SwitchChanges(node, parts[node].dpid, operations)
 
     def _verify(
-        self, wanted: Mapping[str, SwitchChanges], desired: Program, owners: Owners, scope: Scope, result: PassResult
+        self,
+        wanted: Mapping[str, SwitchChanges],
+        desired: Program,
+        owners: Owners,
+        scope: Scope,
+        statuses: Mapping[str, SwitchStatus],
+        result: PassResult,
     ) -> None:
         held_back = scope.held_back(result)
         sound = [node for node in wanted if node not in result.errors]
@@ -134,7 +147,7 @@ class Programmer:
                 kept_queues = takes_queues_of(operation, state.own, held_back)
                 return owners.owner(operation) not in held_back and not kept_queues
 
-            left = only(self._difference(state, desired, owners, scope), due)
+            left = only(self._difference(state, desired, owners, scope, statuses.get(node)), due)
             if left:
                 result.errors[node] = VerificationFailed(
                     f"{node} confirmed the change, and {len(left.operations)} of its entries read back otherwise, "
@@ -153,6 +166,11 @@ class Programmer:
             except OSError as error:
                 result.errors[node] = SwitchUnreachable(f"{node}: {error}")
         return answers
+
+
+def _waits_for_port(operation: Operation, status: SwitchStatus | None) -> bool:
+    target = operation.target
+    return isinstance(target, (PortQos, PortBfd)) and status is not None and not status.has(target.port)
 
 
 def _moves(wanted: Mapping[str, SwitchChanges]) -> bool:

@@ -21,7 +21,7 @@ from datetime import datetime
 from carelane.controller.pipeline.admit import MAX_TREES
 from carelane.controller.pipeline.slice_plan import Decision, role_number
 from carelane.controller.reconcile.admission import Filing, Replanner
-from carelane.controller.reconcile.drains import drained_links, links_of
+from carelane.controller.reconcile.drains import drained_links, links_of, lives
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.controller.reconcile.schedules import outside, waiting
@@ -249,9 +249,7 @@ def _left(decision: Decision, without: Collection[str], *, dead: bool) -> bool:
     order of their paths: they leave a link when it dies, or when they are planned anew."""
     if decision.requirement.connectivity == "point-to-multipoint" and not dead:
         return False
-    pairs = {(path.source, path.to) for path in decision.paths}
-    whole = {(p.source, p.to) for p in decision.paths if not any(hop.link in without for hop in p.hops)}
-    return pairs == whole
+    return lives(decision, without)
 
 
 def _why(filing: Filing) -> str:

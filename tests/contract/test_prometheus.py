@@ -101,6 +101,8 @@ def test_the_rules_are_rules() -> None:
         ("BudgetBurns", {'budget_burn_rate{slice="or",window="6h"}': "7x30",
                          'budget_burn_rate{slice="or",window="30m"}': "5x4 7x4 1x30"}, (3, 12), 6),
         ("PromiseBroken", {'objective_state{slice="or",objective="delay"}': "1x4 0x4 1x30"}, (3, 12), 8),
+        ("LinkDead", {'link_avoided{link="l1",works="no"}': "_x4 1x4", 'link_avoided{link="l2",works="yes"}': "1x30"},
+         (3, 14), 6),
         ("Drift", {"switch_mismatches": "0x4 1x4 0x30"}, (3, 12), 6),
         ("TelemetryStale", {'telemetry_age_seconds{node="a"}': "1x4 60x4 1x30"}, (3, 12), 8),
         ("TelemetryIncredible", {'telemetry_incredible_total{node="a"}': "0x4 60+60x3 240x30"}, (3, 20), 8),
