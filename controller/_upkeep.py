@@ -180,7 +180,7 @@ class Upkeep:
     def _repair(self, dead: frozenset[str]) -> None:
         reconciler, told = self._reconciler, self._told
         with reconciler.store.write() as write:
-            without = reconciler.broken | drained_links(reconciler.topology, write.drains())
+            without = reconciler.dead | drained_links(reconciler.topology, write.drains())
             found = relocate(
                 write,
                 reconciler.topology,
@@ -191,6 +191,7 @@ class Upkeep:
                 weaken=True,
                 told=told,
                 policy=self._policy,
+                broken=reconciler.broken,
             )
         self._told = frozenset((*found.weakened, *found.staying, *(name for name, _ in found.stuck)))
         news = self._told - told

@@ -188,7 +188,8 @@ def _one_by_one(desk: Desk, requirements: Sequence[Requirement], *, consent: boo
 class Replanner:
     """Decides slices in force again without some links. Stores nothing.
 
-    Each is decided beside what was decided before: of the `policy`, what holds for slices that are held.
+    Each is decided beside what was decided before: of the `policy`, what holds for slices that are held. What is
+    `broken`, and not among those links, is for those that have no place elsewhere.
     """
 
     def __init__(
@@ -198,9 +199,10 @@ class Replanner:
         reader: Reader,
         now: datetime,
         policy: AdmissionPolicy | None = None,
+        broken: frozenset[str] = frozenset(),
     ) -> None:
         self._topology, self._without, self._reader, self._now = topology, without, reader, now
-        self._rules = Rules(policy=None if policy is None else policy.lasting)
+        self._rules = Rules(policy=None if policy is None else policy.lasting, broken=lambda: broken)
         self.forget()
 
     def decide(self, held: Held, *, anyhow: bool = False) -> Filing:

@@ -105,11 +105,13 @@ def relocate(
     weaken: bool = False,
     told: Collection[str] = (),
     policy: AdmissionPolicy | None = None,
+    broken: frozenset[str] = frozenset(),
 ) -> Relocation:
     """Move the slices that use any of `links` to where they need nothing of `without`, most important first, and give
     those that are owed something their whole promise again.
 
     `weaken`: what would be stuck is carried with less, if it can be. Of names in `told` it was noted that they stay.
+    Links that are `broken`, and not among those, work again and are for those that have no other place.
 
     Of the `policy`, what promises have to hold by counts. Whether the links are `dead` matters to trees: those have
     left a dead link by themselves, and no other. One whose window is not open is moved like the others, but never
@@ -121,7 +123,7 @@ def relocate(
     ]
     if not struck:
         return Relocation()
-    replanner, away = Replanner(topology, without, write, now, policy), ", ".join(sorted(links)[:5])
+    replanner, away = Replanner(topology, without, write, now, policy, broken), ", ".join(sorted(links)[:5])
     moved, weakened, staying, stuck = [], [], [], []
     for held in struck:
         filing = replanner.decide(held)

@@ -321,6 +321,24 @@ def test_what_is_filed_while_a_link_is_dead_avoids_it_and_what_works_is_never_mo
     assert rig.phase("three") == "Active"
 
 
+def test_a_link_that_lives_again_carries_at_once_what_has_no_other_way(
+    rig: Any, simulator: Simulator, make_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it is avoided for its flaps."""
+    rig.drift.run()
+    rig.apply(make_manifest("one", "west/a", "east/a"))
+    rig.settle()
+    passing = Passing(rig, simulator, monkeypatch)
+    for up in (False, True) * 5:
+        simulator.set_link("ws", up=up)
+        passing.seconds(2)
+    simulator.set_link("wn", up=False)
+    passing.seconds(8)
+    assert [(out.link, out.works) for out in rig.service.links_avoided()] == [("wn", False), ("ws", True)]
+    assert way(rig) == ["west", "south", "east"]
+    assert rig.phase("one") == "Active"
+
+
 def test_a_silent_link_is_no_path_that_works(
     rig: Any, simulator: Simulator, make_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
