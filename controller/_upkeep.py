@@ -92,8 +92,16 @@ class Upkeep:
         reconciler = self._reconciler
         with reconciler.store.write() as write:
             before = _drain_of(write.drains(), target)
-            broken = reconciler.broken
-            found = drain(write, reconciler.topology, target, broken, self._now(), force=force, policy=self._policy)
+            found = drain(
+                write,
+                reconciler.topology,
+                target,
+                reconciler.broken,
+                reconciler.dead,
+                self._now(),
+                force=force,
+                policy=self._policy,
+            )
             result = DrainResult(target, found.moved, found.staying, found.stuck)
             if also is not None:
                 also(write, result, before)

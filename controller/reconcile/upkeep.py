@@ -61,21 +61,23 @@ def drain(
     topology: Topology,
     target: str,
     broken: frozenset[str],
+    dead: frozenset[str],
     now: datetime,
     *,
     force: bool,
     policy: AdmissionPolicy | None = None,
 ) -> Relocation:
-    """Take a link or switch out of service and move what uses it. Raises NotFoundError, ConflictError."""
+    """Take a link or switch out of service and move what uses it. Of what is `broken`, links that are not `dead` are for
+    those that have no other place. Raises NotFoundError, ConflictError."""
     kind = _kind(topology, target)
     links = links_of(topology, [(kind, target)])
     if kind == "node" and not force:
         _refuse_ends(Holdings.of(write.slices()), target)
     write.put_drain(kind, target, now)
-    without = drained_links(topology, write.drains()) | broken
-    result = relocate(write, topology, without, links, now, weaken=force, policy=policy)
+    without = drained_links(topology, write.drains()) | dead
+    result = relocate(write, topology, without, links, now, weaken=force, policy=policy, broken=broken)
     if not force:
-        _refuse_collisions(Holdings.of(write.slices()), topology, target, without, now)
+        _refuse_collisions(Holdings.of(write.slices()), topology, target, without | broken, now)
     if result.stuck and not force:
         reasons = "; ".join(f"{name}: {why}" for name, why in result.stuck[:5])
         raise ConflictError(
