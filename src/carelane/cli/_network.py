@@ -34,12 +34,16 @@ def _print_verification(answer: Mapping[str, Any]) -> None:
 
 
 def run_drain(url: str | None, target: str, *, force: bool, wait: bool, timeout: str, output: Format) -> Exit:
-    """Drain, and wait until every slice that had to move has. Exit 75 when time ran out."""
+    """Drain, and wait until every slice that had to move has. Exit 75 when time ran out, 1 when one could not."""
     client = Client.at(url)
     query = {"force": "true"} if force else {}
     answer = client.post("v1", "drains", target, body=b"{}", media_type="application/json", **query)
     left = _await(client, [*answer["moved"], *answer["staying"]], seconds(timeout)) if wait else []
     emit(answer, output, lambda: _print_drain(answer))
+    back = _came_back(client, answer["moved"]) if wait else []
+    if back:
+        tell(f"carelane: a switch rejected where they should go, and {', '.join(back)} stayed: carelane describe {back[0]}")
+        return Exit.BROKEN
     return _outcome(left, timeout)
 
 
@@ -85,6 +89,12 @@ def _await(client: Client, names: Sequence[str], timeout_s: float) -> list[str]:
                 return left
             told("moving", len(names) - len(left), len(names))
             time.sleep(0.25)
+
+
+def _came_back(client: Client, names: Sequence[str]) -> list[str]:
+    """Names that were moved, and are where they were: the last that was decided on them was taken back."""
+    found = {name: client.get("v1", "intents", name)["conditions"] for name in names}
+    return [name for name, held in found.items() if any(item["reason"] == "UpdateRejected" for item in held)]
 
 
 def _outcome(left: Sequence[str], timeout: str) -> Exit:
