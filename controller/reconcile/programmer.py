@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TypeVar
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
@@ -20,6 +21,8 @@ from carelane.tracing import traced
 __all__ = ["PassResult", "Programmer", "Scope", "VerificationFailed"]
 
 Result = TypeVar("Result")
+_Statuses = Callable[[], Mapping[str, SwitchStatus]]
+"""What switches say of their ports, asked at most once in a pass, and only where something of a port would change."""
 
 _SEVERAL = ((Stage.MAKE,), (Stage.STEER,), (Stage.BREAK,))
 _ONE_SWITCH = ((Stage.MAKE, Stage.STEER), (Stage.BREAK,))
@@ -86,10 +89,9 @@ class Programmer:
         """Make `switches` equal to `desired` as far as `scope` permits. Never raises for what a switch does."""
         result = PassResult()
         result.states = self._each(switches, self._southbound.read, result)
-        statuses = self._southbound.statuses()
+        statuses = cache(self._southbound.statuses)
         wanted = {
-            node: self._difference(state, desired, owners, scope, statuses.get(node))
-            for node, state in result.states.items()
+            node: self._difference(state, desired, owners, scope, statuses) for node, state in result.states.items()
         }
         wanted = {node: changes for node, changes in wanted.items() if changes}
         for stages in _ONE_SWITCH if len(wanted) == 1 else _SEVERAL:
@@ -101,11 +103,14 @@ class Programmer:
         return result
 
     def _difference(
-        self, state: SwitchState, desired: Program, owners: Owners, scope: Scope, status: SwitchStatus | None
+        self, state: SwitchState, desired: Program, owners: Owners, scope: Scope, statuses: _Statuses
     ) -> SwitchChanges:
         """What a port needs that is not there has to wait for it, and nothing else on the switch has."""
-        changes = diff(state.own, desired[state.own.node])
-        return only(changes, lambda item: scope.permits(owners.owner(item)) and not _waits_for_port(item, status))
+        node = state.own.node
+        changes = diff(state.own, desired[node])
+        return only(
+            changes, lambda item: scope.permits(owners.owner(item)) and not _waits_for_port(item, node, statuses)
+        )
 
     def _carry_out(
         self,
@@ -135,7 +140,7 @@ class Programmer:
         desired: Program,
         owners: Owners,
         scope: Scope,
-        statuses: Mapping[str, SwitchStatus],
+        statuses: _Statuses,
         result: PassResult,
     ) -> None:
         held_back = scope.held_back(result)
@@ -147,7 +152,7 @@ class Programmer:
                 kept_queues = takes_queues_of(operation, state.own, held_back)
                 return owners.owner(operation) not in held_back and not kept_queues
 
-            left = only(self._difference(state, desired, owners, scope, statuses.get(node)), due)
+            left = only(self._difference(state, desired, owners, scope, statuses), due)
             if left:
                 result.errors[node] = VerificationFailed(
                     f"{node} confirmed the change, and {len(left.operations)} of its entries read back otherwise, "
@@ -168,9 +173,12 @@ class Programmer:
         return answers
 
 
-def _waits_for_port(operation: Operation, status: SwitchStatus | None) -> bool:
+def _waits_for_port(operation: Operation, node: str, statuses: _Statuses) -> bool:
     target = operation.target
-    return isinstance(target, (PortQos, PortBfd)) and status is not None and not status.has(target.port)
+    if not isinstance(target, (PortQos, PortBfd)):
+        return False
+    status = statuses().get(node)
+    return status is not None and not status.has(target.port)
 
 
 def _moves(wanted: Mapping[str, SwitchChanges]) -> bool:
