@@ -347,9 +347,10 @@ def test_a_silent_link_is_no_path_that_works(
     rig.apply(make_manifest("one", "west/a", "east/a", protection="required"))
     rig.settle()
     passing = Passing(rig, simulator, monkeypatch)
-    for _ in range(2):
+    passing.seconds(12)
+    for believed_after_s in (5, 12):
         simulator.set_link("ne", up=False, silent=True)
-        passing.seconds(5)
+        passing.seconds(believed_after_s)
         assert rig.phase("one") == "Degraded"
         assert rig.condition("one", "Kept")[1] == "Unprotected"
         assert "link ne is silent" in rig.condition("one", "Kept")[2]
@@ -398,6 +399,9 @@ def test_silent_failures_and_flaps_are_waited_for_before_paths_change_places(dia
         status = SwitchStatus("west", 1, there, "", {link.a_port: up}, frozenset({link.a_port} if dead else ()))
         return "wn" in health.observe({"west": status}, now_s)
 
+    assert not seen(-20, dead=True)
+    assert not seen(-11, dead=True), "its session may be coming up"
+    assert not seen(-10)
     assert not seen(0, dead=True)
     assert not seen(2, dead=True)
     assert seen(3, dead=True)
