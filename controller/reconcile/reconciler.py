@@ -84,6 +84,7 @@ class Reconciler:
         self.turn = threading.Lock()
         self.ceilings = NO_CEILINGS
         self.broken: frozenset[str] = frozenset()
+        self.dead: frozenset[str] = frozenset()
         self.waiting: frozenset[str] = frozenset()
         self._alarm = Alarm()
         self._compiler = Compiler(topology)
@@ -297,7 +298,7 @@ class Reconciler:
         left = result.error_of(view.nodes(self.topology, name) - needs)
         mismatches = [line for node in sorted(needs & result.states.keys()) for line in result.states[node].mismatches]
         closed = outside(in_force, view.at) if in_force and name in view.waiting else None
-        promise = judge_promise(self.topology, in_force.decision, statuses) if in_force else None
+        promise = judge_promise(self.topology, in_force.decision, statuses, self.dead) if in_force else None
         seen = self.observe(name) if in_force and closed is None else ()
         broken = next((item for item in seen if item.type == KEPT), None)
         if promise is not None and promise.status == "True" and broken is not None:
