@@ -20,10 +20,11 @@ from datetime import datetime
 
 from carelane.controller.pipeline.admit import MAX_TREES
 from carelane.controller.pipeline.slice_plan import Decision, role_number
-from carelane.controller.reconcile.admission import Filing, Replanner
-from carelane.controller.reconcile.drains import drained_links, links_of
+from carelane.controller.reconcile.admission import Filing
+from carelane.controller.reconcile.drains import carried, drained_links, links_of
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.holdings import Held, Holdings
+from carelane.controller.reconcile.replanner import Replanner
 from carelane.controller.reconcile.schedules import outside, waiting
 from carelane.errors import ConflictError, NotFoundError, PermanentError
 from carelane.intents.lifecycle import Phase
@@ -115,12 +116,11 @@ def relocate(
     left a dead link by themselves, and no other. One whose window is not open is moved like the others, but never
     stuck: nothing of it is lost yet.
     """
-    idle = waiting(topology, Holdings.of(write.slices()).slices, now)
-    struck = [
-        held for held in movable(write, idle, now) if held.decision.owed is not None or _touches(held.decision, links)
-    ]
-    if not struck:
+    holdings = Holdings.of(write.slices())
+    if not any(_struck(held, links) for held in holdings.slices):
         return Relocation()
+    idle = waiting(topology, holdings.slices, now)
+    struck = [held for held in movable(write, idle, now) if _struck(held, links)]
     replanner, away = Replanner(topology, without, write, now, policy), ", ".join(sorted(links)[:5])
     moved, weakened, staying, stuck = [], [], [], []
     for held in struck:
@@ -240,6 +240,10 @@ def _ends(decision: Decision) -> set[str]:
     return {end.node for pair in decision.requirement.pairs for end in (pair.source, pair.destination)}
 
 
+def _struck(held: Held, links: Collection[str]) -> bool:
+    return held.decision.owed is not None or _touches(held.decision, links)
+
+
 def _touches(decision: Decision, links: Collection[str]) -> bool:
     return any(hop.link in links for path in decision.paths for hop in path.hops)
 
@@ -249,9 +253,7 @@ def _left(decision: Decision, without: Collection[str], *, dead: bool) -> bool:
     order of their paths: they leave a link when it dies, or when they are planned anew."""
     if decision.requirement.connectivity == "point-to-multipoint" and not dead:
         return False
-    pairs = {(path.source, path.to) for path in decision.paths}
-    whole = {(p.source, p.to) for p in decision.paths if not any(hop.link in without for hop in p.hops)}
-    return pairs == whole
+    return carried(decision, without)
 
 
 def _why(filing: Filing) -> str:
