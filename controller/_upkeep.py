@@ -105,6 +105,8 @@ class Upkeep:
             result = DrainResult(target, found.moved, found.staying, found.stuck)
             if also is not None:
                 also(write, result, before)
+        if found.weakened:
+            self.look_again()
         log.info("drained", target=target, moved=found.moved, staying=found.staying, stuck=found.stuck)
         reconciler.queue.add([*found.moved, *found.staying, *(name for name, _ in found.stuck)])
         return result
@@ -119,8 +121,12 @@ class Upkeep:
             if also is not None:
                 also(write, result, before)
         reconciler.queue.add(result.staying)
-        self._due_s = -inf
+        self.look_again()
         return result
+
+    def look_again(self) -> None:
+        """See at the next look what is wanting: there may be room, or need, that was not there before."""
+        self._due_s, self._wait_s = -inf, _RETRY_S
 
     def reoptimise(
         self, aim: Aim = "shorter", *, gain: float = LEAST_GAIN, dry_run: bool = False, also: AlsoMoved | None = None
@@ -161,31 +167,29 @@ class Upkeep:
         """Put living paths first, and plan anew what has been without its protection for some seconds."""
         now_s = time.monotonic()
         avoid = self._health.observe(statuses, now_s)
-        dead_for_s = self._health.dead_for_s(now_s)
-        self._tell(avoid, frozenset(dead_for_s))
-        dead = frozenset(link for link, for_s in dead_for_s.items() if for_s >= self._repair_after_s)
+        reconciler = self._reconciler
+        changed = (avoid ^ reconciler.broken) | (self._health.dead() ^ reconciler.dead)
+        if changed:
+            if avoid != reconciler.broken:
+                log.info("links to avoid", links=sorted(avoid))
+            self._due_s = -inf if reconciler.broken - avoid else self._due_s
+            reconciler.broken, reconciler.dead = avoid, self._health.dead()
+            ends = (reconciler.topology.links[link] for link in changed)
+            reconciler.enqueue_nodes({node for link in ends for node in (link.a, link.b)})
+        dead = frozenset(
+            link for link, for_s in self._health.dead_for_s(now_s).items() if for_s >= self._repair_after_s
+        )
         fresh = bool(dead - self._repaired)
         if fresh or now_s >= self._due_s:
-            self._repair(dead)
+            news = self._repair(dead)
             took_s = time.monotonic() - now_s
-            self._wait_s = max(_RETRY_S if fresh else min(2 * self._wait_s, _LONGEST_S), _REST * took_s)
-            self._due_s = now_s + self._wait_s if self._told or dead else inf
+            soon = fresh or news
+            self._wait_s = max(_RETRY_S if soon else min(2 * self._wait_s, _LONGEST_S), _REST * took_s)
+            self._due_s = now_s + self._wait_s
         self._repaired = dead
 
-    def _tell(self, avoid: frozenset[str], dead: frozenset[str]) -> None:
-        """Let the loop know what to avoid and what does not work; who lives there is looked at again."""
-        reconciler = self._reconciler
-        changed = (avoid ^ reconciler.broken) | (dead ^ reconciler.dead)
-        if not changed:
-            return
-        if avoid != reconciler.broken:
-            log.info("links to avoid", links=sorted(avoid))
-            self._due_s = -inf if reconciler.broken - avoid else self._due_s
-        reconciler.broken, reconciler.dead = avoid, dead
-        ends = (reconciler.topology.links[link] for link in changed)
-        reconciler.enqueue_nodes({node for link in ends for node in (link.a, link.b)})
-
-    def _repair(self, dead: frozenset[str]) -> None:
+    def _repair(self, dead: frozenset[str]) -> bool:
+        """Whether something is wanting that was not before."""
         reconciler, told = self._reconciler, self._told
         with reconciler.store.write() as write:
             without = reconciler.dead | drained_links(reconciler.topology, write.drains())
@@ -213,6 +217,7 @@ class Upkeep:
                 stuck=found.stuck,
             )
         reconciler.queue.add([*found.moved, *sorted(news)])
+        return bool(news)
 
 
 def _drain_of(drains: Sequence[StoredDrain], target: str) -> StoredDrain | None:

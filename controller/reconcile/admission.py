@@ -22,7 +22,6 @@ from carelane.controller.pipeline.preempt import consent_wanted, displaced, disp
 from carelane.controller.pipeline.program import SliceIds
 from carelane.controller.pipeline.quotas import Usage
 from carelane.controller.pipeline.remedies import remedied
-from carelane.controller.pipeline.replan import carried_anyhow
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.schedules import us_of
 from carelane.controller.pipeline.shared_backup import permitted
@@ -31,11 +30,11 @@ from carelane.controller.pipeline.value import demand_bps
 from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.carriers import Carriers, collide
 from carelane.controller.reconcile.collisions import decide_apart, indistinct, refused_for
-from carelane.controller.reconcile.drains import drained_links, lives, usable
+from carelane.controller.reconcile.drains import carried, drained_links, usable
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.errors import ConflictError, InputError
 from carelane.intents.lifecycle import Phase
-from carelane.intents.manifest import from_manifest, to_manifest
+from carelane.intents.manifest import to_manifest
 from carelane.intents.model import ServiceIntent
 from carelane.policies.admission import AdmissionPolicy
 from carelane.store import Floors, Reader, StoredIntent
@@ -43,17 +42,20 @@ from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Topology
 from carelane.tracing import traced
 
-__all__ = ["Desk", "Filing", "Outcome", "Replanner", "Rules", "dry_run", "propose"]
+__all__ = ["Desk", "Filing", "Outcome", "Rules", "dry_run", "propose"]
 
 Outcome = Literal["created", "changed", "unchanged"]
-_Placed = tuple[Decision, Totals, CapacityLedger]
+
+_Planned = tuple[Decision, Totals, CapacityLedger]
+"""A decision, and the totals and the ledger after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filing:
     """What is to be stored for one intent. `decision` None: it is filed and in force as it stands.
 
-    `victims` are the refusals of those who have to go for it.
+    `victims` are the refusals of those who have to go for it. `generation`: of a slice that is only planned anew, what
+    it was filed as; None for what is filed now.
     """
 
     intent: ServiceIntent
@@ -64,6 +66,7 @@ class Filing:
     ids: SliceIds | None
     floors: Floors
     victims: tuple[Decision, ...] = ()
+    generation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def propose(
         new = record is None or record.phase is Phase.WITHDRAWN
         outcome: Outcome = "created" if new else "unchanged" if same else "changed"
         held = desk.in_force.get(intent.name)
-        if same and held is not None and record is not None and held.generation == record.generation:
+        if same and held is not None and record is not None and desk.stands(held, record):
             filings.append(Filing(intent, manifest, record, outcome, None, held.ids, held.floors))
             continue
         if same and record is not None and record.phase is Phase.SUSPENDED and _is_past(requirement, now):
@@ -185,44 +188,12 @@ def _one_by_one(desk: Desk, requirements: Sequence[Requirement], *, consent: boo
     return PlanResult(tuple(decided.values()), desk.ledger, replace(desk.totals, admitted_bps=admitted_bps))
 
 
-class Replanner:
-    """Decides slices in force again without some links. Stores nothing.
-
-    Each is decided beside what was decided before: of the `policy`, what holds for slices that are held. What is
-    `broken`, and not among those links, is for those that have no place elsewhere.
-    """
-
-    def __init__(
-        self,
-        topology: Topology,
-        without: Collection[str],
-        reader: Reader,
-        now: datetime,
-        policy: AdmissionPolicy | None = None,
-        broken: frozenset[str] = frozenset(),
-    ) -> None:
-        self._topology, self._without, self._reader, self._now = topology, without, reader, now
-        self._rules = Rules(policy=None if policy is None else policy.lasting, broken=lambda: broken)
-        self.forget()
-
-    def decide(self, held: Held, *, anyhow: bool = False) -> Filing:
-        """Word for word as promised, or `anyhow`: with less availability and protection, if it has any."""
-        record, promised = self._reader.intent(held.name), held.decision.promised
-        asked = carried_anyhow(promised) if anyhow else promised
-        decision, ids = self._desk.decide(asked)
-        if ids is not None and asked != promised:
-            decision = replace(decision, owed=promised)
-        floors = self._desk.decided.slice_floors(held.name) if ids else {}
-        return Filing(from_manifest(record.manifest), record.manifest, record, "unchanged", decision, ids, floors)
-
-    def forget(self) -> None:
-        """What was decided last is not stored: begin again with what is."""
-        holdings = Holdings.of(self._reader.slices())
-        self._desk = Desk(self._topology, holdings, self._without, self._now, self._rules)
-
-
 class Desk:
-    """Decides one requirement after the other and remembers what that leaves for the next."""
+    """Decides one requirement after the other and remembers what that leaves for the next.
+
+    What is out of order now is planned around where that can be. A promise is by what is declared, so that elsewhere it
+    is made all the same, unless a change would cut off what still runs.
+    """
 
     def __init__(
         self,
@@ -234,9 +205,10 @@ class Desk:
     ) -> None:
         self._topology = topology
         self._now = now
-        self._broken, self._usable = rules.broken(), usable(topology, without)
-        self._places = (usable(self._usable, self._broken), self._usable) if self._broken else (self._usable,)
-        """Where to plan: what is broken is for those that have no place elsewhere, as it will live again."""
+        self._usable = usable(topology, without)
+        self._dead = rules.broken()
+        self._broken = self._dead.difference(without)
+        self._around = usable(self._usable, self._broken)
         self._rules = rules
         self.in_force: dict[str, Held] = {held.name: held for held in holdings.slices if not held.retiring}
         self._numbers = {held.name: held.ids.number for held in holdings.slices}
@@ -270,6 +242,13 @@ class Desk:
         fresh = self._decided_names.isdisjoint(item.name for item in requirements)
         return fresh and not timed and not self._displaced
 
+    def stands(self, held: Held, record: StoredIntent) -> bool:
+        """Whether a slice in force is what was filed last, and needs no other place: one that failed is not moved by
+        drains, and may be tried again only off what was drained since."""
+        links = {hop.link for path in held.decision.paths for hop in path.hops}
+        has_place = record.phase is not Phase.FAILED or links <= self._usable.links.keys()
+        return held.generation == record.generation and has_place
+
     def decide(self, requirement: Requirement, *, consent: bool = False) -> tuple[Decision, SliceIds | None]:
         """Plan as if the name held nothing. Admitted: it holds the new, and the old until switches let go of it.
 
@@ -282,7 +261,7 @@ class Desk:
         forbidden = _forbidden(requirement, self._now, self._rules.access) or self._usage.refusal(requirement)
         if forbidden is not None:
             return forbidden, None
-        decision, totals, planned = self._place(requirement, consent=consent)
+        decision, totals, planned = self._planned(requirement, consent=consent)
         if decision.offers and (rivals := self._carriers.rivals(requirement)):
             decision = indistinct(decision, rivals, self._tenants)
         ids = self._numbers_for(decision) if decision.admitted else None
@@ -308,27 +287,32 @@ class Desk:
         self._numbers[name] = ids.number
         return decision, ids
 
-    def _place(self, requirement: Requirement, *, consent: bool) -> _Placed:
-        """On the first place that has room for it; never where what works now would not."""
-        found = self._place_on(self._places[0], requirement, consent=consent)
-        for there in () if found[0].admitted else self._places[1:]:
-            held, other = self.in_force.get(requirement.name), self._place_on(there, requirement, consent=consent)
-            works = held is not None and lives(held.decision, self._broken)
-            found = found if works and not lives(other[0], self._broken) else other
-        return found
+    def _planned(self, requirement: Requirement, *, consent: bool) -> _Planned:
+        """Around what is out of order, displacing nobody; else on all that is declared."""
+        if self._broken:
+            around = self._planned_on(self._around, requirement)
+            if around[0].admitted:
+                return around
+        declared = self._planned_on(self._usable, requirement, displacing=True, consent=consent)
+        return around if self._broken and declared[0].admitted and self._cuts(declared[0]) else declared
 
-    def _place_on(self, there: Topology, requirement: Requirement, *, consent: bool) -> _Placed:
-        """What the planner and the policy say there; others go only for what has no place anywhere."""
-        ledger = self.ledger.without_slice(requirement.name)
-        result = plan(there, [requirement], ledger)
-        if not result.decisions[0].admitted and there is self._usable:
+    def _planned_on(
+        self, network: Topology, requirement: Requirement, *, displacing: bool = False, consent: bool = False
+    ) -> _Planned:
+        beside = self.ledger.without_slice(requirement.name)
+        result = plan(network, [requirement], beside)
+        if displacing and not result.decisions[0].admitted:
             result = self._displacing(requirement, result, consent=consent)
         (decision,), totals, planned = result.decisions, result.totals, result.ledger
         if decision.admitted:
-            graph = LaneGraph.for_run(there, 1)
-            decision, planned = self._gate.let_in(graph, ledger, decision, planned)
+            decision, planned = self._gate.let_in(LaneGraph.for_run(network, 1), beside, decision, planned)
             totals = totals if decision.admitted else replace(totals, admitted_bps=0)
         return decision, totals, planned
+
+    def _cuts(self, decision: Decision) -> bool:
+        """Whether a slice that is carried now would not be any longer, because of what is out of order."""
+        running = self._running.get(decision.name)
+        return running is not None and carried(running[0], self._dead) and not carried(decision, self._dead)
 
     def _displacing(self, requirement: Requirement, refused: PlanResult, *, consent: bool) -> PlanResult:
         """What comes of it where policy lets others have to go: nobody goes where those are enough that go already."""

@@ -10,7 +10,7 @@ from carelane.controller.pipeline.slice_plan import Decision
 from carelane.store import StoredDrain
 from carelane.topology.model import Topology
 
-__all__ = ["drained_links", "links_of", "lives", "usable"]
+__all__ = ["carried", "drained_links", "links_of", "usable"]
 
 
 def drained_links(topology: Topology, drains: Iterable[StoredDrain]) -> frozenset[str]:
@@ -36,8 +36,8 @@ def usable(topology: Topology, without: Collection[str]) -> Topology:
     return replace(topology, links=MappingProxyType(links))
 
 
-def lives(decision: Decision, without: Collection[str]) -> bool:
-    """Whether every pair of an admitted decision has a path that needs none of these links."""
+def carried(decision: Decision, without: Collection[str]) -> bool:
+    """Whether every pair has a path that needs none of these links."""
     pairs = {(path.source, path.to) for path in decision.paths}
     whole = {(p.source, p.to) for p in decision.paths if not any(hop.link in without for hop in p.hops)}
     return pairs == whole

@@ -8,6 +8,7 @@ The switches moved the packets long before; what follows from this is where the 
   session needs about one to come up, and longer where many do at once. While both ends are away, it is what it was.
 - A link that lives again is avoided for `hold_off_s` more, so that a path that comes and goes is not gone back to at
   each turn. Every death within ten minutes of the last doubles that, up to an hour.
+- A link that dies again while it is avoided flaps: until it is trusted again, it is no better than a dead one.
 """
 
 from __future__ import annotations
@@ -29,13 +30,15 @@ _LONGEST_S = 3600.0
 @dataclass
 class _Record:
     """`well_s`: since when nothing is said against it; `suspect_s`: since when BFD calls it dead, which is believed after
-    `patience_s`; `dead_s`: since when it is avoided; `up_s`: since when it lives again."""
+    `patience_s`; `dead_s`: since when it is avoided; `up_s`: since when it lives again; `flaps_s`: since when it has
+    been coming and going."""
 
     well_s: float | None = None
     suspect_s: float | None = None
     patience_s: float = _COMING_UP_S
     dead_s: float | None = None
     up_s: float | None = None
+    flaps_s: float | None = None
     died_s: float | None = None
     deaths: int = 0
 
@@ -57,13 +60,19 @@ class LinkHealth:
             self._update(self._records.setdefault(link.id, _Record()), *reported, now_s)
         return frozenset(name for name, record in self._records.items() if record.dead_s is not None)
 
+    def dead(self) -> frozenset[str]:
+        """Links that carry nothing now."""
+        return frozenset(name for name, it in self._records.items() if it.dead_s is not None and it.up_s is None)
+
     def dead_for_s(self, now_s: float) -> Mapping[str, float]:
-        """How long each link has been dead that still is."""
-        return {
-            name: now_s - record.dead_s
+        """How long each link has been dead that still is, or has been coming and going."""
+        dead = self.dead()
+        since = {
+            name: record.dead_s if record.flaps_s is None else record.flaps_s
             for name, record in self._records.items()
-            if record.dead_s is not None and record.up_s is None
+            if name in dead or record.flaps_s is not None
         }
+        return {name: now_s - since_s for name, since_s in since.items() if since_s is not None}
 
     def _update(self, record: _Record, down: bool, silent: bool, now_s: float) -> None:
         self._suspect(record, down, silent, now_s)
@@ -71,12 +80,13 @@ class LinkHealth:
         if dead and (record.dead_s is None or record.up_s is not None):
             recent = record.died_s is not None and now_s - record.died_s < _FORGET_S
             record.deaths = record.deaths + 1 if recent else 1
+            record.flaps_s = record.dead_s if record.flaps_s is None else record.flaps_s
             record.died_s = record.dead_s = now_s
             record.up_s = None
         elif not dead and not silent and record.dead_s is not None:
             record.up_s = now_s if record.up_s is None else record.up_s
             if now_s - record.up_s >= min(self._hold_off_s * 2 ** (record.deaths - 1), _LONGEST_S):
-                record.dead_s = record.up_s = None
+                record.dead_s = record.up_s = record.flaps_s = None
 
     def _suspect(self, record: _Record, down: bool, silent: bool, now_s: float) -> None:
         if silent and record.suspect_s is None:

@@ -13,7 +13,7 @@ from carelane.controller.pipeline.changes import Operation, SwitchChanges
 from carelane.controller.pipeline.compile import CLASSIFY, CORE
 from carelane.controller.pipeline.diff import diff
 from carelane.controller.pipeline.program import FlowRule, PortBfd, PortQos, Program
-from carelane.controller.reconcile.staging import Keeper, Owner, Owners, Stage, only, staged, takes_queues_of
+from carelane.controller.reconcile.staging import Keeper, Owner, Owners, Stage, only, only_keeps, staged
 from carelane.controller.southbound.protocol import Southbound, SwitchState, SwitchStatus
 from carelane.errors import CarelaneError, PermanentError, SwitchUnreachable, TransientError
 from carelane.tracing import traced
@@ -51,6 +51,10 @@ class Scope:
     def held_back(self, result: PassResult) -> frozenset[str]:
         """Names that need a switch that failed."""
         return frozenset(name for name, nodes in self.needs.items() if not nodes.isdisjoint(result.errors))
+
+    def keeping(self, owners: Owners, result: PassResult) -> frozenset[str]:
+        """Names that lose no queue: those that are held back, and those that another pass is to change."""
+        return self.held_back(result) | (frozenset(owners.by_number.values()) - self.nodes.keys())
 
     def switches(self) -> frozenset[str]:
         return frozenset().union(*self.nodes.values())
@@ -120,11 +124,13 @@ class Programmer:
         scope: Scope,
         result: PassResult,
     ) -> None:
-        waits = scope.held_back(result)
+        waits, keeping = scope.held_back(result), scope.keeping(owners, result)
 
         def part(changes: SwitchChanges) -> SwitchChanges:
             own = result.states[changes.node].own
-            taken = [staged(changes, at, own, owners, frozenset() if at is Stage.MAKE else waits) for at in stages]
+            taken = [
+                staged(changes, at, own, owners, frozenset() if at is Stage.MAKE else waits, keeping) for at in stages
+            ]
             return replace(changes, operations=tuple(item for some in taken for item in some.operations))
 
         sound = {node: part(changes) for node, changes in wanted.items() if node not in result.errors}
@@ -143,14 +149,13 @@ class Programmer:
         statuses: _Statuses,
         result: PassResult,
     ) -> None:
-        held_back = scope.held_back(result)
+        held_back, keeping = scope.held_back(result), scope.keeping(owners, result)
         sound = [node for node in wanted if node not in result.errors]
         for node, state in self._each(sound, self._southbound.read, result).items():
             result.states[node] = state
 
             def due(operation: Operation, state: SwitchState = state) -> bool:
-                kept_queues = takes_queues_of(operation, state.own, held_back)
-                return owners.owner(operation) not in held_back and not kept_queues
+                return owners.owner(operation) not in held_back and not only_keeps(operation, state.own, keeping)
 
             left = only(self._difference(state, desired, owners, scope, statuses), due)
             if left:

@@ -19,13 +19,10 @@ _WEAKENED = (
 
 
 def judge_promise(
-    topology: Topology,
-    decision: Decision,
-    statuses: Mapping[str, SwitchStatus],
-    dead: Collection[str] = frozenset(),
+    topology: Topology, decision: Decision, statuses: Mapping[str, SwitchStatus], dead: Collection[str] = ()
 ) -> Finding:
     """True when every path works, every switch on it is in sight, and it is the whole promise; otherwise the worst that
-    was found. `dead` links are known not to work, though ports may have their carrier."""
+    was found. `dead` are links that carry nothing, whatever their ports say."""
     faults: dict[tuple[str, str], list[str]] = {}
     sound: set[tuple[str, str]] = set()
     for path in decision.paths:
@@ -67,7 +64,7 @@ def _fault_of(
                 why = f"is down at {node}" if status.has(port) else f"needs port {port} of {node}, which is not there"
                 return f"link {hop.link} {why}"
         if hop.link in dead:
-            return f"link {hop.link} is silent: it has its carrier, and BFD hears nothing over it"
+            return f"link {hop.link} is silent: its ports are up, and BFD hears nothing"
     return None
 
 

@@ -85,7 +85,6 @@ class Reconciler:
         self.ceilings = NO_CEILINGS
         self.broken: frozenset[str] = frozenset()
         self.dead: frozenset[str] = frozenset()
-        """Of the links that are `broken`, those that do not work now, and are not only waited for."""
         self.waiting: frozenset[str] = frozenset()
         self._alarm = Alarm()
         self._compiler = Compiler(topology)

@@ -20,10 +20,11 @@ from datetime import datetime
 
 from carelane.controller.pipeline.admit import MAX_TREES
 from carelane.controller.pipeline.slice_plan import Decision, role_number
-from carelane.controller.reconcile.admission import Filing, Replanner
-from carelane.controller.reconcile.drains import drained_links, links_of, lives
+from carelane.controller.reconcile.admission import Filing
+from carelane.controller.reconcile.drains import carried, drained_links, links_of
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.holdings import Held, Holdings
+from carelane.controller.reconcile.replanner import Replanner
 from carelane.controller.reconcile.schedules import outside, waiting
 from carelane.errors import ConflictError, NotFoundError, PermanentError
 from carelane.intents.lifecycle import Phase
@@ -119,12 +120,11 @@ def relocate(
     left a dead link by themselves, and no other. One whose window is not open is moved like the others, but never
     stuck: nothing of it is lost yet.
     """
-    idle = waiting(topology, Holdings.of(write.slices()).slices, now)
-    struck = [
-        held for held in movable(write, idle, now) if held.decision.owed is not None or _touches(held.decision, links)
-    ]
-    if not struck:
+    holdings = Holdings.of(write.slices())
+    if not any(_struck(held, links) for held in holdings.slices):
         return Relocation()
+    idle = waiting(topology, holdings.slices, now)
+    struck = [held for held in movable(write, idle, now) if _struck(held, links)]
     replanner, away = Replanner(topology, without, write, now, policy, broken), ", ".join(sorted(links)[:5])
     moved, weakened, staying, stuck = [], [], [], []
     for held in struck:
@@ -132,7 +132,7 @@ def relocate(
         left = held.name in idle or _left(held.decision, without, dead=dead)
         if filing.ids is None and weaken and not left:
             filing = replanner.decide(held, anyhow=True)
-        if filing.ids is not None:
+        if filing.ids is not None and not _stays(held, filing):
             _move(write, filing, without, now)
             moved.append(held.name)
             if filing.decision is not None and filing.decision.owed is not None:
@@ -244,6 +244,15 @@ def _ends(decision: Decision) -> set[str]:
     return {end.node for pair in decision.requirement.pairs for end in (pair.source, pair.destination)}
 
 
+def _stays(held: Held, filing: Filing) -> bool:
+    """Whether the only place is the one that it has, by links that come and go."""
+    return filing.ids == held.ids and filing.decision is not None and filing.decision.owed == held.decision.owed
+
+
+def _struck(held: Held, links: Collection[str]) -> bool:
+    return held.decision.owed is not None or _touches(held.decision, links)
+
+
 def _touches(decision: Decision, links: Collection[str]) -> bool:
     return any(hop.link in links for path in decision.paths for hop in path.hops)
 
@@ -253,7 +262,7 @@ def _left(decision: Decision, without: Collection[str], *, dead: bool) -> bool:
     order of their paths: they leave a link when it dies, or when they are planned anew."""
     if decision.requirement.connectivity == "point-to-multipoint" and not dead:
         return False
-    return lives(decision, without)
+    return carried(decision, without)
 
 
 def _why(filing: Filing) -> str:

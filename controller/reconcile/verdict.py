@@ -119,12 +119,15 @@ def _failed(intent: StoredIntent, error: CarelaneError | None, release: tuple[in
 
 
 def _rejected(intent: StoredIntent, in_force: Held, held: Sequence[Held], error: PermanentError) -> Verdict:
-    before = [item for item in held if item.retiring and item.id < in_force.id]
-    if before and in_force.generation == intent.generation:
-        what = f"generation {before[-1].generation}" if before[-1].generation < in_force.generation else "its former place"
-        message = f"generation {in_force.generation} was rejected: {error}; {what} returns"
+    before = next((item for item in reversed(held) if item.retiring and item.id < in_force.id), None)
+    if before is not None and before.generation == in_force.generation:
+        message = f"its new paths were rejected: {error}; it returns to those that it had"
+        finding = Finding(INSTALLED, "False", "MoveRejected", message)
+        return Verdict(Phase.INSTALLING, (finding,), again=True, restore=before.id)
+    if before is not None and in_force.generation == intent.generation:
+        message = f"generation {in_force.generation} was rejected: {error}; generation {before.generation} returns"
         findings = tuple(Finding(kind, "False", "UpdateRejected", message) for kind in (INSTALLED, ADMITTED))
-        return Verdict(Phase.INSTALLING, findings, again=True, restore=before[-1].id)
+        return Verdict(Phase.INSTALLING, findings, again=True, restore=before.id)
     message = (
         f"{error}; its rules are being removed and its capacity stays reserved: "
         "remove the cause and file it again, or delete it"

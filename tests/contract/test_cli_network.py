@@ -93,8 +93,8 @@ def test_a_drain_that_a_switch_did_not_let_happen_is_not_told_as_done(
             return {"target": "l1", "moved": ["kept", "left"], "staying": [], "stuck": []}
 
         def get(self, *path: str) -> Any:
-            reason = "UpdateRejected" if path[-1] == "kept" else "Fits"
-            return {"moving": [], "conditions": [{"type": "Admitted", "status": "True", "reason": reason}]}
+            links = ["l1"] if path[-1] == "kept" else ["l2"]
+            return {"moving": [], "running_decision": {"paths": [{"nodes": ["a", "b"], "links": links}]}}
 
     monkeypatch.setattr(_network.Client, "at", lambda _: Answers())
     monkeypatch.setattr(_network, "list_rows", lambda _: [{"name": name, "phase": "Active"} for name in ("kept", "left")])

@@ -184,28 +184,3 @@ def test_a_rejected_change_brings_the_former_slice_back(
     rig.apply(change)
     rig.settle()
     assert rig.service.describe("one").running_generation == 2
-
-
-def test_a_move_that_a_switch_rejects_leaves_the_slice_where_it_was(
-    make_rig: Any, switches: Any, make_manifest: Manifest
-) -> None:
-    """By a drain, a repair or a re-optimisation: its words, and so its generation, are the same."""
-    rig = make_rig(southbound=switches)
-    rig.drift.run()
-    rig.apply(make_manifest("one", "west/a", "east/a"))
-    rig.settle()
-    before = rig.service.describe("one").placement
-    switches.reject_slice(before.number, "south")
-    rig.service.drain("ne")
-    rig.settle()
-    detail = rig.service.describe("one")
-    assert (detail.summary.phase, detail.placement) == ("Active", before)
-    assert rig.walk("west/a", "east/a").reached == ["east/a"]
-    assert rig.condition("one", "Admitted")[:2] == ("False", "UpdateRejected")
-    assert "its former place returns" in rig.condition("one", "Admitted")[2]
-    switches.rejects = lambda _: False
-    rig.service.undrain("ne")
-    rig.service.drain("ne")
-    rig.settle()
-    assert [visit.node for visit in rig.walk("west/a", "east/a").copies[0].visits] == ["west", "south", "east"]
-    assert rig.condition("one", "Admitted")[0] == "True"

@@ -289,38 +289,6 @@ def test_what_found_no_place_has_one_as_soon_as_there_is_room(
     assert rig.phase("one") == "Active"
 
 
-def test_what_is_filed_while_a_link_is_dead_avoids_it_and_what_works_is_never_moved_onto_it(
-    rig: Any, simulator: Simulator, make_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """New ones and updates; only what has no other way waits for the link, and leaves it as soon as there is one."""
-    south = ["west", "south", "east"]
-    rig.drift.run()
-    rig.apply(make_manifest("one", "west/a", "east/a", mbps=30))
-    rig.settle()
-    passing = Passing(rig, simulator, monkeypatch)
-    simulator.set_link("wn", up=False)
-    passing.seconds(8)
-    assert way(rig) == south
-    two = make_manifest("two", "west/b", "east/b", mbps=30)
-    planned = rig.service.plan(rig.intents(two))["decisions"][0]["paths"][0]["nodes"]
-    rig.apply(two, make_manifest("one", "west/a", "east/a", mbps=40))
-    rig.settle()
-    assert way(rig) == way(rig, "west/b", "east/b") == planned == south
-    assert (rig.phase("one"), rig.phase("two")) == ("Active", "Active")
-    rig.apply(make_manifest("one", "west/a", "east/a", mbps=90))
-    rig.settle()
-    assert way(rig) == south, "an update that only the dead link has room for"
-    assert rig.condition("one", "Admitted")[:2] == ("False", "UpdateRefused")
-    rig.apply(make_manifest("three", "west/c", "east/c", mbps=40))
-    rig.settle()
-    assert rig.condition("three", "Kept")[:2] == ("False", "PathsDown")
-    rig.service.delete("one")
-    rig.settle()
-    passing.seconds(65)
-    assert way(rig, "west/c", "east/c") == south
-    assert rig.phase("three") == "Active"
-
-
 def test_a_link_that_lives_again_carries_at_once_what_has_no_other_way(
     rig: Any, simulator: Simulator, make_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,7 +40,7 @@ def run_drain(url: str | None, target: str, *, force: bool, wait: bool, timeout:
     answer = client.post("v1", "drains", target, body=b"{}", media_type="application/json", **query)
     left = _await(client, [*answer["moved"], *answer["staying"]], seconds(timeout)) if wait else []
     emit(answer, output, lambda: _print_drain(answer))
-    back = _came_back(client, answer["moved"]) if wait else []
+    back = _came_back(client, answer["moved"], target) if wait and not left else []
     if back:
         tell(f"carelane: a switch rejected where they should go, and {', '.join(back)} stayed: carelane describe {back[0]}")
         return Exit.BROKEN
@@ -91,10 +91,15 @@ def _await(client: Client, names: Sequence[str], timeout_s: float) -> list[str]:
             time.sleep(0.25)
 
 
-def _came_back(client: Client, names: Sequence[str]) -> list[str]:
-    """Names that were moved, and are where they were: the last that was decided on them was taken back."""
-    found = {name: client.get("v1", "intents", name)["conditions"] for name in names}
-    return [name for name, held in found.items() if any(item["reason"] == "UpdateRejected" for item in held)]
+def _came_back(client: Client, names: Sequence[str], target: str) -> list[str]:
+    """Names that were moved, and still go through the link or switch."""
+    running = {name: client.get("v1", "intents", name)["running_decision"] or {} for name in names}
+    paths = {name: held.get("paths", ()) for name, held in running.items()}
+    return [
+        name
+        for name, held in paths.items()
+        if any(target in path["links"] or target in path["nodes"][1:-1] for path in held)
+    ]
 
 
 def _outcome(left: Sequence[str], timeout: str) -> Exit:
