@@ -29,9 +29,9 @@ _LONGEST_S = 3600.0
 
 @dataclass
 class _Record:
-    """`well_s`: since when nothing is said against it; `suspect_s`: since when BFD calls it dead, which is believed after
-    `patience_s`; `dead_s`: since when it is avoided; `up_s`: since when it lives again; `flaps_s`: since when it has
-    been coming and going."""
+    """`well_s`: since when nothing is said against it; `suspect_s`: since when BFD calls it dead, which is believed
+    after `patience_s`; `dead_s`: since when it is avoided; `up_s`: since when it lives again; `flaps_s`: since when it
+    has been coming and going."""
 
     well_s: float | None = None
     suspect_s: float | None = None

@@ -68,8 +68,8 @@ def drain(
     force: bool,
     policy: AdmissionPolicy | None = None,
 ) -> Relocation:
-    """Take a link or switch out of service and move what uses it. Of what is `broken`, links that are not `dead` are for
-    those that have no other place. Raises NotFoundError, ConflictError."""
+    """Take a link or switch out of service and move what uses it. Of what is `broken`, links that are not `dead` are
+    for those that have no other place. Raises NotFoundError, ConflictError."""
     kind = _kind(topology, target)
     links = links_of(topology, [(kind, target)])
     if kind == "node" and not force:

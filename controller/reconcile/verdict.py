@@ -42,8 +42,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a pass found: `error` on switches the slice in force needs, `left` on those that it only leaves; `unfit` says
-    that it is not among what the switches are to hold.
+    """What a pass found: `error` on switches the slice in force needs, `left` on those that it only leaves; `unfit`
+    says that it is not among what the switches are to hold.
 
     `promise` is None when no slice is in force; `mismatches` are what kernels on its way do otherwise; `outside` is why
     the slice in force is not to be on the switches now, if it is not.

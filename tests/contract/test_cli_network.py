@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from carelane.cli import _network
-
 Cli = Any
 Server = Any
 
@@ -81,22 +79,3 @@ def test_a_forced_drain_is_stored_and_undone(at: Cli) -> None:
     assert ran.code == 0
     assert "or1-surgery: left without a path" in ran.out
     assert at("undrain", "province").code == 0
-
-
-def test_a_drain_that_a_switch_did_not_let_happen_is_not_told_as_done(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    class Answers:
-        """A server whose switches rejected the new place of one of two slices."""
-
-        def post(self, *_: str, **__: Any) -> Any:
-            return {"target": "l1", "moved": ["kept", "left"], "staying": [], "stuck": []}
-
-        def get(self, *path: str) -> Any:
-            links = ["l1"] if path[-1] == "kept" else ["l2"]
-            return {"moving": [], "running_decision": {"paths": [{"nodes": ["a", "b"], "links": links}]}}
-
-    monkeypatch.setattr(_network.Client, "at", lambda _: Answers())
-    monkeypatch.setattr(_network, "list_rows", lambda _: [{"name": name, "phase": "Active"} for name in ("kept", "left")])
-    assert _network.run_drain(None, "l1", force=False, wait=True, timeout="5s", output="table") == 1
-    assert "and kept stayed" in capsys.readouterr().err

@@ -55,7 +55,7 @@ def test_drift_of_our_own_state_is_repaired(rig: Any, simulator: Simulator, make
 def test_a_switch_that_refuses_a_repair_takes_down_nothing_that_runs(
     make_rig: Any, switches: Any, make_manifest: Manifest
 ) -> None:
-    """Somebody put queues of his own on one port: slices at other ports are not harmed, and all come back by themselves."""
+    """Somebody put queues of his own on one port: slices at others are not harmed, and all come back by themselves."""
     rig = make_rig(southbound=switches)
     rig.drift.run()
     rig.apply(make_manifest("one", "west/a", "east/a"), make_manifest("two", "west/b", "east/b"))

@@ -2,8 +2,8 @@
 
 Links are cut (with loss of carrier and silently), flap and are restored, switches restart (they lose their controller
 and all they were told) or lose their rules unnoticed, the controller is killed, intents come and go, links are drained
-and put back, slices are moved by re-optimisation and back. At most one link at a time is cut or drained, which is what a
-protected slice is promised to survive. After every step, within a time limit:
+and put back, slices are moved by re-optimisation and back. At most one link at a time is cut or drained, which is what
+a protected slice is promised to survive. After every step, within a time limit:
 
 - every intent is Active, or Degraded while a link is cut, and none is stuck;
 - what the switches hold is proven (`carelane verify`);
@@ -129,7 +129,9 @@ class Player:
                 self.server.check_cli("delete", name)
             self.joined.clear()
             booked = [row for row in self.server.get("/v1/capacity")["links"] if row["reserved_mbps"]]
-            return leftovers(self.lab, self._network) | {f"{row['link']}: {row['reserved_mbps']} Mbps" for row in booked}
+            return leftovers(self.lab, self._network) | {
+                f"{row['link']}: {row['reserved_mbps']} Mbps" for row in booked
+            }
         except (LabError, OSError, json.JSONDecodeError) as error:
             return frozenset({str(error)})
 

@@ -111,7 +111,9 @@ def _switch_faults(switches: Sequence[Row]) -> Iterator[str]:
         if not switch["connected"]:
             yield f"switch {node} is not connected" + (f": {switch['reason']}" if switch["reason"] else "")
         yield from (f"switch {node} port {port} is down" for port, up in switch["ports_up"].items() if not up)
-        yield from (f"switch {node} port {port} is up, and BFD hears nothing there" for port in switch.get("dead_ports", ()))
+        yield from (
+            f"switch {node} port {port} is up, and BFD hears nothing there" for port in switch.get("dead_ports", ())
+        )
         yield from (f"switch {node}: {text}" for text in switch["mismatches"])
 
 
