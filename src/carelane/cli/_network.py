@@ -38,7 +38,8 @@ def run_drain(url: str | None, target: str, *, force: bool, wait: bool, timeout:
     client = Client.at(url)
     query = {"force": "true"} if force else {}
     answer = client.post("v1", "drains", target, body=b"{}", media_type="application/json", **query)
-    left = _await(client, [*answer["moved"], *answer["staying"]], seconds(timeout)) if wait else []
+    concerned = [*answer["moved"], *answer["staying"], *answer.get("leaving", ())]
+    left = _await(client, concerned, seconds(timeout)) if wait else []
     emit(answer, output, lambda: _print_drain(answer))
     back = _back(client, answer["moved"], target) if wait and not left else []
     if back:
@@ -110,5 +111,6 @@ def _outcome(left: Sequence[str], timeout: str) -> Exit:
 def _print_drain(answer: Mapping[str, Any]) -> None:
     lines = [f"{answer['target']} is drained: {len(answer['moved'])} slices moved"]
     lines += [f"{name}: on its other path, without protection until this is undone" for name in answer["staying"]]
+    lines += [f"{name}: left before, and switches may still use its former rules" for name in answer.get("leaving", ())]
     lines += [f"{name}: left without a path: {why}" for name, why in answer["stuck"]]
     emit_text("\n".join(lines))
