@@ -32,12 +32,14 @@ _REST = 20.0
 
 @dataclass(frozen=True, slots=True)
 class DrainResult:
-    """What a drain did: names planned anew, names left on their only other path, and those left without any."""
+    """What a drain did: names planned anew, names left on their only other path, those left without any, and those
+    whose former rules may still use it."""
 
     target: str
     moved: tuple[str, ...]
     staying: tuple[str, ...]
     stuck: tuple[tuple[str, str], ...]
+    leaving: tuple[str, ...] = ()
 
 
 AlsoDrained = Callable[[Writer, DrainResult, StoredDrain | None], None]
@@ -102,7 +104,7 @@ class Upkeep:
                 force=force,
                 policy=self._policy,
             )
-            result = DrainResult(target, found.moved, found.staying, found.stuck)
+            result = DrainResult(target, found.moved, found.staying, found.stuck, found.leaving)
             if also is not None:
                 also(write, result, before)
         if found.weakened:

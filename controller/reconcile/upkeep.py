@@ -15,7 +15,7 @@ rest. Repair is tried again while something is wanting: moves, withdrawals and l
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from carelane.controller.pipeline.admit import MAX_TREES
@@ -40,13 +40,15 @@ _MOVABLE = (Phase.ADMITTED, Phase.INSTALLING, Phase.ACTIVE, Phase.DEGRADED, Phas
 @dataclass(frozen=True, slots=True)
 class Relocation:
     """`moved` are planned anew; `weakened` are carried with less than promised; `staying` keep a path that avoids the
-    links but have no other meanwhile; `stuck` have none left (with the reason).
+    links but have no other meanwhile; `stuck` have none left (with the reason). `leaving` were to move, or to go,
+    before, and switches that are away may still send their packets there.
     """
 
     moved: tuple[str, ...] = ()
     weakened: tuple[str, ...] = ()
     staying: tuple[str, ...] = ()
     stuck: tuple[tuple[str, str], ...] = ()
+    leaving: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,9 @@ def drain(
             f"{target} cannot be drained: {len(result.stuck)} slices would be left without a path ({reasons}); "
             "withdraw them, add capacity elsewhere, or force the drain and break their promise"
         )
-    return result
+    retiring = (held for held in Holdings.of(write.slices()).slices if held.retiring)
+    leaving = {held.name for held in retiring if _touches(held.decision, links)}
+    return replace(result, leaving=tuple(sorted(leaving.difference(result.moved))))
 
 
 def undrain(write: Writer, topology: Topology, target: str) -> frozenset[str]:
@@ -144,7 +148,10 @@ def relocate(
                 write.note(held.name, "NotMoved", f"no place with its full promise without {away}")
             staying.append(held.name)
         else:
-            stuck.append((held.name, _why(filing)))
+            why = _why(filing)
+            if held.name not in told:
+                write.note(held.name, "NotMoved", f"no place without {away}: {why}")
+            stuck.append((held.name, why))
     return Relocation(tuple(moved), tuple(weakened), tuple(staying), tuple(stuck))
 
 

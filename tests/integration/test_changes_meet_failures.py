@@ -82,6 +82,9 @@ def test_what_only_a_dead_link_has_room_for_is_carried_as_soon_as_there_is_room_
     assert rig.apply(make_manifest("one", "west/a", "east/a")) == {"one": "Admitted"}, "the declared network has room"
     rig.settle()
     assert kept(rig, "one") == ("Degraded", "PathsDown")
+    passing.seconds(70)
+    (told,) = [event.message for event in rig.service.describe("one").history if event.reason == "NotMoved"]
+    assert "no place without wn: " in told
     rig.service.delete("big")
     rig.settle()
     passing.seconds(70)
@@ -165,6 +168,9 @@ def test_while_a_move_waits_for_a_switch_the_old_way_keeps_its_queues(
     rig.settle(5)
     rig.drift.run()
     assert way(rig) == NORTH
+    assert rig.service.drain("wn").leaving == ("one",), "it is to be gone already, and is not"
+    rig.service.undrain("wn")
+    rig.settle(5)
     assert rig.walk("west/a", "east/a").queues == {queue}
     with rig.store.read() as read:
         (number,) = {held.number for held in read.slices("one")}

@@ -176,6 +176,8 @@ class Runner:
         connection.serve()
 
     def _closed(self, connection: Connection, reason: str) -> None:
-        with self._lock:
-            self._serving.pop(connection, None)
-        self._events.on_closed(connection, reason)
+        try:
+            self._events.on_closed(connection, reason)
+        finally:  # last: until it is out of the list, stop() waits for this thread
+            with self._lock:
+                self._serving.pop(connection, None)
