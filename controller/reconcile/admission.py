@@ -289,12 +289,13 @@ class Desk:
 
     def _planned(self, requirement: Requirement, *, consent: bool) -> _Planned:
         """Around what is out of order, displacing nobody; else on all that is declared."""
-        if self._broken:
-            around = self._planned_on(self._around, requirement)
-            if around[0].admitted:
-                return around
+        if not self._broken:
+            return self._planned_on(self._usable, requirement, displacing=True, consent=consent)
+        around = self._planned_on(self._around, requirement)
+        if around[0].admitted:
+            return around
         declared = self._planned_on(self._usable, requirement, displacing=True, consent=consent)
-        return around if self._broken and declared[0].admitted and self._cuts(declared[0]) else declared
+        return around if declared[0].admitted and self._cuts(declared[0]) else declared
 
     def _planned_on(
         self, network: Topology, requirement: Requirement, *, displacing: bool = False, consent: bool = False
