@@ -12,10 +12,15 @@ from carelane.topology.model import Node, Topology
 LIVE, SILENT, DOWN = ofp.OFPPS_LIVE, 0, ofp.OFPPS_LINK_DOWN
 
 
-class Wire(SimpleNamespace):
+class Wire:
     """A connection, as far as anybody looks at it."""
 
-    __hash__ = object.__hash__
+    id, address, socket = 1, "here", None
+
+    def __init__(self, ports: dict[int, Any]) -> None:
+        self.ports = ports
+
+    def close(self, _: str) -> None: ...
 
 
 def connected(*states: int) -> tuple[Switches, Any]:
@@ -26,7 +31,7 @@ def connected(*states: int) -> tuple[Switches, Any]:
         timeout_s=1.0,
     )
     ports = {number: SimpleNamespace(config=0, state=state) for number, state in enumerate(states, 1)}
-    connection: Any = Wire(id=1, ports=ports, address="here", socket=None, close=lambda _: None)
+    connection: Any = Wire(ports)
     switches.on_ready(connection)
     return switches, connection
 
