@@ -78,6 +78,7 @@ class Leadership:
         self._standing = Standing("follower", None, None) if self.elected else Standing("single", address or None, None)
         self._members: tuple[Member, ...] = ()
         self._rounds = 0
+        self._failing = False
         self._until = 0.0
         self._lease: Lease | None = None
         self._changed = threading.Condition()
@@ -170,7 +171,10 @@ class Leadership:
             self._wake.wait(self._ttl_s / _ROUNDS)
             self._wake.clear()
             if not self._stopping:
-                self._round()
+                try:
+                    self._round()
+                except Exception:  # whatever one round meets, the lease must be sought as long as this process lives
+                    log.exception("a round of the lease broke")
 
     def _round(self) -> Tenure | None:
         assert self._lease is not None
@@ -181,8 +185,11 @@ class Leadership:
                 self._members = self._lease.members()
             self._rounds += 1
         except CarelaneError as error:
-            log.debug("lease not renewed", error=str(error))
+            tell = log.debug if self._failing else log.warning
+            tell("lease not renewed", error=str(error))
+            self._failing = True
             return None
+        self._failing = False
         with self._changed:
             before = self._standing
             if tenure.holder == self.holder:

@@ -89,6 +89,7 @@ class Controller:
         self._seated: Standing | None = None
         self._ranked: Ranked | None = None
         self._adopted = threading.Event()
+        self._listens_since_s = 0.0
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._check_now = threading.Event()
@@ -127,6 +128,7 @@ class Controller:
                 store.close()
             raise
         self._store, self._southbound = store, southbound
+        self._listens_since_s = time.monotonic()
         try:
             self._run(store, southbound)
         except BaseException:
@@ -246,6 +248,7 @@ class Controller:
         assert self._reconciler is not None
         self._acting.clear()
         self._adopted.clear()
+        self._reconciler.turn.end_term()
         self._reconciler.queue.clear()
 
     def _reconcile(self) -> None:
@@ -268,6 +271,8 @@ class Controller:
     def _adopt(self) -> None:
         """Before anything is compared: the ceilings of a controller that died in a burst are nobody's drift, and what
         an older version programmed stays until what is programmed now has taken its place."""
+        assert self._reconciler is not None
+        term = self._reconciler.turn.term
         try:
             for adopt in (self.service.upkeep.renew, *((self._loop.adopt,) if self._loop is not None else ())):
                 try:
@@ -275,13 +280,16 @@ class Controller:
                 except CarelaneError as error:
                     log.warning("not adopted", what=adopt.__qualname__, error=str(error), kind=type(error).__name__)
         finally:
-            if self._acting.is_set():
+            if self._acting.is_set() and term == self._reconciler.turn.term:
                 self._adopted.set()
 
     def _await_switches(self) -> None:
-        """After a restart every slice would be called degraded, only because switches need a moment to call back."""
+        """After a restart every slice would be called degraded, only because switches need a moment to call back.
+
+        Who takes over later has been connected to them all the while: a switch that is away then, is away.
+        """
         assert self._southbound is not None
-        end = time.monotonic() + _CONNECT_GRACE_S
+        end = self._listens_since_s + _CONNECT_GRACE_S
         while time.monotonic() < end and not self._stopping.wait(0.05):
             statuses = self._southbound.statuses()
             if all(_connected(statuses, node) for node in self.topology.nodes):
@@ -300,7 +308,7 @@ class Controller:
             try:
                 statuses = dict(self._southbound.statuses())
                 changed = {node for node, status in statuses.items() if seen.get(node) != status}
-                returned = {node for node in changed if statuses[node].connected and not _connected(seen, node)}
+                returned = {node for node in changed if _is_new(seen.get(node), statuses[node])}
                 if seen and changed:
                     self._reconciler.enqueue_nodes(changed)
                     self.service.filings.hurry()
@@ -342,6 +350,11 @@ class Controller:
                 log.warning("drift check failed", error=str(error), kind=type(error).__name__)
             except Exception:
                 log.exception("drift check broke")
+
+
+def _is_new(before: SwitchStatus | None, now: SwitchStatus) -> bool:
+    """Whether it connected since: what it had before may be forgotten."""
+    return now.connected and (before is None or not before.connected or before.connection != now.connection)
 
 
 def _connected(statuses: Mapping[str, SwitchStatus], node: str) -> bool:

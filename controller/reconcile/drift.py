@@ -52,7 +52,7 @@ class DriftCheck:
 
     @traced("switches.check")
     def run(self, nodes: Collection[str] | None = None) -> Mapping[str, NodeCheck]:
-        """Check and repair these switches, all by default. Raises StoreUnavailable.
+        """Check and repair these switches, all by default. Raises StoreUnavailable, NotLeader.
 
         Switches of a slice whose window has just opened or closed are left out: that is no drift, and the loop's work.
         """

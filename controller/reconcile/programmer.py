@@ -13,8 +13,9 @@ from carelane.controller.pipeline.compile import CLASSIFY, CORE
 from carelane.controller.pipeline.diff import diff
 from carelane.controller.pipeline.program import FlowRule, Program
 from carelane.controller.reconcile.staging import Keeper, Owner, Owners, Stage, only, only_keeps, staged
+from carelane.controller.reconcile.turn import Turn
 from carelane.controller.southbound.protocol import Southbound, SwitchState
-from carelane.errors import CarelaneError, PermanentError, SwitchUnreachable, TransientError
+from carelane.errors import CarelaneError, NotLeader, PermanentError, SwitchUnreachable, TransientError
 from carelane.tracing import traced
 
 __all__ = ["PassResult", "Programmer", "Scope", "VerificationFailed"]
@@ -72,13 +73,14 @@ class PassResult:
 
 
 class Programmer:
-    """Talks to several switches at once; stateless, so that two passes differ only by what they are given.
+    """Talks to several switches at once, in a `turn`; two passes differ only by what they are given.
 
     `linger_s` is how long packets may be on their way over a path that a slice leaves: more than any delay bound.
     """
 
-    def __init__(self, southbound: Southbound, *, parallel: int = 8, linger_s: float = 0.25) -> None:
+    def __init__(self, southbound: Southbound, turn: Turn, *, parallel: int = 8, linger_s: float = 0.25) -> None:
         self._southbound = southbound
+        self._turn = turn
         self._linger_s = linger_s
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="carelane-switch")
 
@@ -87,7 +89,10 @@ class Programmer:
 
     @traced("switches.program")
     def run(self, desired: Program, owners: Owners, scope: Scope, switches: Collection[str]) -> PassResult:
-        """Make `switches` equal to `desired` as far as `scope` permits. Never raises for what a switch does."""
+        """Make `switches` equal to `desired` as far as `scope` permits. Never raises for what a switch does.
+
+        Raises NotLeader when the term in which the pass began is over: nothing more is sent.
+        """
         result = PassResult()
         result.states = self._each(switches, self._southbound.read, result)
         wanted = {node: self._difference(result.states[node], desired, owners, scope) for node in result.states}
@@ -96,9 +101,15 @@ class Programmer:
             if Stage.BREAK in stages and _moves(wanted):
                 # What was sent by the old rules is still on its way; they go when it has arrived.
                 time.sleep(self._linger_s)
+            if self._turn.is_over():
+                raise NotLeader
             self._carry_out(stages, wanted, owners, scope, result)
         self._verify(wanted, desired, owners, scope, result)
         return result
+
+    def read(self, switches: Collection[str]) -> Mapping[str, SwitchState]:
+        """What those of them hold that can be read now, side by side."""
+        return self._each(switches, self._southbound.read, PassResult())
 
     def _difference(self, state: SwitchState, desired: Program, owners: Owners, scope: Scope) -> SwitchChanges:
         changes = diff(state.own, desired[state.own.node])

@@ -8,7 +8,6 @@ loses nothing, because the next pass for the same name starts from the same two 
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from carelane.controller.reconcile.room import blockers
 from carelane.controller.reconcile.schedules import Alarm, next_turn, outside, waiting
 from carelane.controller.reconcile.staging import Owners
 from carelane.controller.reconcile.standing import Finding, moved
+from carelane.controller.reconcile.turn import Turn
 from carelane.controller.reconcile.verdict import Evidence, Verdict, judge
 from carelane.controller.southbound.protocol import Southbound, SwitchStatus
 from carelane.errors import CarelaneError, PermanentError
@@ -80,8 +80,8 @@ class Reconciler:
         self.topology = topology
         self.queue = queue or WorkQueue()
         self.metrics = ReconcileMetrics(self.queue.depth)
-        self.programmer = Programmer(southbound)
-        self.turn = threading.Lock()
+        self.turn = Turn()
+        self.programmer = Programmer(southbound, self.turn)
         self.ceilings = NO_CEILINGS
         self.broken: frozenset[str] = frozenset()
         self.dead: frozenset[str] = frozenset()
@@ -157,7 +157,10 @@ class Reconciler:
         return True
 
     def reconcile(self, names: Collection[str]) -> None:
-        """One pass over these names. Raises StoreUnavailable; what switches do ends in the names' conditions."""
+        """One pass over these names; what switches do ends in the names' conditions.
+
+        Raises StoreUnavailable, and NotLeader when the term ends meanwhile.
+        """
         started = time.monotonic()
         with self.turn:
             view = self.view(names)
@@ -178,7 +181,8 @@ class Reconciler:
         """Make these ceilings part of what is desired, and carry out what that changes, where it changes.
 
         The switches concerned are read, changed and read again as in any other pass; one that cannot be reached gets
-        its ceilings when it is next checked for drift. Raises StoreUnavailable, and the ceilings stay as they were.
+        its ceilings when it is next checked for drift. Raises StoreUnavailable, and the ceilings stay as they were, or
+        NotLeader when the term ends meanwhile.
         """
         with self.turn:
             with self.store.read() as read:

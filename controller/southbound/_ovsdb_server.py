@@ -8,6 +8,7 @@ ovs-vswitchd says it has configured it (`cur_cfg`), which ovsdbapp's own wait me
 from __future__ import annotations
 
 import contextlib
+import socket
 import sys
 import threading
 import time
@@ -38,6 +39,7 @@ from ovsdbapp.exceptions import TimeoutException  # noqa: E402
 __all__ = ["SCHEMA", "Server", "use_certificates"]
 
 _RESYNC_S = 1.0
+_KNOCK_S = 2.0
 _EPOCH = "carelane:epoch"
 _OPTIONAL_STRING = {"type": {"key": "string", "min": 0, "max": 1}}
 _OPTIONAL_INTEGER = {"type": {"key": "integer", "min": 0, "max": 1}}
@@ -192,6 +194,7 @@ class Server:
             return self._connection
 
     def _connect(self) -> Any:
+        self._knock()
         helper = SchemaHelper(schema_json=SCHEMA)
         helper.register_all()
         idl = OvsdbIdl(self.remote, helper, leader_only=False)
@@ -202,6 +205,22 @@ class Server:
             idl.close()
             raise SwitchUnreachable(f"OVSDB {self.remote} does not answer ({type(error).__name__})") from error
         return connection
+
+    def _knock(self) -> None:
+        """Where nobody listens, the IDL would try again for 15 s and not say why: time in which no other switch is
+        looked after."""
+        kind, _, rest = self.remote.partition(":")
+        wait_s = min(self._timeout_s, _KNOCK_S)
+        try:
+            if kind == "unix":
+                with socket.socket(socket.AF_UNIX) as probe:
+                    probe.settimeout(wait_s)
+                    probe.connect(rest)
+            else:
+                host, _, port = rest.rpartition(":")
+                socket.create_connection((host.strip("[]"), int(port)), wait_s).close()
+        except OSError as error:
+            raise SwitchUnreachable(f"OVSDB {self.remote} does not answer: {error.strerror or error}") from error
 
     def _require_current(self, connection: Any) -> None:
         """Wait a moment for a replica that is being fetched again after a reconnection."""

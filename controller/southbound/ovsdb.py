@@ -137,10 +137,17 @@ class Ovsdb:
         return PortsState(tuple(own), tuple(watching), tuple(strangers), tuple(mismatches))
 
     def claim(self, epoch: int) -> None:
-        """From now on changes carry this epoch, and a server that has seen a larger one refuses them.
+        """`carry` this epoch, and tell it at once."""
+        self.carry(epoch)
+        self.tell_epoch()
 
-        Servers that answer learn it now, the others with the first change.
-        """
+    def carry(self, epoch: int) -> None:
+        """From now on changes carry this epoch, and a server that has seen a larger one refuses them."""
+        for server in self._servers.values():
+            server.epoch = epoch
+
+    def tell_epoch(self) -> None:
+        """Servers that answer learn the epoch now, the others with the first change."""
 
         def tell(server: Server) -> None:
             try:
@@ -149,8 +156,6 @@ class Ovsdb:
                 _LOG.warning("OVSDB does not know the new leader yet: %s", error)
 
         servers = tuple(self._servers.values())
-        for server in servers:
-            server.epoch = epoch
         # Side by side: one that does not answer must not keep the others with the old leader meanwhile.
         with ThreadPoolExecutor(max(1, min(len(servers), _AT_ONCE)), thread_name_prefix="carelane-claim") as pool:
             list(pool.map(tell, servers))

@@ -33,7 +33,8 @@ def flow_key_text(rule: FlowRule) -> str:
 class SwitchStatus:
     """Liveness of one declared switch, with the reason when it is not usable.
 
-    `dead_ports` have a carrier, and the switch counts them as dead all the same (BFD).
+    `dead_ports` have a carrier, and the switch counts them as dead all the same (BFD). `connection` numbers its
+    connections: a switch that restarts between two looks was connected at both, and has forgotten its rules.
     """
 
     node: str
@@ -42,6 +43,7 @@ class SwitchStatus:
     reason: str = ""
     ports_up: Mapping[int, bool] = field(default_factory=dict)
     dead_ports: frozenset[int] = frozenset()
+    connection: int = 0
 
 
 @dataclass(frozen=True, slots=True)

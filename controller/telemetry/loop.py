@@ -33,7 +33,7 @@ from carelane.controller.telemetry.poller import Poller
 from carelane.controller.telemetry.probes import ProbeReport
 from carelane.controller.telemetry.sharing import Mode, Outcome, Sharing
 from carelane.controller.telemetry.sources import Wiring, wire
-from carelane.errors import CarelaneError, SwitchUnreachable
+from carelane.errors import CarelaneError
 from carelane.intents.lifecycle import KEPT, Phase
 from carelane.policies.shaping import Layout, SharePolicy
 from carelane.store import StoredIntent
@@ -177,13 +177,8 @@ class TelemetryLoop:
             return
         with self.reconciler.turn:
             compiled = self.reconciler.view(()).desired.compiled
-            found = []
-            for node in compiled:
-                try:
-                    found.append(self.reconciler.southbound.read(node).own)
-                except SwitchUnreachable:
-                    continue
-            self.reconciler.ceilings = adopted(compiled, found)
+            found = self.reconciler.programmer.read(compiled)
+            self.reconciler.ceilings = adopted(compiled, [state.own for state in found.values()])
             self.sharing.adopt(self.reconciler.ceilings)
 
     def run(self) -> None:

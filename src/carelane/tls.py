@@ -27,6 +27,10 @@ class Certificate:
     not_before: datetime
     not_after: datetime
 
+    def has_begun(self, now: datetime | None = None) -> bool:
+        """Whether it is valid yet: one made by a machine whose clock is ahead is refused by all others."""
+        return self.not_before <= (now or datetime.now(UTC))
+
     def days_left(self, now: datetime | None = None) -> float:
         return (self.not_after - (now or datetime.now(UTC))).total_seconds() / 86400
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from carelane.cli._output import emit_rows
+from carelane.errors import TransientError
 
 Cli = Any
 Server = Any
@@ -94,6 +95,33 @@ def test_doctor_finds_what_is_wrong_and_says_how_to_mend_it(
     assert all(finding["remedy"] for finding in found.values() if finding["status"] != "ok")
     assert found["python"]["status"] == found["packages"]["status"] == "ok"
     monkeypatch.delenv("CARELANE_REST_PORT")
+
+
+def test_doctor_says_when_no_controller_leads_or_the_server_cannot_do_its_work(
+    call: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Follower:
+        fault: TransientError | None = None
+
+        @classmethod
+        def at(cls, _url: str | None) -> Follower:
+            return cls()
+
+        def get(self, *path: str) -> dict[str, object]:
+            if path == ("readyz",) and self.fault is not None:
+                raise self.fault
+            return {"switches": [], "role": "follower", "epoch": 7, "leader": None}
+
+    monkeypatch.setattr("carelane.cli._checks_server.Client", Follower)
+    for fault, check, words in (
+        (None, "controller", "no controller leads"),
+        (TransientError("the database did not answer"), "switches", "the database did not answer"),
+    ):
+        Follower.fault = fault
+        ran = call("doctor", "--for", "switches", "-o", "json")
+        found = {item["check"]: item for item in json.loads(ran.out)["findings"]}
+        assert (ran.code, found[check]["status"]) == (1, "missing")
+        assert words in found[check]["found"]
 
 
 def test_doctor_says_whose_folder_it_may_not_enter_and_asks_for_no_program_that_is_there(

@@ -6,6 +6,7 @@ import json
 import re
 import ssl
 import stat
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,12 @@ def test_doctor_warns_before_a_certificate_ends(call: Cli, tmp_path: Path, monke
     found = findings()
     assert [row["status"] for row in found.values()] == ["note", "ok"]
     assert any(re.search(r"controller until \d{4}-\d\d-\d\d, in (19|20) days", text) for text in found)
+    monkeypatch.setattr("carelane.pki._SKEW", timedelta(days=-2))  # made by a machine whose clock is ahead
+    call("pki", "issue", str(folder), "controller", "--force")
+    found = findings()
+    assert [row["status"] for row in found.values()] == ["missing", "ok"]
+    assert any(re.search(r"controller is valid from \S+ \S+ UTC on, not yet", text) for text in found)
+    assert "not valid before" in call("pki", "show", str(folder)).out
     (row,) = findings(KEY=tmp_path / "other" / "controller.key").values()
     assert row["status"] == "missing"
     assert "cannot be used" in row["found"]

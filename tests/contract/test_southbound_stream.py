@@ -119,7 +119,7 @@ def test_whatever_a_program_can_say_arrives_as_it_was_sent() -> None:
     state = SwitchState(SwitchProgram("s", 2**64 - 1, flows, groups), ("stranger",), ("mismatch",), {"flow": 2**40})
     assert value(message(state)) == state
     for status in (
-        SwitchStatus("s", 1, True, "", {1: True, 2: False}, frozenset({3, 2})),
+        SwitchStatus("s", 1, True, "", {1: True, 2: False}, frozenset({3, 2}), 7),
         SwitchStatus("s", 1, False, "why"),
     ):
         assert value(message(status)) == status

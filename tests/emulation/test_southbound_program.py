@@ -19,6 +19,7 @@ from carelane.controller.pipeline.requirement import Objectives, Pair, Requireme
 from carelane.controller.pipeline.slice_plan import Decision, PlannedPath
 from carelane.controller.reconcile.programmer import Programmer, Scope
 from carelane.controller.reconcile.staging import Owners
+from carelane.controller.reconcile.turn import Turn
 from carelane.controller.southbound.links import check_links
 from carelane.controller.southbound.openflow import OpenFlowSouthbound
 from carelane.topology.model import Endpoint, Hop, Link, Node, Topology
@@ -157,7 +158,7 @@ def test_a_wiped_switch_is_given_all_rules_of_its_slices_in_one_commit(
     everything = tmp_path / "everything"
     everything.write_text("flow delete\ngroup delete group_id=all\n")
     south._switches.session(1)._takes_bundles = bundles
-    programmer = Programmer(south)
+    programmer = Programmer(south, Turn())
     try:
         whole = rules_of_slices(ovs.ofctl("dump-flows", "s1"))
         ovs.ofctl("bundle", "s1", str(everything))

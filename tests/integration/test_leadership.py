@@ -140,9 +140,38 @@ def test_an_epoch_is_never_given_twice_not_even_by_a_database_made_anew(url: str
         assert lease.round().epoch > first
 
 
-def _expire(url: str) -> None:
-    """As if the lease had run out."""
+def test_a_lease_of_a_dead_leader_is_over_when_the_clock_is_set_back(url: str) -> None:
+    """It would else last for as long as the clock was set back, and nobody would act."""
+    with closing(Lease(url, holder="dead", address="", ttl_s=5)) as lease:
+        first = lease.round().epoch
+    _expire(url, "1 hour")
+    with member(url, "next") as after:
+        assert after.standing.role == "leader"
+        assert after.epoch() > first
+
+
+def test_a_database_that_takes_no_writes_for_a_while_is_led_again(url: str) -> None:
+    """As between the end of a primary and the promotion of its standby."""
+    with member(url, "a") as a:
+        assert a.standing.role == "leader"
+        _admin(url, "ALTER DATABASE leadership SET default_transaction_read_only = on")
+        until(lambda: a.standing.role == "follower")
+        _admin(url, "ALTER DATABASE leadership RESET default_transaction_read_only")
+        until(lambda: a.standing.role == "leader")
+
+
+def _admin(url: str, command: str) -> None:
+    """Carry it out from beside, and end the sessions of before."""
+    engine = create_engine(url.replace("/leadership?", "/postgres?"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(command))
+        connection.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'leadership'"))
+    engine.dispose()
+
+
+def _expire(url: str, left: str = "0 s") -> None:
+    """As if the lease had run out, or were to end in a time that it cannot have been given for."""
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("UPDATE leadership SET expires_at = clock_timestamp()"))
+        connection.execute(text(f"UPDATE leadership SET expires_at = clock_timestamp() + interval '{left}'"))
     engine.dispose()

@@ -181,3 +181,38 @@ def test_slices_on_a_link_that_is_no_longer_declared_fail_and_the_others_go_on(
     later.service.delete("north")
     later.settle()
     assert later.phase("north") == "Withdrawn"
+
+
+def test_a_pass_of_a_former_term_sends_nothing_in_a_later_one(
+    make_rig: Any, simulator: Simulator, make_manifest: Manifest
+) -> None:
+    """Its controller leads again, but another did meanwhile: what it read and planned is of before that."""
+    between: list[Callable[[], None]] = []
+
+    class Interrupted(Mortal):
+        def read(self, node: str) -> SwitchState:
+            state = super().read(node)
+            if between:
+                between.pop()()
+            return state
+
+    rig, other = make_rig(southbound=Interrupted(simulator, 10**6)), make_rig()
+    other.drift.run()
+    rig.apply(make_manifest("one", "west/a", "east/a"))
+
+    def lead_meanwhile() -> None:
+        rig.reconciler.turn.end_term()
+        other.service.delete("one")
+        other.settle()
+        assert other.phase("one") == "Withdrawn"
+
+    between.append(lead_meanwhile)
+    sent = rig.southbound.life
+    rig.reconciler.work(timeout_s=1.0)
+    assert not between
+    assert rig.southbound.life == sent
+    assert other.slice_state() == []
+    rig.reconciler.enqueue_all()  # as its new term begins
+    rig.settle()
+    assert other.slice_state() == []
+    assert rig.phase("one") == "Withdrawn"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from carelane.controller.leadership import Standing
 from carelane.controller.runner import Controller
-from carelane.controller.southbound.protocol import DiscoveredLink
+from carelane.controller.southbound.protocol import DiscoveredLink, SwitchStatus
 from carelane.controller.southbound.simulator import Simulator
 from carelane.controller.views import LinkMismatch
 from carelane.errors import InputError, StoreUnavailable, SwitchUnreachable
@@ -148,6 +151,46 @@ def test_a_running_controller_installs_repairs_and_follows_its_switches(
     assert "carelane_reconcile_time_seconds_count" in text
     assert "carelane_drift_repairs_total" in text
     assert "carelane_reconcile_errors_total" in text
+
+
+def test_a_switch_that_restarts_between_two_looks_is_programmed_at_once(
+    diamond: Topology, simulator: Simulator, make_manifest: Manifest, tmp_path: Path
+) -> None:
+    """Its daemon, in less time than passes between two looks at who is connected; not at the next check of all."""
+    connections = [1]
+
+    class Restarting(Simulator):
+        def statuses(self) -> Mapping[str, SwitchStatus]:
+            return {n: replace(s, connection=connections[0]) for n, s in super().statuses().items()}
+
+    switches = Restarting(diamond)
+    make: Callable[[Topology], Simulator] = lambda _: switches  # noqa: E731
+    with Controller(diamond, f"sqlite:///{tmp_path}/run.db", make, drift_interval_s=3600) as controller:
+        service = controller.service
+        service.apply(load_intents(make_manifest("one", "west/a", "east/a")))
+        assert service.wait(["one"], 30.0)[0].phase == "Active"
+        _eventually(lambda: all(view.checked_at is not None for view in service.switches()))
+        good = switches.read("north").own
+        switches.wipe("north")
+        connections[0] += 1
+        _eventually(lambda: switches.read("north").own == good)
+
+
+def test_a_new_term_does_not_wait_for_a_switch_that_is_away(
+    diamond: Topology, simulator: Simulator, make_manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a controller that has just started does: one that takes over has heard of its switches long before."""
+    clock = [0.0]
+    frozen = SimpleNamespace(monotonic=lambda: clock[0], thread_time=time.thread_time)
+    monkeypatch.setattr("carelane.controller.runner.time", frozen)
+    with Controller(diamond, f"sqlite:///{tmp_path}/run.db", lambda _: simulator) as controller:
+        _eventually(controller._adopted.is_set)
+        clock[0] = 60.0
+        simulator.set_connected("south", False)
+        controller._seat(Standing("follower", "http://other", 7))  # and acts again at once
+        _eventually(controller._adopted.is_set)
+        controller.service.apply(load_intents(make_manifest("one", "west/a", "east/a")))
+        assert controller.service.wait(["one"], 30.0)[0].phase == "Active"
 
 
 def test_stopping_keeps_rules_and_a_stopped_controller_is_not_live(

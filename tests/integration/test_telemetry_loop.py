@@ -19,6 +19,7 @@ from carelane.controller.reconcile.queue import Backoff, WorkQueue
 from carelane.controller.reconcile.reconciler import Reconciler
 from carelane.controller.service import IntentService
 from carelane.controller.southbound.counters import SwitchCounters
+from carelane.controller.southbound.protocol import SwitchState
 from carelane.controller.southbound.simulator import Packet, Simulator
 from carelane.controller.telemetry.loop import TelemetryLoop
 from carelane.controller.telemetry.probes import ProbeReport
@@ -316,6 +317,18 @@ def test_a_controller_that_died_in_a_burst_comes_back_without_a_step(town: Town)
     town.epoch(3)
     assert all(town.allowed(station) >= 2 * M for station in STATIONS)
     assert town.allowed("island/or") == 5 * M
+
+
+def test_ceilings_are_adopted_from_all_switches_side_by_side(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is slow to answer keeps a controller that takes over from acting no longer than it takes itself."""
+    together, read = threading.Barrier(2), town.simulator.read
+
+    def meeting(node: str) -> SwitchState:
+        together.wait(20)
+        return read(node)
+
+    monkeypatch.setattr(town.simulator, "read", meeting)
+    town.loop.adopt()
 
 
 def test_more_speakers_than_declared_are_named_and_hurt_nobody_else(town: Town) -> None:

@@ -11,14 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
+from fake_switch import HELLO, FakeSwitch  # pyright: ignore[reportMissingImports]  (tests/support is no package)
 
 from carelane.controller.southbound.openflow import OpenFlowSouthbound
 from carelane.controller.southbound.openflow._compat import hub, ofp
 from carelane.topology.model import Node, Topology
-
-HELLO = struct.pack("!BBHI", 4, 0, 8, 1)
 
 
 def until(condition: Callable[[], bool], *, seconds: float = 15) -> None:
@@ -35,41 +35,6 @@ def south() -> Iterator[OpenFlowSouthbound]:
     southbound.start()
     yield southbound
     southbound.stop()
-
-
-class FakeSwitch:
-    """Speaks just enough OpenFlow to be accepted; answers nothing else."""
-
-    def __init__(self, port: int, dpid: int = 1) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
-        self.socket.sendall(HELLO)
-        self.xids: list[int] = []
-        self._answer(5, struct.pack("!QIBB2xII", dpid, 0, 254, 0, 0, 0), 6)  # features
-        self._answer(18, struct.pack("!HH4x", 13, 0), 19)  # port descriptions: none
-
-    def _answer(self, request: int, body: bytes, reply: int) -> None:
-        while (message := self.receive())[0] != request:
-            pass
-        self.socket.sendall(struct.pack("!BBHI", 4, reply, 8 + len(body), message[1]) + body)
-
-    def receive(self) -> tuple[int, int]:
-        head = self._exactly(8)
-        _, kind, length, xid = struct.unpack("!BBHI", head)
-        self._exactly(length - 8)
-        return kind, xid
-
-    def drain(self) -> None:
-        while True:
-            self.receive()
-
-    def _exactly(self, count: int) -> bytes:
-        data = b""
-        while len(data) < count:
-            part = self.socket.recv(count - len(data))
-            if not part:
-                raise EOFError
-            data += part
-        return data
 
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -181,9 +146,10 @@ def test_garbage_costs_its_own_connection_only(
 def test_the_newer_connection_of_a_switch_counts(south: OpenFlowSouthbound) -> None:
     old = FakeSwitch(south.port)
     until(lambda: south.statuses()["s1"].connected)
+    before = south.statuses()["s1"]
     new = FakeSwitch(south.port)
     with pytest.raises((EOFError, ConnectionError)):
         old.drain()
-    assert south.statuses()["s1"].connected
+    assert south.statuses()["s1"] == replace(before, connection=before.connection + 1)
     new.socket.close()
     old.socket.close()

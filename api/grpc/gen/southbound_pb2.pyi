@@ -133,7 +133,7 @@ class Network(_message.Message):
     def __init__(self, statuses: _Optional[_Iterable[_Union[SwitchStatus, _Mapping]]] = ..., links: _Optional[_Iterable[_Union[DiscoveredLink, _Mapping]]] = ..., refusals: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class SwitchStatus(_message.Message):
-    __slots__ = ("node", "dpid", "connected", "reason", "ports_up", "dead_ports")
+    __slots__ = ("node", "dpid", "connected", "reason", "ports_up", "dead_ports", "connection")
     class PortsUpEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -147,13 +147,15 @@ class SwitchStatus(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     PORTS_UP_FIELD_NUMBER: _ClassVar[int]
     DEAD_PORTS_FIELD_NUMBER: _ClassVar[int]
+    CONNECTION_FIELD_NUMBER: _ClassVar[int]
     node: str
     dpid: int
     connected: bool
     reason: str
     ports_up: _containers.ScalarMap[int, bool]
     dead_ports: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, node: _Optional[str] = ..., dpid: _Optional[int] = ..., connected: _Optional[bool] = ..., reason: _Optional[str] = ..., ports_up: _Optional[_Mapping[int, bool]] = ..., dead_ports: _Optional[_Iterable[int]] = ...) -> None: ...
+    connection: int
+    def __init__(self, node: _Optional[str] = ..., dpid: _Optional[int] = ..., connected: _Optional[bool] = ..., reason: _Optional[str] = ..., ports_up: _Optional[_Mapping[int, bool]] = ..., dead_ports: _Optional[_Iterable[int]] = ..., connection: _Optional[int] = ...) -> None: ...
 
 class DiscoveredLink(_message.Message):
     __slots__ = ("node", "port", "next_node", "next_port")

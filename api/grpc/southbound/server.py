@@ -97,6 +97,8 @@ class SouthboundServer:
             threading.Thread(target=self._take, args=(requests, answers), daemon=True).start()
             yield from self._tell(answers, context)
         finally:
+            if isinstance(self._southbound, Ranked):
+                self._southbound.on_doubt(lambda: None)
             self._busy.release()
             log.info("control plane gone", switches="stay connected")
 

@@ -13,6 +13,7 @@ import errno
 import logging
 import socket
 import threading
+import time
 from typing import Any, Protocol
 
 from carelane.controller.southbound.openflow._compat import (
@@ -34,6 +35,7 @@ __all__ = ["Events", "Runner"]
 
 _LOG = logging.getLogger(__name__)
 _HANDSHAKE_S = 5.0
+_REST_S = 0.1
 
 
 class Events(Protocol):
@@ -148,21 +150,32 @@ class Runner:
                 if error.errno in (errno.EINVAL, errno.EBADF):  # stop() shut it down
                     return
                 _LOG.warning("accepting a switch failed: %s", error)
+                time.sleep(_REST_S)  # such as no descriptor left, which does not pass at once
                 continue
-            connection = Connection(
-                sock if self._door is None else self._door.secure(sock),
-                address,
-                echo_interval_s=self._echo_interval_s,
-                max_unreplied=self._max_unreplied,
-                on_raw=self._events.on_raw,
-                on_closed=self._closed,
-            )
-            thread = threading.Thread(
-                target=self._serve, args=(connection,), name=f"carelane-of-{address[1]}", daemon=True
-            )
-            with self._lock:
-                self._serving[connection] = thread
+            try:
+                self._take(sock, address)
+            except (OSError, RuntimeError) as error:  # it is gone already, or no thread can be had: the next one may be
+                sock.close()
+                _LOG.info("a connection from %s was not taken: %s", address, error)
+
+    def _take(self, sock: socket.socket, address: Any) -> None:
+        connection = Connection(
+            sock if self._door is None else self._door.secure(sock),
+            address,
+            echo_interval_s=self._echo_interval_s,
+            max_unreplied=self._max_unreplied,
+            on_raw=self._events.on_raw,
+            on_closed=self._closed,
+        )
+        thread = threading.Thread(target=self._serve, args=(connection,), name=f"carelane-of-{address[1]}", daemon=True)
+        with self._lock:
+            self._serving[connection] = thread
+        try:
             thread.start()
+        except RuntimeError:
+            with self._lock:
+                del self._serving[connection]
+            raise
 
     def _serve(self, connection: Connection) -> None:
         if isinstance(connection.socket, SecureSocket):

@@ -38,6 +38,10 @@ class SwitchError:
     type: int
     code: int
 
+    @classmethod
+    def of(cls, frame: bytes) -> SwitchError:
+        return cls(*_ERROR.unpack_from(frame, ofp.OFP_HEADER_SIZE))
+
     def __str__(self) -> str:
         kind = str(ofp.ofp_error_type_to_str(self.type)).split("(")[0]
         code = str(ofp.ofp_error_code_to_str(self.type, self.code)).split("(")[0]
@@ -65,14 +69,14 @@ class _Wait:
         self.at_s = math.nan
         self.parts: list[bytes] = []
         self.error: SwitchError | None = None
-        self.then: Callable[[SwitchError | None], None] | None = None
+        self.then: Callable[[SwitchError | None], object] | None = None
 
     def finish(self, error: SwitchError | None = None) -> None:
         self.error = error
         self.at_s = time.monotonic()
-        self.done.set()
         if self.then is not None:
             self.then(error)
+        self.done.set()
 
 
 _ROLES = {True: ofp.OFPCR_ROLE_MASTER, False: ofp.OFPCR_ROLE_SLAVE, None: ofp.OFPCR_ROLE_EQUAL}
@@ -105,6 +109,8 @@ class Session:
         self._errors: dict[int, SwitchError] = {}
         self._closed: str | None = None
         self._takes_bundles = True
+        self.demoted = False
+        """Whether the switch said, unasked, that we are a slave; until it is asked for a role again."""
 
     def transact(self, items: Sequence[T], encode: Callable[[T, int], bytes]) -> dict[int, SwitchError]:
         """Send ``encode(item, xid)`` of every item in order and wait until the switch has carried all of them out.
@@ -155,8 +161,12 @@ class Session:
                 self._waits.pop(first + place, None)
         return [Answer(b"".join(wait.parts), wait.at_s) for wait in waits]
 
-    def take(self, rank: Rank, then: Callable[[SwitchError | None], None]) -> None:
-        """Ask the switch to see us so; `then` is called by the receiving thread with its answer."""
+    def take(self, rank: Rank, then: Callable[[SwitchError | None], object]) -> threading.Event:
+        """Ask the switch to see us so; `then` is called by the receiving thread with its answer.
+
+        The event is set after that, or when the connection ends without an answer.
+        """
+        self.demoted = False
         xid = self.connection.reserve_xids(1)
         wait = self._expect(xid)
 
@@ -166,6 +176,9 @@ class Session:
 
         wait.then = answered
         self._transmit(rank.request(xid))
+        if self._closed is not None:  # before it could see that somebody waits
+            wait.done.set()
+        return wait.done
 
     def on_raw(self, kind: int, xid: int, frame: bytes) -> bool:
         """Called by the receiving thread with every message; True when it was an answer to us."""
@@ -189,7 +202,7 @@ class Session:
             wait.done.set()
 
     def _on_error(self, xid: int, frame: bytes) -> bool:
-        error = SwitchError(*_ERROR.unpack_from(frame, ofp.OFP_HEADER_SIZE))
+        error = SwitchError.of(frame)
         if xid in self._batch:
             self._errors[xid] = error
             return True

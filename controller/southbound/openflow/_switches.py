@@ -13,7 +13,7 @@ from typing import Any
 from carelane.controller.southbound.openflow._compat import ofp
 from carelane.controller.southbound.openflow._connection import STOPPING, Connection
 from carelane.controller.southbound.openflow._discovery import Discovery
-from carelane.controller.southbound.openflow._session import STALE, Rank, Session, SwitchError
+from carelane.controller.southbound.openflow._session import IS_SLAVE, STALE, Rank, Session, SwitchError
 from carelane.controller.southbound.openflow._tls import SecureSocket
 from carelane.controller.southbound.protocol import SwitchStatus
 from carelane.errors import SwitchUnreachable
@@ -33,6 +33,7 @@ class _Switch:
     ports_up: dict[int, bool] = field(default_factory=dict)
     were_live: set[int] = field(default_factory=set)
     not_live: set[int] = field(default_factory=set)
+    connections: int = 0
 
     def note_live(self, number: int, port: Any) -> None:
         """OFPPS_LIVE follows BFD in Open vSwitch. Where a switch never sets it, its absence says nothing."""
@@ -88,18 +89,19 @@ class Switches:
                     reason="" if switch.session is not None else switch.reason,
                     ports_up=dict(switch.ports_up) if switch.session is not None else {},
                     dead_ports=frozenset(port for port in switch.not_live if switch.ports_up.get(port, False)),
+                    connection=switch.connections,
                 )
                 for dpid, switch in self._switches.items()
                 if dpid in self._names or switch.session is not None
             }
 
     def live_ports(self) -> list[tuple[int, Session, list[int]]]:
-        """Ports that are up, of every connected switch."""
+        """Ports that are up, of every connected switch that has not called us a slave."""
         with self._lock:
             return [
                 (dpid, switch.session, [port for port, up in switch.ports_up.items() if up])
                 for dpid, switch in self._switches.items()
-                if switch.session is not None
+                if switch.session is not None and not switch.session.demoted
             ]
 
     def refusals(self) -> Mapping[str, int]:
@@ -157,14 +159,7 @@ class Switches:
         return self._rank
 
     def _take(self, session: Session, rank: Rank) -> threading.Event:
-        done = threading.Event()
-
-        def answered(error: SwitchError | None) -> None:
-            self._judge(session, error)
-            done.set()
-
-        session.take(rank, answered)
-        return done
+        return session.take(rank, lambda error: self._judge(session, error))
 
     def _judge(self, session: Session, error: SwitchError | None) -> bool:
         """Whether the switch agreed to a rank."""
@@ -179,32 +174,47 @@ class Switches:
         """A connection is used only once the switch knows what we are to it, by our rank as it is then."""
         rank = self._rank
         if rank is None:
-            self._admit(session)
+            self._admit_as(session, None)
             return
 
         def answered(error: SwitchError | None) -> None:
-            if not self._judge(session, error):
-                return
-            self._admit(session)
-            if self._rank not in (None, rank):
-                self._take(session, self._rank)
+            if self._judge(session, error):
+                self._admit_as(session, rank)
 
         session.take(rank, answered)
+
+    def _admit_as(self, session: Session, told: Rank | None) -> None:
+        """Whoever set another rank meanwhile may not have seen this session."""
+        self._admit(session)
+        rank = self._rank
+        if rank is not None and rank != told:
+            self._take(session, rank)
 
     def _admit(self, session: Session) -> None:
         connection = session.connection
         with self._lock:
             switch = self._switches.setdefault(connection.id, _Switch())
             former, switch.session = switch.session, session
+            switch.connections += 1
             switch.ports_up = {number: _is_up(port) for number, port in connection.ports.items() if _is_real(number)}
             for number, port in connection.ports.items():
                 if _is_real(number):
                     switch.note_live(number, port)
         if former is not None:
-            former.connection.close("the switch connected again")
+            self._displace(former.connection, connection)
         _LOG.info("switch %s connected from %s", self.name(connection.id), connection.address)
         self._discovery.hurry()
         self._on_change(self.name(connection.id))
+
+    def _displace(self, former: Connection, connection: Connection) -> None:
+        """The newer connection counts: a switch that restarted need not have ended the one before."""
+        if former.address[0] != connection.address[0]:
+            _LOG.warning(
+                "switch %s connected from %s, and was connected from %s: if it did not move, two switches have one "
+                "datapath id, and take turns",
+                *(self.name(connection.id), connection.address[0], former.address[0]),
+            )
+        former.close("the switch connected again")
 
     def on_closed(self, connection: Connection, reason: str) -> None:
         with self._lock:
@@ -230,8 +240,19 @@ class Switches:
         if session.on_raw(kind, xid, frame):
             return True
         if kind == ofp.OFPT_ERROR:
-            _LOG.warning("switch %s: error nobody waits for: %s", self.name(connection.id), frame[8:12].hex())
+            self._on_error(session, SwitchError.of(frame))
+            return True
         return False
+
+    def _on_error(self, session: Session, error: SwitchError) -> None:
+        """An answer to what nobody waits for, such as announcements: a slave's are refused one by one, so they rest."""
+        name = self.name(session.connection.id)
+        if error != IS_SLAVE:
+            _LOG.warning("switch %s: error nobody waits for: %s", name, error)
+        elif not session.demoted:
+            session.demoted = True
+            _LOG.warning("switch %s obeys a newer leader", name)
+            self.on_doubt()
 
     def on_port(self, connection: Connection, port: int) -> None:
         if not _is_real(port):

@@ -24,7 +24,11 @@ _REASONS = {
     "HTTP_REQUEST": ("not-tls", "it does not speak TLS"),
     "UNSUPPORTED_PROTOCOL": ("old-tls", "it offers nothing newer than TLS 1.1"),
     "TLSV1_ALERT_UNKNOWN_CA": ("distrusts-us", "it does not trust our authority; check its CA certificate"),
-    "SSLV3_ALERT_BAD_CERTIFICATE": ("distrusts-us", "it does not accept our certificate; check its CA certificate"),
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": ("distrusts-us", "our certificate has ended, or its clock is wrong"),
+    "SSLV3_ALERT_BAD_CERTIFICATE": (
+        "distrusts-us",
+        "it does not accept our certificate; check its clock and CA certificate",
+    ),
 }
 
 
@@ -37,7 +41,11 @@ class Door:
         self._context = files.server_context(mutual=True)
 
     def secure(self, sock: socket.socket) -> SecureSocket:
-        """Only called by the accepting thread. The handshake is the caller's, in a thread of its own."""
+        """Only called by the accepting thread. The handshake is the caller's, in a thread of its own.
+
+        Raises OSError for a peer that has gone already, as scanners of ports do.
+        """
+        sock.getpeername()
         try:
             state = self._files.state()
             if state != self._state:

@@ -117,8 +117,9 @@ class OpenFlowSouthbound:
         self._may_act = still
         self._switches.set_rank(Rank(True, epoch))
         if self._ovsdb is not None:
+            self._ovsdb.carry(epoch)
             # Not waited for: one that does not answer learns the epoch with the first change that it is told.
-            threading.Thread(target=self._ovsdb.claim, args=(epoch,), name="carelane-claim", daemon=True).start()
+            threading.Thread(target=self._ovsdb.tell_epoch, name="carelane-claim", daemon=True).start()
         self._discovery.hurry()
 
     def follow(self, epoch: int | None) -> None:
@@ -167,8 +168,7 @@ class OpenFlowSouthbound:
 
     def apply(self, changes: SwitchChanges) -> Receipt:
         started = time.monotonic()
-        if not self._may_act():
-            raise NotLeader
+        self._require_leading()
         dpid = self._dpid(changes.node)
         if dpid != changes.dpid:
             raise ProgramError(f"{changes.node}: changes are for {changes.dpid:#x}, the topology says {dpid:#x}")
@@ -176,8 +176,13 @@ class OpenFlowSouthbound:
         session = self._switches.session(dpid)
         with _naming(changes.node):
             for _, group in groupby(changes.operations, key=_step):
+                self._require_leading()  # the step before may have taken long
                 self._apply_step(dpid, session, list(group))
         return Receipt(changes.node, len(changes.operations), time.monotonic() - started)
+
+    def _require_leading(self) -> None:
+        if not self._may_act():
+            raise NotLeader
 
     def _refuse_what_cannot_be(self, changes: SwitchChanges) -> None:
         """Refuse before the first message is sent what is known to fail or to harm a stranger's entry."""
@@ -243,7 +248,9 @@ class OpenFlowSouthbound:
         if not self._may_act():
             return
         with suppress(SwitchUnreachable, KeyError):
-            self._switches.session(dpid).connection.send(message)
+            session = self._switches.session(dpid)
+            if not session.demoted:
+                session.connection.send(message)
 
 
 @contextmanager

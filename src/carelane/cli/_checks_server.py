@@ -15,7 +15,7 @@ from pathlib import Path
 from carelane.api.hosts import is_loopback
 from carelane.cli._client import Client
 from carelane.cli._findings import Finding, missing, note, ok
-from carelane.errors import CarelaneError, InputError, ServerUnavailable
+from carelane.errors import CarelaneError, InputError, ServerUnavailable, TransientError
 from carelane.settings import Settings
 
 __all__ = ["certificates", "database", "packages", "ports", "python", "switches"]
@@ -108,7 +108,10 @@ def certificates(settings: Settings) -> Iterator[Finding]:
     for found in (*read_certificates(files.cert), *read_certificates(files.ca)):
         days = found.days_left()
         text = f"{found.file}: {found.subject} until {found.not_after:%Y-%m-%d}"
-        if days < 0:
+        if not found.has_begun():
+            text = f"{found.file}: {found.subject} is valid from {found.not_before:%Y-%m-%d %H:%M} UTC on, not yet"
+            yield missing("server", "certificates", text, "correct this machine's clock, or that of whoever made it")
+        elif days < 0:
             yield missing("server", "certificates", f"{text}, which is past", "renew it: docs/how-to/tls.md")
         elif days < SOON_DAYS:
             yield note("server", "certificates", f"{text}, in {days:.0f} days", "renew it: docs/how-to/tls.md")
@@ -168,17 +171,29 @@ def switches(settings: Settings, url: str | None) -> Iterator[Finding]:
     except ServerUnavailable:
         yield note("switches", "switches", "no server runs here", "start one with `carelane up`")
         return
+    except TransientError as error:
+        yield missing("switches", "switches", f"the server cannot do its work: {error}", "see /readyz and its log")
+        return
     except CarelaneError as error:
         yield note("switches", "switches", f"the server does not say: {error}", "give an API key that may see them")
         return
     if place.get("role", "single") != "single":
-        yield ok("switches", "controller", f"{place['role']}, epoch {place['epoch']}; {place['leader']} leads")
+        yield _leader(place["role"], place["epoch"], place["leader"])
     away = [switch["node"] for switch in seen if not switch["connected"]]
     if away:
         remedy = "on the bridge: ovs-vsctl show; set its controller to this server's OpenFlow address"
         yield missing("switches", "switches", f"{len(away)} of {len(seen)} away: {', '.join(away[:10])}", remedy)
     else:
         yield ok("switches", "switches", f"all {len(seen)} connected")
+
+
+def _leader(role: str, epoch: int | None, leader: str | None) -> Finding:
+    if leader is None:
+        remedy = "see each controller's log (`lease not renewed` says why), and its database"
+        return missing(
+            "switches", "controller", f"{role}, epoch {epoch}; no controller leads, nothing is acted on", remedy
+        )
+    return ok("switches", "controller", f"{role}, epoch {epoch}; {leader} leads")
 
 
 def _ovsdb_servers(text: str) -> Iterator[Finding]:

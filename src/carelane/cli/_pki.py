@@ -75,6 +75,8 @@ def _print(certificates: Sequence[Certificate]) -> None:
 
 def _state(certificate: Certificate) -> str:
     days = certificate.days_left()
+    if not certificate.has_begun():
+        return f"not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC: compare clocks"
     if days < 0:
         return "expired: renew it"
     return f"{days:.0f} days left" + (": renew it soon" if days < SOON_DAYS else "")

@@ -18,6 +18,7 @@ from sqlalchemy.exc import (
     DisconnectionError,
     IntegrityError,
     InterfaceError,
+    InternalError,
     NoSuchModuleError,
     OperationalError,
 )
@@ -108,7 +109,10 @@ def translated() -> Iterator[None]:
         raise InputError(f"the database cannot hold this value: {_first_line(error)}") from error
     except IntegrityError as error:
         raise ConflictError(f"the database holds something else already: {_first_line(error)}") from error
-    except (OperationalError, InterfaceError, DisconnectionError, PoolTimeout, StaleDataError) as error:
+    except (
+        *(OperationalError, InterfaceError, DisconnectionError, PoolTimeout, StaleDataError),
+        InternalError,  # a standby that takes no writes, as after a failover, or a transaction that was ended
+    ) as error:
         raise StoreUnavailable(f"the database did not answer: {_first_line(error)}") from error
     except DBAPIError as error:
         if error.connection_invalidated:

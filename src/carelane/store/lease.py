@@ -22,9 +22,12 @@ from sqlalchemy.exc import DBAPIError
 from carelane.errors import NotLeader
 from carelane.store._engine import is_postgres, sqlite_file, translated
 
-__all__ = ["Fence", "Lease", "Member", "Tenure", "is_shared", "require_epoch", "session_name"]
+__all__ = ["LONGEST_S", "Fence", "Lease", "Member", "Tenure", "is_shared", "require_epoch", "session_name"]
 
 log = structlog.get_logger("carelane.leadership")
+
+LONGEST_S = 60
+"""The longest lease. One that would last longer was given before the database's clock was set back, and is over."""
 
 _TABLE_LOCK = 0xCA9E0002
 _TABLE = """
@@ -52,9 +55,11 @@ _FIRST = f"""
     INSERT INTO leadership VALUES (1, :holder, :address, {_NEXT.format(epoch=0)}, {_END}) ON CONFLICT DO NOTHING
 """  # noqa: S608 - constants of this file
 _RENEW = f"UPDATE leadership SET expires_at = {_END} WHERE id = 1 AND holder = :holder"  # noqa: S608
-_LOOK = """
-    SELECT holder, address, epoch, expires_at, expires_at > clock_timestamp() AS live FROM leadership WHERE id = 1
-"""
+_LOOK = f"""
+    SELECT holder, address, epoch, expires_at,
+        expires_at > clock_timestamp() AND expires_at <= clock_timestamp() + interval '{LONGEST_S} s' AS live
+    FROM leadership WHERE id = 1
+"""  # noqa: S608
 _TAKE = f"""
     UPDATE leadership SET holder = :holder, address = :address, epoch = {_NEXT.format(epoch="epoch")},
         expires_at = {_END} WHERE id = 1
