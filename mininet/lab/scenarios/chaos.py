@@ -232,7 +232,8 @@ class Player:
             if row["phase"] not in allowed:
                 return f"{name} is {row['phase']}: {row['reason']}: {row['message']}"
         if not proof["proven"]:
-            return f"not proven: {[*[fault['text'] for fault in proof['faults']], *proof['unread'].values()][:2]}"
+            told = [*(fault["text"] for fault in proof["faults"]), *proof["unread"].values(), *proof["beside"].values()]
+            return f"not proven: {told[:2]}"
         for name, (source, target) in self.joined.items():
             if not self.lab.ping(source, target):
                 return f"{name}: {source} does not reach {target}"
