@@ -136,6 +136,7 @@ def verification_json(found: Verification) -> dict[str, Any]:
         "slices": found.slices,
         "switches": found.switches,
         "unread": dict(found.unread),
+        "beside": {node: list(entries) for node, entries in found.beside.items()},
         "moving": list(found.moving),
         "faults": [{**plain(fault), "text": str(fault)} for fault in found.faults],
     }

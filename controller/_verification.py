@@ -20,7 +20,9 @@ __all__ = ["Verification", "verify_network"]
 @dataclass(frozen=True, slots=True)
 class Verification:
     """`faults` are counter-examples; `unread` are switches that could not be read (with the reason): what they hold is
-    taken to be what they should hold. `moving` names slices that are being changed, whose old rules may show.
+    taken to be what they should hold. `moving` names slices that are being changed, whose old rules may show. `beside`
+    is what switches hold that no proof counts: entries that carelane did not make, which may take any packet first, and
+    queues that the kernel serves otherwise than OVSDB says.
     """
 
     slices: int
@@ -28,10 +30,11 @@ class Verification:
     faults: tuple[Fault, ...]
     unread: Mapping[str, str]
     moving: tuple[str, ...]
+    beside: Mapping[str, tuple[str, ...]]
 
     @property
     def proven(self) -> bool:
-        return not self.faults and not self.unread
+        return not self.faults and not self.unread and not self.beside
 
 
 def verify_network(
@@ -46,12 +49,17 @@ def verify_network(
     desired = desired_program(topology, holdings, out, ceilings, avoid=avoid)
     found: dict[str, SwitchProgram] = {}
     unread: dict[str, str] = {}
+    beside: dict[str, tuple[str, ...]] = {}
     for node, wanted in desired.compiled.items():
         try:
-            found[node] = _as_compiled(southbound.read(node).own, desired.program[node], wanted)
+            state = southbound.read(node)
         except CarelaneError as error:
             unread[node] = str(error)
             found[node] = wanted
+            continue
+        found[node] = _as_compiled(state.own, desired.program[node], wanted)
+        if state.strangers or state.mismatches:
+            beside[node] = (*(f"not made by carelane: {text}" for text in state.strangers), *state.mismatches)
     slices = [
         (held.decision, held.ids)
         for held in holdings.slices
@@ -60,7 +68,7 @@ def verify_network(
     program: Program = found
     faults = verify_program(topology, program, slices, avoid)
     moving = tuple(sorted({held.name for held in holdings.slices if held.retiring}))
-    return Verification(len(slices), len(found) - len(unread), faults, unread, moving)
+    return Verification(len(slices), len(found) - len(unread), faults, unread, moving, beside)
 
 
 def _as_compiled(found: SwitchProgram, shaped: SwitchProgram, compiled: SwitchProgram) -> SwitchProgram:

@@ -33,6 +33,7 @@ def test_what_the_switches_hold_is_proven(at: Cli) -> None:
     assert "1 slices on 3 switches: proven" in ran.out
     answer = json.loads(at("verify", "-o", "json").out)
     assert (answer["proven"], answer["faults"], answer["unread"], answer["moving"]) == (True, [], {}, [])
+    assert answer["beside"] == {}
 
 
 def test_a_drained_link_is_left_and_the_last_path_cannot_be_taken(at: Cli) -> None:

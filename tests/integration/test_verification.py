@@ -10,7 +10,7 @@ import pytest
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
 from carelane.controller.pipeline.identifiers import slice_number
-from carelane.controller.pipeline.program import PopMpls, SetQueue
+from carelane.controller.pipeline.program import FlowRule, Match, PopMpls, SetQueue
 from carelane.controller.reconcile import desired
 from carelane.controller.southbound.simulator import Simulator
 
@@ -76,3 +76,25 @@ def test_a_switch_that_cannot_be_read_is_no_proof(rig: Any, simulator: Simulator
     simulator.set_connected("north", False)
     found = rig.service.verify()
     assert (found.faults, list(found.unread), found.proven) == ((), ["north"], False)
+
+
+def test_beside_a_strangers_rule_nothing_is_proven(rig: Any, simulator: Simulator, make_manifest: Manifest) -> None:
+    rig.drift.run()
+    rig.apply(make_manifest("one", "west/a", "east/a"))
+    rig.settle()
+    simulator.add_stranger("west", FlowRule(0, 60_000, Match(), (), 0x1234))
+    assert rig.walk("west/a", "east/a").reached == [], "it takes every packet first"
+    found = rig.service.verify()
+    assert (found.proven, found.faults, list(found.beside)) == (False, (), ["west"])
+    assert found.beside["west"][0].startswith("not made by carelane: ")
+    assert "0x1234" in found.beside["west"][0]
+
+
+def test_queues_that_the_kernel_does_not_have_are_no_part_of_the_proof(
+    make_rig: Any, switches: Any, make_manifest: Manifest
+) -> None:
+    switches.mismatches["north"] = "port 2: queue 1 has no tc class"
+    rig = make_rig(southbound=switches)
+    rig.drift.run()
+    found = rig.service.verify()
+    assert (found.proven, found.beside) == (False, {"north": ("port 2: queue 1 has no tc class",)})

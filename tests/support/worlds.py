@@ -11,13 +11,14 @@ from typing import Any
 
 import networkx as nx
 
-from carelane.controller.pipeline.compile import CLASSIFY, CORE, compile_program
+from carelane.controller.pipeline.compile import CLASSIFY, CORE, PORTS, compile_program
 from carelane.controller.pipeline.identifiers import allocate, slice_number
 from carelane.controller.pipeline.planner import plan
 from carelane.controller.pipeline.program import (
     IN_PORT,
     Bucket,
     FlowRule,
+    GotoTable,
     Group,
     Match,
     Output,
@@ -37,7 +38,7 @@ from carelane.controller.pipeline.requirement import Connectivity, Objectives, P
 from carelane.controller.pipeline.slice_plan import Decision, PlannedPath
 from carelane.topology.model import Endpoint, Hop, Link, Node, RiskGroup, Topology
 
-__all__ = ["MUTATIONS", "TREE_MUTATIONS", "World", "mutate", "tree_world", "world"]
+__all__ = ["MUTATIONS", "TREE_MUTATIONS", "World", "mutate", "three_lanes", "tree_world", "world"]
 
 MBIT = 1_000_000
 CLASSES = ("telephony", "realtime-interactive", "low-latency-data", "high-throughput-data")
@@ -339,7 +340,48 @@ def _open_edge(switch, dice):
     return replace(switch, flows=(*switch.flows, FlowRule(0, 2500, Match(in_port=port), rule.actions, rule.cookie)))
 
 
+def _further(add, tables=(CLASSIFY, CORE)):
+    """More actions at the end of a rule, or at its start where `add` says so."""
+
+    def broken(switch, dice):
+        rules = [rule for rule in _own(switch) if rule.table in tables]
+        if not rules:
+            return None
+        rule = dice.choice(rules)
+        actions = add(rule, switch)
+        return None if actions is None else _flow(switch, rule, replace(rule, actions=actions))
+
+    return broken
+
+
+def _policed_again(rule, switch):
+    return (ToMeter(switch.meters[0].id), *rule.actions) if switch.meters else None
+
+
+def _dscp_of_arp(rule, _):
+    if rule.match.eth_type != 0x0806:
+        return None
+    return tuple(
+        action for old in rule.actions for action in ((old, SetDscp(8)) if isinstance(old, ToMeter) else (old,))
+    )
+
+
+def _own_admission(switch, dice):
+    """A slice's rule lets everything in at its port, whatever address it claims."""
+    rules = [rule for rule in _own(switch) if rule.table == CLASSIFY]
+    if not rules:
+        return None
+    rule = dice.choice(rules)
+    match = Match(in_port=rule.match.in_port, eth_type=rule.match.eth_type)
+    return replace(switch, flows=(*switch.flows, FlowRule(PORTS, 2500, match, (GotoTable(CLASSIFY),), rule.cookie)))
+
+
 MUTATIONS: dict[str, Mutation] = {
+    "copy to an unknown port": _further(lambda rule, _: (*rule.actions, Output(99))),
+    "copy back": _further(lambda rule, _: (*rule.actions, Output(IN_PORT)), tables=(CORE,)),
+    "policed again": _further(_policed_again, tables=(CORE,)),
+    "DSCP of ARP": _further(_dscp_of_arp),
+    "own admission": _own_admission,
     "wrong port": _wrong_port,
     "missing pop": lambda s, d: _actions(s, d, PopMpls, lambda _: None),
     "wrong pop": lambda s, d: _actions(s, d, PopMpls, lambda a: PopMpls(0x0806 if a.eth_type == 0x0800 else 0x0800)),
@@ -375,6 +417,30 @@ MUTATIONS: dict[str, Mutation] = {
     "no watch": _no_watch,
     "open edge": _open_edge,
 }
+
+
+def three_lanes() -> World:
+    """One slice between two switches, over three paths of three links each."""
+    names = ("s", "t", *(f"{side}{k}" for k in range(3) for side in "ab"))
+    nodes = {name: Node(name, number) for number, name in enumerate(names, start=1)}
+    links = {}
+    paths = []
+    for k, role in enumerate(("primary", "backup", "backup-2")):
+        way = ("s", f"a{k}", f"b{k}", "t")
+        for (a, b), ports in zip(pairwise(way), ((k + 1, 1), (2, 1), (2, k + 1)), strict=True):
+            links[a + b] = Link(a + b, a, b, *ports, 1000 * MBIT, 0.001)
+        hops = tuple(Hop(a + b, a, b) for a, b in pairwise(way))
+        paths.append(PlannedPath(role, "e", "f", way, hops, 10 * MBIT, 10 * MBIT, None, None, 0.001))
+    ends = {
+        name: Endpoint(name, node, 9, ip_network(f"10.0.0.{i}/32"), 1000 * MBIT)
+        for i, (name, node) in enumerate((("e", "s"), ("f", "t")), start=1)
+    }
+    requirement = Requirement(
+        "x", "t", "test", "telephony", 1, "point-to-point", (Pair(ends["e"], ends["f"]),), 10 * MBIT, 10 * MBIT, 3000,
+        1500, Objectives(),
+    )  # fmt: skip
+    decision = Decision(requirement, True, tuple(paths))
+    return World(Topology("three", nodes, links, ends, {}), [(decision, allocate(decision, []))])
 
 
 def tree_world(seed: int) -> World:

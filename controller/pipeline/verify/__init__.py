@@ -5,9 +5,10 @@ packet and the way it went; none when all of this holds:
 
 - every journey of every slice (IP in each direction of each pair, ARP, the tree) arrives at the right port and at no
   other, once, by the planned path, with the right headers and popped, in the slice's own queue at every port, policed
-  by the meter that was declared;
-- the same, by any way the slice has reserved, while any single link, switch or risk group is dead that leaves one of
-  its paths whole (to every receiver of a tree that has one, once); with two failures nothing loops or strays either;
+  once, by the meter that was declared;
+- the same, by the first of its paths that is whole, while any single link, switch or risk group is dead that leaves it
+  one (to every receiver of a tree that has one, once); with two failures nothing loops or strays either, and what has a
+  third path takes it;
 - no rule takes packets that belong to another slice, and none is broader than the slice's own traffic;
 - groups watch the port they send to, and every link port is watched by BFD;
 - floors are what was reserved, and those in use fit the ports, also (where backups share) while any single link,

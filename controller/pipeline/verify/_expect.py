@@ -72,10 +72,22 @@ class Journey:
         return {place: tuple(places_of(lane) for lane in lanes) for place, lanes in self.lanes.items()}
 
     @cached_property
+    def routes(self) -> Mapping[Place, tuple[list[Place], ...]]:
+        """The ports that each lane to a receiver sends into, one after the other."""
+        return {
+            place: tuple([(step.node, step.out_port) for step in lane.steps] for lane in lanes)
+            for place, lanes in self.lanes.items()
+        }
+
+    @cached_property
+    def policed(self) -> list[int]:
+        """The meters that it is to pass."""
+        return [] if self.meter is None else [self.meter.id]
+
+    @cached_property
     def sending(self) -> frozenset[Place]:
         """The ports that lanes send into."""
-        every = (step for lanes in self.lanes.values() for lane in lanes for step in lane.steps)
-        return frozenset((step.node, step.out_port) for step in every)
+        return frozenset(place for routes in self.routes.values() for route in routes for place in route)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from carelane.controller.pipeline.verify._cube import describe
 from carelane.controller.pipeline.verify._expect import Journey, Place
@@ -19,7 +19,8 @@ def judge(journey: Journey, state: State, walk: Walk) -> Iterator[Fault]:
     """Every fault of one walk.
 
     Promised is: always, that nothing loops, strays, doubles or changes its queue, and that what arrives carries the
-    right headers; delivery to each receiver, while a lane of it is whole; the planned way, while nothing has failed.
+    right headers; delivery to each receiver, while a lane of it is whole, by the first lane that is; and no copy more
+    than receivers are to get.
     """
 
     def fault(kind: FaultKind, node: str, detail: str, visits: tuple[Visit, ...], packet: str = "") -> Fault:
@@ -27,22 +28,29 @@ def judge(journey: Journey, state: State, walk: Walk) -> Iterator[Fault]:
 
     for finding in walk.findings:
         yield fault(finding.kind, finding.node, finding.detail, finding.visits, finding.packet)
-    arrivals = Counter(ending.place for ending in walk.endings if ending.outcome == "delivered")
+    arrivals: dict[Place, int] = {}
     for ending in walk.endings:
         node, port = ending.place
         if ending.outcome == "looped":
             yield fault("loop", node, ending.reason, ending.visits)
         elif ending.outcome == "controller":
             yield fault("misdelivered", node, "it is handed to the controller", ending.visits)
-        elif ending.outcome == "delivered" and ending.place not in journey.targets:
-            yield fault("misdelivered", node, f"it is delivered at port {port}", ending.visits)
         elif ending.outcome == "delivered":
-            for detail in _wrong_headers(journey, ending):
-                yield fault("wrong-header", node, detail, ending.visits)
-        stray = next((visit for visit in ending.visits if (visit.node, visit.out_port) not in journey.allowed), None)
-        if stray is not None:
-            detail = f"it leaves by port {stray.out_port}, where the slice has reserved nothing"
-            yield fault("off-path", stray.node, detail, ending.visits)
+            arrivals[ending.place] = arrivals.get(ending.place, 0) + 1
+            if ending.place not in journey.targets:
+                yield fault("misdelivered", node, f"it is delivered at port {port}", ending.visits)
+            else:
+                for detail in _wrong_headers(journey, ending):
+                    yield fault("wrong-header", node, detail, ending.visits)
+        taken = [(visit.node, visit.out_port) for visit in ending.visits]
+        if not journey.allowed.issuperset(taken):
+            node, port = next(place for place in taken if place not in journey.allowed)
+            yield fault(
+                "off-path", node, f"it leaves by port {port}, where the slice has reserved nothing", ending.visits
+            )
+        elif ending.outcome == "delivered" and not _as_planned(journey, state, ending.place, taken):
+            which = "that is whole" if state.failed else "as planned"
+            yield fault("off-path", journey.origin[0], f"it does not take its first path {which}", ending.visits)
     for place, count in arrivals.items():
         if count > 1:
             visits = next(ending.visits for ending in reversed(walk.endings) if ending[:2] == ("delivered", place))
@@ -58,9 +66,10 @@ def judge(journey: Journey, state: State, walk: Walk) -> Iterator[Fault]:
             if ending.outcome == "dropped" and ending.place[0] != journey.origin[0]:
                 detail = f"it does not come back to the edge: {ending.reason}"
                 yield fault("not-delivered", ending.place[0], detail, ending.visits)
-    if not state.failed:
-        for ending in _off_plan(journey, walk):
-            yield fault("off-path", journey.origin[0], "it does not take its first path", ending.visits)
+    if len(walk.endings) > len(arrivals):
+        for ending in _spare(journey, due, arrivals, walk):
+            detail = f"one copy more is sent than it has receivers: {ending.reason}"
+            yield fault("duplicated", ending.place[0], detail, ending.visits)
 
 
 def promised(journey: Journey, state: State) -> frozenset[Place]:
@@ -93,14 +102,13 @@ def judge_copies(journey: Journey, state: State, walk: Walk, tables: Tables) -> 
             yield Fault("wrong-floor", journey.slice, place[0], detail, state.failed, packet, shown[place])
 
 
-def judge_meter(journey: Journey, walk: Walk, tables: Tables) -> Iterator[Fault]:
-    """Whether the packets are policed where they enter, by a meter that is what was declared."""
+def judge_meter(journey: Journey, state: State, walk: Walk, tables: Tables) -> Iterator[Fault]:
+    """Whether the packets are policed once, where they enter, by a meter that is what was declared."""
     node = journey.origin[0]
-    wanted = [] if journey.meter is None else [journey.meter.id]
-    if walk.meters != wanted:
-        detail = f"it passes meters {walk.meters} and should pass {wanted}"
-        yield Fault("wrong-meter", journey.slice, node, detail, packet=describe(journey.packets))
-    elif journey.meter is not None and tables.meters[node].get(journey.meter.id) != journey.meter:
+    if walk.meters != journey.policed:
+        detail = f"it passes meters {walk.meters} and should pass {journey.policed}"
+        yield Fault("wrong-meter", journey.slice, node, detail, state.failed, describe(journey.packets))
+    elif not state.failed and journey.meter is not None and tables.meters[node].get(journey.meter.id) != journey.meter:
         held = tables.meters[node].get(journey.meter.id)
         found = f"{held.rate_kbps} kbit/s with {held.burst_kb} kbit" if held else "missing"
         detail = (
@@ -118,10 +126,10 @@ def _returning(visits: tuple[Visit, ...], root: str) -> bool:
 
 def _lost(journey: Journey, walk: Walk, place: Place) -> Ending | None:
     """A copy that was dropped, the one that was nearest to the receiver at `place` if there are several."""
-    ways = [{(step.node, step.out_port) for step in lane.steps} for lane in journey.lanes[place]]
+    routes = journey.routes[place]
 
     def along(ending: Ending) -> int:
-        return max((sum((visit.node, visit.out_port) in way for visit in ending.visits) for way in ways), default=0)
+        return max((sum((visit.node, visit.out_port) in way for visit in ending.visits) for way in routes), default=0)
 
     return max((ending for ending in walk.endings if ending.outcome == "dropped"), key=along, default=None)
 
@@ -138,9 +146,18 @@ def _wrong_headers(journey: Journey, ending: Ending) -> Iterator[str]:
         yield f"it is addressed to {frame.inner.eth_dst or 'whatever MAC the sender chose'}, not {mac or 'as sent'}"
 
 
-def _off_plan(journey: Journey, walk: Walk) -> Iterator[Ending]:
-    for ending in walk.endings:
-        if ending.outcome == "delivered" and ending.place in journey.lanes:
-            planned = [(step.node, step.out_port) for step in journey.lanes[ending.place][0].steps]
-            if [(v.node, v.out_port) for v in ending.visits[:-1]] != planned:
-                yield ending
+def _as_planned(journey: Journey, state: State, place: Place, taken: list[Place]) -> bool:
+    """Whether a copy arrived over the first lane of its receiver that is whole; back and forth before it is."""
+    for span, route in zip(journey.spans.get(place, ()), journey.routes.get(place, ()), strict=True):
+        if state.dead.isdisjoint(span):
+            return (taken[-1 - len(route) : -1] if state.failed else taken[:-1]) == route
+    return True
+
+
+def _spare(journey: Journey, due: frozenset[Place], arrivals: Mapping[Place, int], walk: Walk) -> Iterator[Ending]:
+    """Copies that are lost although every receiver has its own; what else is lost is told already."""
+    lost = [ending for ending in walk.endings if ending.outcome == "dropped"]
+    if due == journey.targets.keys() == arrivals.keys():
+        yield from lost
+    elif not journey.copy_bps:
+        yield from lost[1:]

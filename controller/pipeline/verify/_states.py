@@ -58,7 +58,7 @@ class States:
 
     def risks(self, lane: Lane) -> frozenset[str]:
         """Every single risk that touches a lane, its end switches included, by name."""
-        links = [self._link_at[(step.node, step.out_port)] for step in lane.steps]
+        links = self._links_of(lane)
         nodes = [node for step in lane.steps for node in (step.node, step.next_node)]
         groups = [group for link in links for group in self._groups_of.get(link, ())]
         groups += [group for node in nodes for group in self._groups_of_nodes.get(node, ())]
@@ -79,7 +79,7 @@ class States:
 
     def single(self, lanes: Sequence[Lane]) -> Iterator[State]:
         """Every single risk that touches a lane; end switches, which no path can do without, are left out."""
-        links = dict.fromkeys(self._link_at[(step.node, step.out_port)] for lane in lanes for step in lane.steps)
+        links = dict.fromkeys(link for lane in lanes for link in self._links_of(lane))
         inner = dict.fromkeys(step.next_node for lane in lanes for step in lane.steps[:-1])
         for link in links:
             yield State(f"link {link}", self._links[link])
@@ -91,21 +91,28 @@ class States:
             yield self._groups[group]
 
     def beyond(self, lanes: Sequence[Lane]) -> Iterator[State]:
-        """Further failures, in which nothing is promised and still nothing may go astray: while the first link of
-        every lane before it is dead, each link of a lane that packets were moved to.
+        """Further failures, in which still nothing may go astray: while the first link of every lane before it is dead,
+        each link of a lane that packets were moved to; and what packets that come back from further down a lane meet
+        at the edge, while the first links of lanes after it are dead, too.
         """
-        gone: frozenset[Place] = frozenset()
-        names: list[str] = []
+        links = [self._links_of(lane) for lane in lanes]
+        firsts = [first for first, *_ in links]
         for place, lane in enumerate(lanes):
-            if place:
-                for step in lane.steps:
-                    link = self._link_at[(step.node, step.out_port)]
-                    dead = gone | self._links[link]
-                    alone = places_of(lane) & dead == self._links[link]
-                    yield State(" and ".join([*names, f"link {link}"]), dead, returns=alone, further=True)
-            first = self._link_at[(lane.steps[0].node, lane.steps[0].out_port)]
-            gone |= self._links[first]
-            names.append(f"link {first}")
+            for link in links[place] if place else ():
+                yield self._further(lane, firsts[:place], link)
+            if len(links[place]) > 1 and place + 2 < len(lanes):
+                for after in range(place + 2, len(lanes) + 1):
+                    gone = [*firsts[:place], *firsts[place + 1 : after]]
+                    yield self._further(lane, gone, links[place][1])
+
+    def _further(self, lane: Lane, gone: Sequence[str], link: str) -> State:
+        """A `link` of `lane` is dead, and others that are `gone`. What comes upon it alone is to come back."""
+        dead = self._links[link].union(*(self._links[other] for other in gone))
+        alone = places_of(lane) & dead == self._links[link]
+        return State(" and ".join(f"link {name}" for name in (*gone, link)), dead, returns=alone, further=True)
+
+    def _links_of(self, lane: Lane) -> list[str]:
+        return [self._link_at[(step.node, step.out_port)] for step in lane.steps]
 
 
 def places_of(lane: Lane) -> frozenset[Place]:

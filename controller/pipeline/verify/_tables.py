@@ -75,12 +75,12 @@ class Tables:
             for item in items:
                 self.carry_out(node, Operation("add", item))
 
-    def carry_out(self, node: str, operation: Operation) -> None:
-        """Do what the switch would do. A flow that is modified keeps its cookie."""
+    def carry_out(self, node: str, operation: Operation) -> FlowRule | None:
+        """Do what the switch would do. A modified flow keeps its cookie. Returns the flow that was there."""
         gone = operation.verb == "delete"
         match operation.target:
             case FlowRule() as rule:
-                self._change_flow(node, rule, gone=gone)
+                return self._change_flow(node, rule, gone=gone)
             case Group() as group:
                 _change(self.groups[node], group.id, group, gone=gone)
             case Meter() as meter:
@@ -89,6 +89,7 @@ class Tables:
                 self._change_port((node, port.port), None if gone else port)
             case PortBfd() as watch:
                 _change(self.watches, (node, watch.port), watch, gone=gone)
+        return None
 
     def look_up(self, node: str, table: int, in_port: int, cube: Cube) -> Found:
         """Which rule the packets of `cube` meet at `in_port`."""
@@ -155,7 +156,7 @@ class Tables:
         else:
             self.ports[place] = port
 
-    def _change_flow(self, node: str, rule: FlowRule, *, gone: bool) -> None:
+    def _change_flow(self, node: str, rule: FlowRule, *, gone: bool) -> FlowRule | None:
         cell = self._cells[(node, rule.table)][_cell(rule.match)]
         key, flows = rule.key, self.flows[node]
         former = flows.pop(key, None)
@@ -172,6 +173,7 @@ class Tables:
         else:
             for corner in [at for at in seen if in_port in (None, at[0]) and label in (None, at[1])]:
                 del seen[corner]
+        return former
 
     def _search(self, node: str, table: int, in_port: int, cube: Cube) -> Found:
         captors: list[FlowRule] = []

@@ -102,7 +102,9 @@ class Verifier:
         for change in changes:
             for operation in change.operations:
                 touched |= self._touched(change.node, operation, suspects, places, grounds)
-                self._tables.carry_out(change.node, operation)
+                former = self._tables.carry_out(change.node, operation)
+                if former is not None and slice_number(former.cookie) == 0:
+                    grounds.add(change.node)
         touched |= self._faulty
         for number in sorted(touched & self._held.keys()):
             suspects |= self._lift(self._held[number])
@@ -186,7 +188,7 @@ class Verifier:
         """Walk one journey in every state. Unless all was `sound` so far, no state is passed over as known."""
         walker = Walker(self._tables, self._wiring, self._owners, journey)
         plain = walker.walk(NOTHING.dead)
-        faults = [*self._judge(journey, NOTHING, plain), *judge_meter(journey, plain, self._tables)]
+        faults = list(self._judge(journey, NOTHING, plain))
         yield from faults
         known = [plain] if sound and not faults else []
         for state in self._states.of(journey.lanes.values()):
@@ -202,6 +204,8 @@ class Verifier:
 
     def _judge(self, journey: Journey, state: State, walk: Walk) -> Iterator[Fault]:
         yield from judge(journey, state, walk)
+        if not state.failed or walk.meters != journey.policed:
+            yield from judge_meter(journey, state, walk, self._tables)
         if journey.copy_bps and not state.further:
             yield from judge_copies(journey, state, walk, self._tables)
 

@@ -89,13 +89,14 @@ class Walk:
 
 @dataclass(slots=True)
 class _At:
-    """A copy inside a switch."""
+    """A copy inside a switch. `groups` are those that it is in."""
 
     node: str
     in_port: int
     frame: Frame
     visits: tuple[Visit, ...]
     queue: int | None = None
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -125,15 +126,16 @@ class Walker:
         walk = Walk()
         start = Frame(self._journey.packets, None if self._journey.dscp is None else 0)
         waiting = [_At(*self._journey.origin, start, ())]
-        seen: set[tuple[str, int, Frame]] = set()
+        seen: set[int] = set()
         while waiting:
             at = waiting.pop()
             key, visits = (at.node, at.in_port, at.frame), at.visits
-            if key in seen:
+            known = self._hops.setdefault(key, [])  # one to a key: the key is looked up once, which is what costs
+            if id(known) in seen:
                 walk.endings.append(Ending("looped", key[:2], at.frame, visits, "it has been here before"))
                 continue
-            seen.add(key)
-            hop = self._hop(key, dead)
+            seen.add(id(known))
+            hop = self._hop(known, key, dead)
             walk.consulted |= hop.consulted
             walk.meters += hop.meters
             if hop.endings:
@@ -144,8 +146,7 @@ class Walker:
         walk.dead = dead & walk.consulted
         return walk
 
-    def _hop(self, key: tuple[str, int, Frame], dead: frozenset[Place]) -> _Hop:
-        known = self._hops.setdefault(key, [])
+    def _hop(self, known: list[_Hop], key: tuple[str, int, Frame], dead: frozenset[Place]) -> _Hop:
         for hop in known:
             if hop.holds_for(dead):
                 return hop
@@ -170,7 +171,10 @@ class Walker:
             if number:
                 self.used.add(Item("flow", at.node, found.rule.key))
             endings, waiting = len(self._result.endings), len(self._result.onward)
-            table = self._execute(found.rule.actions, at)
+            before, table = table, self._execute(found.rule.actions, at)
+            if table is not None and table <= before:
+                self._end("looped", at, f"table {before} leads back to table {table}")
+                return
             if table is None and endings == len(self._result.endings) and waiting == len(self._result.onward):
                 self._end("dropped", at, "a rule drops it")
 
@@ -196,6 +200,8 @@ class Walker:
             self._find("too-broad", at, "the rule that classifies it matches more than its addresses")
         elif table == CORE and (rule.match.in_port is None or rule.match.mpls_label is None):
             self._find("too-broad", at, "a core rule does not state label and input port")
+        elif table not in (CLASSIFY, CORE):
+            self._find("too-broad", at, f"a slice has no rules in table {table}, where it was not told apart yet")
 
     def _is_rightful(self, captor: FlowRule, table: int, node: str) -> bool:
         """More specific addresses are another slice's by right (longest prefix first)."""
@@ -224,9 +230,13 @@ class Walker:
         if group is None:
             self._find("missing-reference", at, f"group {number:#x} does not exist")
             return
+        if number in at.groups:
+            self._end("looped", at, f"group {number:#x} leads back to itself")
+            return
         self.used.add(Item("group", at.node, number))
         for bucket in self._chosen(group, at):
-            self._execute(bucket.actions, _At(at.node, at.in_port, at.frame, at.visits, at.queue))
+            copy = _At(at.node, at.in_port, at.frame, at.visits, at.queue, (*at.groups, number))
+            self._execute(bucket.actions, copy)
 
     def _chosen(self, group: Group, at: _At) -> tuple[Bucket, ...]:
         if group.type != "fast-failover":
@@ -257,7 +267,7 @@ class Walker:
                 at.frame = frame._replace(tc=tc)
             case PopMpls(eth_type=kind) if frame.label is not None:
                 at.frame = frame._replace(label=None, tc=0, popped=kind)
-            case SetDscp(dscp=dscp) if frame.label is None:
+            case SetDscp(dscp=dscp) if frame.label is None and frame.dscp is not None:
                 at.frame = frame._replace(dscp=dscp)
             case SetEthDst(mac=mac):
                 at.frame = frame._replace(inner=frame.inner._replace(eth_dst=mac))
@@ -283,7 +293,7 @@ class Walker:
             elif place in self._wiring.hosts:
                 self._result.endings.append(Ending("delivered", place, at.frame, visits))
             else:
-                self._end("dropped", at, f"there is no port {out_port}")
+                self._end("dropped", after, f"there is no port {out_port} in the topology")
 
     def _queue(self, place: Place, at: _At) -> None:
         if place not in self._wiring.rates:

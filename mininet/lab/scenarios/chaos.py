@@ -275,7 +275,8 @@ class Player:
             if row["phase"] not in allowed:
                 return f"{name} is {row['phase']}: {row['reason']}: {row['message']}"
         if not proof["proven"]:
-            return f"not proven: {[*[fault['text'] for fault in proof['faults']], *proof['unread'].values()][:2]}"
+            told = [*(fault["text"] for fault in proof["faults"]), *proof["unread"].values(), *proof["beside"].values()]
+            return f"not proven: {told[:2]}"
         if self.away is not None and not exposed and (users := self._users(self.away[1])):
             return f"{', '.join(users)} still use {self.away[1]}"
         for name, (source, target) in self.joined.items():

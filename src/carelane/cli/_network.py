@@ -18,7 +18,7 @@ __all__ = ["run_drain", "run_reoptimise", "run_undrain", "run_verify"]
 
 
 def run_verify(url: str | None, *, output: Format) -> Exit:
-    """Faults, one a line. Exit 1 when there are some, or when a switch could not be read."""
+    """Faults, one a line. Exit 1 when there are some, or a switch was not read or holds what no proof counts."""
     answer = Client.at(url).get("v1", "verification")
     emit(answer, output, lambda: _print_verification(answer))
     return Exit.DONE if answer["proven"] else Exit.BROKEN
@@ -27,9 +27,11 @@ def run_verify(url: str | None, *, output: Format) -> Exit:
 def _print_verification(answer: Mapping[str, Any]) -> None:
     lines = [fault["text"] for fault in answer["faults"]]
     lines += [f"{node}: not read: {reason}" for node, reason in answer["unread"].items()]
+    beside = answer.get("beside", {}).items()
+    lines += [f"{node}: no part of the proof: {text}" for node, entries in beside for text in entries]
     if answer["moving"]:
         lines.append(f"being changed meanwhile: {', '.join(answer['moving'])}")
-    verdict = "proven" if answer["proven"] else f"{len(answer['faults'])} faults"
+    verdict = "proven" if answer["proven"] else f"not proven, {len(answer['faults'])} faults"
     emit_text("\n".join([*lines, f"{answer['slices']} slices on {answer['switches']} switches: {verdict}"]))
 
 
