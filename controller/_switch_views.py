@@ -23,6 +23,7 @@ def switch_views(southbound: Southbound, drift: DriftCheck) -> tuple[SwitchView,
             strangers=checks[node].strangers if node in checks else (),
             mismatches=checks[node].mismatches if node in checks else (),
             checked_at=checks[node].at if node in checks else None,
+            dead_ports=tuple(sorted(status.dead_ports)),
         )
         for node, status in southbound.statuses().items()
     )

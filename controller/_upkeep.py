@@ -32,12 +32,14 @@ _REST = 20.0
 
 @dataclass(frozen=True, slots=True)
 class DrainResult:
-    """What a drain did: names planned anew, names left on their only other path, and those left without any."""
+    """What a drain did: names planned anew, names left on their only other path, those left without any, and those
+    whose former rules may still use it."""
 
     target: str
     moved: tuple[str, ...]
     staying: tuple[str, ...]
     stuck: tuple[tuple[str, str], ...]
+    leaving: tuple[str, ...] = ()
 
 
 AlsoDrained = Callable[[Writer, DrainResult, StoredDrain | None], None]
@@ -92,11 +94,21 @@ class Upkeep:
         reconciler = self._reconciler
         with reconciler.store.write() as write:
             before = _drain_of(write.drains(), target)
-            broken = reconciler.broken
-            found = drain(write, reconciler.topology, target, broken, self._now(), force=force, policy=self._policy)
-            result = DrainResult(target, found.moved, found.staying, found.stuck)
+            found = drain(
+                write,
+                reconciler.topology,
+                target,
+                reconciler.broken,
+                reconciler.dead,
+                self._now(),
+                force=force,
+                policy=self._policy,
+            )
+            result = DrainResult(target, found.moved, found.staying, found.stuck, found.leaving)
             if also is not None:
                 also(write, result, before)
+        if found.weakened:
+            self.look_again()
         log.info("drained", target=target, moved=found.moved, staying=found.staying, stuck=found.stuck)
         reconciler.queue.add([*found.moved, *found.staying, *(name for name, _ in found.stuck)])
         return result
@@ -111,8 +123,12 @@ class Upkeep:
             if also is not None:
                 also(write, result, before)
         reconciler.queue.add(result.staying)
-        self._due_s = -inf
+        self.look_again()
         return result
+
+    def look_again(self) -> None:
+        """See at the next look what is wanting: there may be room, or need, that was not there before."""
+        self._due_s, self._wait_s = -inf, _RETRY_S
 
     def reoptimise(
         self, aim: Aim = "shorter", *, gain: float = LEAST_GAIN, dry_run: bool = False, also: AlsoMoved | None = None
@@ -154,11 +170,12 @@ class Upkeep:
         now_s = time.monotonic()
         avoid = self._health.observe(statuses, now_s)
         reconciler = self._reconciler
-        if avoid != reconciler.broken:
-            log.info("links to avoid", links=sorted(avoid))
-            changed = avoid ^ reconciler.broken
+        changed = (avoid ^ reconciler.broken) | (self._health.dead() ^ reconciler.dead)
+        if changed:
+            if avoid != reconciler.broken:
+                log.info("links to avoid", links=sorted(avoid))
             self._due_s = -inf if reconciler.broken - avoid else self._due_s
-            reconciler.broken = avoid
+            reconciler.broken, reconciler.dead = avoid, self._health.dead()
             ends = (reconciler.topology.links[link] for link in changed)
             reconciler.enqueue_nodes({node for link in ends for node in (link.a, link.b)})
         dead = frozenset(
@@ -166,16 +183,18 @@ class Upkeep:
         )
         fresh = bool(dead - self._repaired)
         if fresh or now_s >= self._due_s:
-            self._repair(dead)
+            news = self._repair(dead)
             took_s = time.monotonic() - now_s
-            self._wait_s = max(_RETRY_S if fresh else min(2 * self._wait_s, _LONGEST_S), _REST * took_s)
-            self._due_s = now_s + self._wait_s if self._told else inf
+            soon = fresh or news
+            self._wait_s = max(_RETRY_S if soon else min(2 * self._wait_s, _LONGEST_S), _REST * took_s)
+            self._due_s = now_s + self._wait_s
         self._repaired = dead
 
-    def _repair(self, dead: frozenset[str]) -> None:
+    def _repair(self, dead: frozenset[str]) -> bool:
+        """Whether something is wanting that was not before."""
         reconciler, told = self._reconciler, self._told
         with reconciler.store.write() as write:
-            without = reconciler.broken | drained_links(reconciler.topology, write.drains())
+            without = reconciler.dead | drained_links(reconciler.topology, write.drains())
             found = relocate(
                 write,
                 reconciler.topology,
@@ -186,6 +205,7 @@ class Upkeep:
                 weaken=True,
                 told=told,
                 policy=self._policy,
+                broken=reconciler.broken,
             )
         self._told = frozenset((*found.weakened, *found.staying, *(name for name, _ in found.stuck)))
         news = self._told - told
@@ -199,6 +219,7 @@ class Upkeep:
                 stuck=found.stuck,
             )
         reconciler.queue.add([*found.moved, *sorted(news)])
+        return bool(news)
 
 
 def _drain_of(drains: Sequence[StoredDrain], target: str) -> StoredDrain | None:

@@ -314,7 +314,8 @@ class Controller:
                     self.service.filings.hurry()
                 self.service.upkeep.observe(statuses)
                 self._reconciler.enqueue_unfinished()
-                self._reconciler.follow_schedules()
+                if self._reconciler.follow_schedules():
+                    self.service.upkeep.look_again()
                 self._ask_check(returned)
                 seen = statuses
             except CarelaneError as error:

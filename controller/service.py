@@ -40,6 +40,7 @@ from carelane.controller.views import (
     HistoryEntry,
     IntentDetail,
     IntentSummary,
+    LinkAvoided,
     LinkMismatch,
     SwitchView,
     owned,
@@ -375,6 +376,11 @@ class IntentService:
         """Discovery against the declared topology. Links of a port that is down, or of a switch that is away, cannot
         be seen and are no mismatch. Only the controller that acts discovers any."""
         return link_mismatches(self.topology, self._southbound) if self.standing.acts else ()
+
+    def links_avoided(self) -> tuple[LinkAvoided, ...]:
+        """Links that do not work, or did not lately. Only the controller that acts avoids any."""
+        dead, avoided = self._reconciler.dead, self._reconciler.broken if self.standing.acts else ()
+        return tuple(LinkAvoided(link, link not in dead) for link in sorted(avoided))
 
     def health(self) -> Health:
         """`live` while the threads of the controller work, `ready` while intents can be stored and acted on."""

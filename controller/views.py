@@ -18,6 +18,7 @@ __all__ = [
     "HistoryEntry",
     "IntentDetail",
     "IntentSummary",
+    "LinkAvoided",
     "LinkMismatch",
     "Placement",
     "PortPlacement",
@@ -150,8 +151,19 @@ class LinkMismatch:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkAvoided:
+    """A link that carries only what has no other way: it does not work, or it does again and lately did not."""
+
+    link: str
+    works: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SwitchView:
-    """One switch: liveness, and the strangers and kernel mismatches seen at the last check."""
+    """One switch: liveness, and the strangers and kernel mismatches seen at the last check.
+
+    `dead_ports` are up, and BFD hears nothing of the other end.
+    """
 
     node: str
     dpid: int
@@ -161,6 +173,7 @@ class SwitchView:
     strangers: tuple[str, ...]
     mismatches: tuple[str, ...]
     checked_at: datetime | None
+    dead_ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,12 @@ class _ServiceCollector(Collector):
         links = GaugeMetricFamily("carelane_link_mismatches", "Links unlike the declared ones.", labels=["kind"])
         for kind in ("missing", "undeclared"):
             links.add_metric([kind], tally.get(kind, 0))
-        yield links
+        avoided = GaugeMetricFamily(
+            "carelane_link_avoided", "1 for a link that is avoided; `works`: it does again.", labels=["link", "works"]
+        )
+        for out in self._service.links_avoided():
+            avoided.add_metric([out.link, "yes" if out.works else "no"], 1)
+        yield from (links, avoided)
 
 
 class _AccessCollector(Collector):

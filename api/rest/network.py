@@ -42,6 +42,7 @@ def add_network(app: FastAPI, service: IntentService, views: Views) -> None:
                 "topology": summary_json(summarize(service.topology)),
                 "switches": plain(service.switches()),
                 "link_mismatches": plain(service.link_mismatches()),
+                "links_avoided": plain(service.links_avoided()),
             }
         )
 

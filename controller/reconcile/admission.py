@@ -22,7 +22,6 @@ from carelane.controller.pipeline.preempt import consent_wanted, displaced, disp
 from carelane.controller.pipeline.program import SliceIds
 from carelane.controller.pipeline.quotas import Usage
 from carelane.controller.pipeline.remedies import remedied
-from carelane.controller.pipeline.replan import carried_anyhow
 from carelane.controller.pipeline.requirement import Requirement
 from carelane.controller.pipeline.schedules import us_of
 from carelane.controller.pipeline.shared_backup import permitted
@@ -31,27 +30,32 @@ from carelane.controller.pipeline.value import demand_bps
 from carelane.controller.reconcile.access import AccessControl
 from carelane.controller.reconcile.carriers import Carriers, collide
 from carelane.controller.reconcile.collisions import decide_apart, indistinct, refused_for
-from carelane.controller.reconcile.drains import drained_links, usable
+from carelane.controller.reconcile.drains import carried, drained_links, usable
 from carelane.controller.reconcile.holdings import Held, Holdings
 from carelane.errors import ConflictError, InputError
 from carelane.intents.lifecycle import Phase
-from carelane.intents.manifest import from_manifest, to_manifest
+from carelane.intents.manifest import to_manifest
 from carelane.intents.model import ServiceIntent
 from carelane.policies.admission import AdmissionPolicy
 from carelane.store import Floors, Reader, StoredIntent
+from carelane.topology.ledger import CapacityLedger
 from carelane.topology.model import Topology
 from carelane.tracing import traced
 
-__all__ = ["Desk", "Filing", "Outcome", "Replanner", "Rules", "dry_run", "propose"]
+__all__ = ["Desk", "Filing", "Outcome", "Rules", "dry_run", "propose"]
 
 Outcome = Literal["created", "changed", "unchanged"]
+
+_Planned = tuple[Decision, Totals, CapacityLedger]
+"""A decision, and the totals and the ledger after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filing:
     """What is to be stored for one intent. `decision` None: it is filed and in force as it stands.
 
-    `victims` are the refusals of those who have to go for it.
+    `victims` are the refusals of those who have to go for it. `generation`: of a slice that is only planned anew, what
+    it was filed as; None for what is filed now.
     """
 
     intent: ServiceIntent
@@ -62,6 +66,7 @@ class Filing:
     ids: SliceIds | None
     floors: Floors
     victims: tuple[Decision, ...] = ()
+    generation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ def propose(
         new = record is None or record.phase is Phase.WITHDRAWN
         outcome: Outcome = "created" if new else "unchanged" if same else "changed"
         held = desk.in_force.get(intent.name)
-        if same and held is not None and record is not None and held.generation == record.generation:
+        if same and held is not None and record is not None and desk.stands(held, record):
             filings.append(Filing(intent, manifest, record, outcome, None, held.ids, held.floors))
             continue
         if same and record is not None and record.phase is Phase.SUSPENDED and _is_past(requirement, now):
@@ -156,7 +161,7 @@ def dry_run(
     in_force = {item.name: held[item.name] for item in holdings.slices if not item.retiring}
     news = ledger.names.isdisjoint(requirement.name for requirement in requirements)
     apart = news and not collide(topology, in_force.values(), requirements)
-    if optimize or (rules.lenient and apart):
+    if optimize or (rules.lenient and apart and not rules.broken()):
         for requirement in requirements:
             ledger = ledger.without_slice(requirement.name)
         start = ledger
@@ -183,42 +188,12 @@ def _one_by_one(desk: Desk, requirements: Sequence[Requirement], *, consent: boo
     return PlanResult(tuple(decided.values()), desk.ledger, replace(desk.totals, admitted_bps=admitted_bps))
 
 
-class Replanner:
-    """Decides slices in force again without some links. Stores nothing.
-
-    Each is decided beside what was decided before: of the `policy`, what holds for slices that are held.
-    """
-
-    def __init__(
-        self,
-        topology: Topology,
-        without: Collection[str],
-        reader: Reader,
-        now: datetime,
-        policy: AdmissionPolicy | None = None,
-    ) -> None:
-        self._topology, self._without, self._reader, self._now = topology, without, reader, now
-        self._rules = Rules(policy=None if policy is None else policy.lasting)
-        self.forget()
-
-    def decide(self, held: Held, *, anyhow: bool = False) -> Filing:
-        """Word for word as promised, or `anyhow`: with less availability and protection, if it has any."""
-        record, promised = self._reader.intent(held.name), held.decision.promised
-        asked = carried_anyhow(promised) if anyhow else promised
-        decision, ids = self._desk.decide(asked)
-        if ids is not None and asked != promised:
-            decision = replace(decision, owed=promised)
-        floors = self._desk.decided.slice_floors(held.name) if ids else {}
-        return Filing(from_manifest(record.manifest), record.manifest, record, "unchanged", decision, ids, floors)
-
-    def forget(self) -> None:
-        """What was decided last is not stored: begin again with what is."""
-        holdings = Holdings.of(self._reader.slices())
-        self._desk = Desk(self._topology, holdings, self._without, self._now, self._rules)
-
-
 class Desk:
-    """Decides one requirement after the other and remembers what that leaves for the next."""
+    """Decides one requirement after the other and remembers what that leaves for the next.
+
+    What is out of order now is planned around where that can be. A promise is by what is declared, so that elsewhere it
+    is made all the same, unless a change would cut off what still runs.
+    """
 
     def __init__(
         self,
@@ -231,6 +206,9 @@ class Desk:
         self._topology = topology
         self._now = now
         self._usable = usable(topology, without)
+        self._dead = rules.broken()
+        self._broken = self._dead.difference(without)
+        self._around = usable(self._usable, self._broken)
         self._rules = rules
         self.in_force: dict[str, Held] = {held.name: held for held in holdings.slices if not held.retiring}
         self._numbers = {held.name: held.ids.number for held in holdings.slices}
@@ -239,7 +217,7 @@ class Desk:
         self._carriers = Carriers(topology)
         for held in self.in_force.values():
             self._carriers.put(held.decision.requirement)
-        self.ledger = holdings.ledger(topology, now, rules.broken().union(without))
+        self.ledger = holdings.ledger(topology, now, self._broken.union(without))
         self.decided = self.ledger
         self.totals = Totals(0, 0, 0)
         self._decided_names: set[str] = set()
@@ -264,6 +242,13 @@ class Desk:
         fresh = self._decided_names.isdisjoint(item.name for item in requirements)
         return fresh and not timed and not self._displaced
 
+    def stands(self, held: Held, record: StoredIntent) -> bool:
+        """Whether a slice in force is what was filed last, and needs no other place: one that failed is not moved by
+        drains, and may be tried again only off what was drained since."""
+        links = {hop.link for path in held.decision.paths for hop in path.hops}
+        has_place = record.phase is not Phase.FAILED or links <= self._usable.links.keys()
+        return held.generation == record.generation and has_place
+
     def decide(self, requirement: Requirement, *, consent: bool = False) -> tuple[Decision, SliceIds | None]:
         """Plan as if the name held nothing. Admitted: it holds the new, and the old until switches let go of it.
 
@@ -276,14 +261,7 @@ class Desk:
         forbidden = _forbidden(requirement, self._now, self._rules.access) or self._usage.refusal(requirement)
         if forbidden is not None:
             return forbidden, None
-        result = plan(self._usable, [requirement], self.ledger.without_slice(name))
-        if not result.decisions[0].admitted:
-            result = self._displacing(requirement, result, consent=consent)
-        (decision,), totals, planned = result.decisions, result.totals, result.ledger
-        if decision.admitted:
-            graph = LaneGraph.for_run(self._usable, 1)
-            decision, planned = self._gate.let_in(graph, self.ledger.without_slice(name), decision, planned)
-            totals = totals if decision.admitted else replace(totals, admitted_bps=0)
+        decision, totals, planned = self._planned(requirement, consent=consent)
         if decision.offers and (rivals := self._carriers.rivals(requirement)):
             decision = indistinct(decision, rivals, self._tenants)
         ids = self._numbers_for(decision) if decision.admitted else None
@@ -308,6 +286,34 @@ class Desk:
         self._used.append(ids)
         self._numbers[name] = ids.number
         return decision, ids
+
+    def _planned(self, requirement: Requirement, *, consent: bool) -> _Planned:
+        """Around what is out of order, displacing nobody; else on all that is declared."""
+        if not self._broken:
+            return self._planned_on(self._usable, requirement, displacing=True, consent=consent)
+        around = self._planned_on(self._around, requirement)
+        if around[0].admitted:
+            return around
+        declared = self._planned_on(self._usable, requirement, displacing=True, consent=consent)
+        return around if declared[0].admitted and self._cuts(declared[0]) else declared
+
+    def _planned_on(
+        self, network: Topology, requirement: Requirement, *, displacing: bool = False, consent: bool = False
+    ) -> _Planned:
+        beside = self.ledger.without_slice(requirement.name)
+        result = plan(network, [requirement], beside)
+        if displacing and not result.decisions[0].admitted:
+            result = self._displacing(requirement, result, consent=consent)
+        (decision,), totals, planned = result.decisions, result.totals, result.ledger
+        if decision.admitted:
+            decision, planned = self._gate.let_in(LaneGraph.for_run(network, 1), beside, decision, planned)
+            totals = totals if decision.admitted else replace(totals, admitted_bps=0)
+        return decision, totals, planned
+
+    def _cuts(self, decision: Decision) -> bool:
+        """Whether a slice that is carried now would not be any longer, because of what is out of order."""
+        running = self._running.get(decision.name)
+        return running is not None and carried(running[0], self._dead) and not carried(decision, self._dead)
 
     def _displacing(self, requirement: Requirement, refused: PlanResult, *, consent: bool) -> PlanResult:
         """What comes of it where policy lets others have to go: nobody goes where those are enough that go already."""

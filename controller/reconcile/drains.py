@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from types import MappingProxyType
 
+from carelane.controller.pipeline.slice_plan import Decision
 from carelane.store import StoredDrain
 from carelane.topology.model import Topology
 
-__all__ = ["drained_links", "links_of", "usable"]
+__all__ = ["carried", "drained_links", "links_of", "usable"]
 
 
 def drained_links(topology: Topology, drains: Iterable[StoredDrain]) -> frozenset[str]:
@@ -33,3 +34,10 @@ def usable(topology: Topology, without: Collection[str]) -> Topology:
         return topology
     links = {name: link for name, link in topology.links.items() if name not in without}
     return replace(topology, links=MappingProxyType(links))
+
+
+def carried(decision: Decision, without: Collection[str]) -> bool:
+    """Whether every pair has a path that needs none of these links."""
+    pairs = {(path.source, path.to) for path in decision.paths}
+    whole = {(p.source, p.to) for p in decision.paths if not any(hop.link in without for hop in p.hops)}
+    return pairs == whole

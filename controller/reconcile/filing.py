@@ -22,21 +22,25 @@ def record(write: Writer, filing: Filing, now: datetime) -> ApplyResult:
     if filing.decision is None:
         return _unchanged(write, filing, now)
     name = filing.intent.name
-    generation = _generation(write, filing)
-    before = write.intent(name).status.standing
+    generation = filing.generation or _generation(write, filing)
+    latest = write.intent(name)
+    before = latest.status.standing
     running = _running_generation(write, name) if filing.record is not None else None
     finding = _finding(filing.decision, generation, running=running)
     phase = _phase_after(before.phase, filing.decision, running=running is not None)
     stays = phase is before.phase and not filing.decision.admitted and phase is not Phase.REFUSED
     reason, message = finding.reason, finding.message
     after = before if stays else moved(before, phase, (), reason=reason, message=message, at=now)
-    after = with_condition(after, ADMITTED, finding.status, reason=reason, message=message, at=now)
+    decided = decision_json(filing.decision)
+    told = generation == latest.generation  # what was refused of a later filing stays refused when the slice moves
+    if told:
+        after = with_condition(after, ADMITTED, finding.status, reason=reason, message=message, at=now)
     if phase is before.phase:
         write.note(name, reason, message)
-    decided = decision_json(filing.decision)
     for victim in filing.victims:
         _displace(write, victim, now)
-    write.set_status(name, after, observed_generation=generation if filing.ids is None else None, decision=decided)
+    observed = generation if filing.ids is None else None
+    write.set_status(name, after, observed_generation=observed, decision=decided if told else None)
     if filing.ids is not None:
         ids = filing.ids
         write.hold(

@@ -6,21 +6,24 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TypeVar
 
 from carelane.controller.pipeline.changes import Operation, SwitchChanges
 from carelane.controller.pipeline.compile import CLASSIFY, CORE
 from carelane.controller.pipeline.diff import diff
-from carelane.controller.pipeline.program import FlowRule, Program
-from carelane.controller.reconcile.staging import Keeper, Owner, Owners, Stage, only, staged, takes_queues_of
+from carelane.controller.pipeline.program import FlowRule, PortBfd, PortQos, Program
+from carelane.controller.reconcile.staging import Keeper, Owner, Owners, Stage, only, only_keeps, staged
 from carelane.controller.reconcile.turn import Turn
-from carelane.controller.southbound.protocol import Southbound, SwitchState
+from carelane.controller.southbound.protocol import Southbound, SwitchState, SwitchStatus
 from carelane.errors import CarelaneError, NotLeader, PermanentError, SwitchUnreachable, TransientError
 from carelane.tracing import traced
 
 __all__ = ["PassResult", "Programmer", "Scope", "VerificationFailed"]
 
 Result = TypeVar("Result")
+_Statuses = Callable[[], Mapping[str, SwitchStatus]]
+"""What switches say of their ports, asked at most once in a pass, and only where something of a port would change."""
 
 _SEVERAL = ((Stage.MAKE,), (Stage.STEER,), (Stage.BREAK,))
 _ONE_SWITCH = ((Stage.MAKE, Stage.STEER), (Stage.BREAK,))
@@ -49,6 +52,10 @@ class Scope:
     def held_back(self, result: PassResult) -> frozenset[str]:
         """Names that need a switch that failed."""
         return frozenset(name for name, nodes in self.needs.items() if not nodes.isdisjoint(result.errors))
+
+    def keeping(self, owners: Owners, result: PassResult) -> frozenset[str]:
+        """Names that lose no queue: those that are held back, and those that another pass is to change."""
+        return self.held_back(result) | (frozenset(owners.by_number.values()) - self.nodes.keys())
 
     def switches(self) -> frozenset[str]:
         return frozenset().union(*self.nodes.values())
@@ -91,7 +98,10 @@ class Programmer:
         """
         result = PassResult()
         result.states = self._each(switches, self._southbound.read, result)
-        wanted = {node: self._difference(result.states[node], desired, owners, scope) for node in result.states}
+        statuses = cache(self._southbound.statuses)
+        wanted = {
+            node: self._difference(state, desired, owners, scope, statuses) for node, state in result.states.items()
+        }
         wanted = {node: changes for node, changes in wanted.items() if changes}
         for stages in _ONE_SWITCH if len(wanted) == 1 else _SEVERAL:
             if Stage.BREAK in stages and _moves(wanted):
@@ -100,16 +110,22 @@ class Programmer:
             if self._turn.is_over():
                 raise NotLeader
             self._carry_out(stages, wanted, owners, scope, result)
-        self._verify(wanted, desired, owners, scope, result)
+        self._verify(wanted, desired, owners, scope, statuses, result)
         return result
 
     def read(self, switches: Collection[str]) -> Mapping[str, SwitchState]:
         """What those of them hold that can be read now, side by side."""
         return self._each(switches, self._southbound.read, PassResult())
 
-    def _difference(self, state: SwitchState, desired: Program, owners: Owners, scope: Scope) -> SwitchChanges:
-        changes = diff(state.own, desired[state.own.node])
-        return only(changes, lambda operation: scope.permits(owners.owner(operation)))
+    def _difference(
+        self, state: SwitchState, desired: Program, owners: Owners, scope: Scope, statuses: _Statuses
+    ) -> SwitchChanges:
+        """What a port needs that is not there has to wait for it, and nothing else on the switch has."""
+        node = state.own.node
+        changes = diff(state.own, desired[node])
+        return only(
+            changes, lambda item: scope.permits(owners.owner(item)) and not _waits_for_port(item, node, statuses)
+        )
 
     def _carry_out(
         self,
@@ -119,11 +135,13 @@ class Programmer:
         scope: Scope,
         result: PassResult,
     ) -> None:
-        waits = scope.held_back(result)
+        waits, keeping = scope.held_back(result), scope.keeping(owners, result)
 
         def part(changes: SwitchChanges) -> SwitchChanges:
             own = result.states[changes.node].own
-            taken = [staged(changes, at, own, owners, frozenset() if at is Stage.MAKE else waits) for at in stages]
+            taken = [
+                staged(changes, at, own, owners, frozenset() if at is Stage.MAKE else waits, keeping) for at in stages
+            ]
             return replace(changes, operations=tuple(item for some in taken for item in some.operations))
 
         sound = {node: part(changes) for node, changes in wanted.items() if node not in result.errors}
@@ -134,18 +152,23 @@ class Programmer:
             result.changed[node] = SwitchChanges(node, parts[node].dpid, operations)
 
     def _verify(
-        self, wanted: Mapping[str, SwitchChanges], desired: Program, owners: Owners, scope: Scope, result: PassResult
+        self,
+        wanted: Mapping[str, SwitchChanges],
+        desired: Program,
+        owners: Owners,
+        scope: Scope,
+        statuses: _Statuses,
+        result: PassResult,
     ) -> None:
-        held_back = scope.held_back(result)
+        held_back, keeping = scope.held_back(result), scope.keeping(owners, result)
         sound = [node for node in wanted if node not in result.errors]
         for node, state in self._each(sound, self._southbound.read, result).items():
             result.states[node] = state
 
             def due(operation: Operation, state: SwitchState = state) -> bool:
-                kept_queues = takes_queues_of(operation, state.own, held_back)
-                return owners.owner(operation) not in held_back and not kept_queues
+                return owners.owner(operation) not in held_back and not only_keeps(operation, state.own, keeping)
 
-            left = only(self._difference(state, desired, owners, scope), due)
+            left = only(self._difference(state, desired, owners, scope, statuses), due)
             if left:
                 result.errors[node] = VerificationFailed(
                     f"{node} confirmed the change, and {len(left.operations)} of its entries read back otherwise, "
@@ -164,6 +187,14 @@ class Programmer:
             except OSError as error:
                 result.errors[node] = SwitchUnreachable(f"{node}: {error}")
         return answers
+
+
+def _waits_for_port(operation: Operation, node: str, statuses: _Statuses) -> bool:
+    target = operation.target
+    if not isinstance(target, (PortQos, PortBfd)):
+        return False
+    status = statuses().get(node)
+    return status is not None and not status.has(target.port)
 
 
 def _moves(wanted: Mapping[str, SwitchChanges]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from carelane.controller.pipeline.slice_plan import Decision, PlannedPath
 from carelane.controller.reconcile.standing import Finding
@@ -18,14 +18,16 @@ _WEAKENED = (
 )
 
 
-def judge_promise(topology: Topology, decision: Decision, statuses: Mapping[str, SwitchStatus]) -> Finding:
+def judge_promise(
+    topology: Topology, decision: Decision, statuses: Mapping[str, SwitchStatus], dead: Collection[str] = ()
+) -> Finding:
     """True when every path works, every switch on it is in sight, and it is the whole promise; otherwise the worst that
-    was found."""
+    was found. `dead` are links that carry nothing, whatever their ports say."""
     faults: dict[tuple[str, str], list[str]] = {}
     sound: set[tuple[str, str]] = set()
     for path in decision.paths:
         pair = (path.source, path.to)
-        fault = _fault_of(topology, path, statuses)
+        fault = _fault_of(topology, path, statuses, dead)
         if fault is None:
             sound.add(pair)
         else:
@@ -45,15 +47,24 @@ def judge_promise(topology: Topology, decision: Decision, statuses: Mapping[str,
     return Finding(KEPT, "True", "PathsUp", f"{len(decision.paths)} of {len(decision.paths)} paths work")
 
 
-def _fault_of(topology: Topology, path: PlannedPath, statuses: Mapping[str, SwitchStatus]) -> str | None:
+def _fault_of(
+    topology: Topology, path: PlannedPath, statuses: Mapping[str, SwitchStatus], dead: Collection[str]
+) -> str | None:
+    for name in (path.source, path.to):
+        end = topology.endpoints.get(name)
+        if end is not None and (status := statuses.get(end.node)) is not None and not status.has(end.port):
+            return f"{end.node} has no port {end.port}, where {name} is"
     for hop in path.hops:
         link = topology.links.get(hop.link)
         if link is None:
             return f"link {hop.link} is no longer declared"
         for node in (hop.node, hop.next_node):
-            status = statuses.get(node)
-            if status is not None and status.connected and not status.ports_up.get(link.port_at(node), True):
-                return f"link {hop.link} is down at {node}"
+            status, port = statuses.get(node), link.port_at(node)
+            if status is not None and not status.carries(port):
+                why = f"is down at {node}" if status.has(port) else f"needs port {port} of {node}, which is not there"
+                return f"link {hop.link} {why}"
+        if hop.link in dead:
+            return f"link {hop.link} is silent: its ports are up, and BFD hears nothing"
     return None
 
 

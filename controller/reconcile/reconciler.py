@@ -84,6 +84,7 @@ class Reconciler:
         self.programmer = Programmer(southbound, self.turn)
         self.ceilings = NO_CEILINGS
         self.broken: frozenset[str] = frozenset()
+        self.dead: frozenset[str] = frozenset()
         self.waiting: frozenset[str] = frozenset()
         self._alarm = Alarm()
         self._compiler = Compiler(topology)
@@ -297,16 +298,17 @@ class Reconciler:
         if not held and intent.phase not in (Phase.WITHDRAWING, Phase.REQUESTED):
             self.queue.done(name)
             return
-        error = view.desired.unfit.get(name) or result.error_of(needs)
+        unfit = view.desired.unfit.get(name)
+        error = unfit or result.error_of(needs)
         left = result.error_of(view.nodes(self.topology, name) - needs)
         mismatches = [line for node in sorted(needs & result.states.keys()) for line in result.states[node].mismatches]
         closed = outside(in_force, view.at) if in_force and name in view.waiting else None
-        promise = judge_promise(self.topology, in_force.decision, statuses) if in_force else None
+        promise = judge_promise(self.topology, in_force.decision, statuses, self.dead) if in_force else None
         seen = self.observe(name) if in_force and closed is None else ()
         broken = next((item for item in seen if item.type == KEPT), None)
         if promise is not None and promise.status == "True" and broken is not None:
             promise = broken  # the paths are there, and measurements say that the promise does not hold on them
-        verdict = judge(intent, held, Evidence(error, left, promise, mismatches, closed))
+        verdict = judge(intent, held, Evidence(error, left, promise, mismatches, closed, unfit is not None))
         verdict = replace(verdict, findings=(*verdict.findings, *(item for item in seen if item.type != KEPT)))
         if verdict.restore is not None:
             write.restore(name, verdict.restore)

@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Literal
 
 from carelane.controller.pipeline.slice_plan import Decision
-from carelane.controller.reconcile.admission import Replanner
 from carelane.controller.reconcile.balance import evening_out, fullest
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.holdings import Held, Holdings
+from carelane.controller.reconcile.replanner import Replanner
 from carelane.controller.reconcile.schedules import waiting
 from carelane.controller.reconcile.upkeep import movable
 from carelane.policies.admission import AdmissionPolicy

@@ -16,7 +16,7 @@ from carelane.controller.pipeline.program import FlowRule, Group, Meter, PortBfd
 from carelane.controller.reconcile.holdings import Holdings
 from carelane.policies.classes import STANDARD
 
-__all__ = ["Keeper", "Owner", "Owners", "Stage", "only", "staged", "takes_queues_of"]
+__all__ = ["Keeper", "Owner", "Owners", "Stage", "only", "only_keeps", "staged"]
 
 
 class Keeper(Enum):
@@ -65,19 +65,24 @@ def only(changes: SwitchChanges, keep: Callable[[Operation], bool]) -> SwitchCha
 
 
 def staged(
-    changes: SwitchChanges, stage: Stage, current: SwitchProgram, owners: Owners, held_back: frozenset[str]
+    changes: SwitchChanges,
+    stage: Stage,
+    current: SwitchProgram,
+    owners: Owners,
+    held_back: frozenset[str],
+    keeping: frozenset[str],
 ) -> SwitchChanges:
     """The operations of one stage, in their order, without those of names that are held back.
 
-    Queues that go are kept until the last stage where the port's rate has room for them, and longer when their
-    slice is held back.
+    Queues that go are kept until the last stage where the port's rate has room for them, and longer where their slice
+    is among those `keeping` theirs: its packets may still be sent into them.
     """
     ports = {port.port: port for port in current.ports}
     last = {item.target.port: item for item in changes.operations if isinstance(item.target, PortQos)}
     queues = [
         staged_port
         for port, operation in last.items()
-        if (staged_port := _port_at(operation, stage, ports.get(port), held_back)) is not None
+        if (staged_port := _port_at(operation, stage, ports.get(port), keeping)) is not None
     ]
     rules = [
         item
@@ -90,34 +95,38 @@ def staged(
     return replace(changes, operations=tuple(rules + queues if stage is Stage.BREAK else queues + rules))
 
 
-def takes_queues_of(operation: Operation, current: SwitchProgram, names: frozenset[str]) -> bool:
-    """Whether an operation would take queues of these slices from a port."""
+def only_keeps(operation: Operation, current: SwitchProgram, keeping: frozenset[str]) -> bool:
+    """Whether all that an operation would do to a port is to take queues of these slices from it."""
     target = operation.target
     if not isinstance(target, PortQos):
         return False
     held = next((port for port in current.ports if port.port == target.port), None)
-    return held is not None and not names.isdisjoint(_leaving(operation, held))
+    if held is None:
+        return False
+    last = _last(operation, held, keeping)
+    return last.verb != "delete" and last.target == held
 
 
-def _port_at(
-    operation: Operation, stage: Stage, current: PortQos | None, held_back: frozenset[str]
-) -> Operation | None:
+def _port_at(operation: Operation, stage: Stage, current: PortQos | None, keeping: frozenset[str]) -> Operation | None:
     target = operation.target
     assert isinstance(target, PortQos)
-    final = operation if current is None or held_back.isdisjoint(_leaving(operation, current)) else None
-    if operation.verb == "delete":
-        return final if stage is Stage.BREAK else None
-    interim = target if current is None else _union(current, target)
-    if stage is Stage.MAKE and interim != current:
-        return replace(operation, target=interim)
-    return final if stage is Stage.BREAK and interim != target else None
+    interim = target if current is None else current if operation.verb == "delete" else _union(current, target)
+    if stage is Stage.MAKE:
+        return replace(operation, target=interim) if interim != current else None
+    if stage is not Stage.BREAK or current is None:
+        return None
+    last = _last(operation, current, keeping)
+    return last if last.verb == "delete" or (interim != target and last.target != interim) else None
 
 
-def _leaving(operation: Operation, current: PortQos) -> frozenset[str]:
-    """Slices whose queues the operation takes away."""
+def _last(operation: Operation, current: PortQos, keeping: frozenset[str]) -> Operation:
+    """The operation without what it would take from slices that are keeping their queues."""
     target = operation.target
-    kept = {queue.id for queue in target.queues} if isinstance(target, PortQos) and operation.verb != "delete" else ()
-    return frozenset(queue.slice for queue in current.queues if queue.id not in kept)
+    assert isinstance(target, PortQos)
+    kept = tuple(queue for queue in current.queues if queue.slice in keeping)
+    if operation.verb == "delete":
+        return replace(operation, verb="modify", target=replace(current, queues=kept)) if kept else operation
+    return replace(operation, target=_union(replace(current, queues=kept), target))
 
 
 def _stage_of(operation: Operation, owners: Owners) -> Stage:

@@ -15,15 +15,16 @@ rest. Repair is tried again while something is wanting: moves, withdrawals and l
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from carelane.controller.pipeline.admit import MAX_TREES
 from carelane.controller.pipeline.slice_plan import Decision, role_number
-from carelane.controller.reconcile.admission import Filing, Replanner
-from carelane.controller.reconcile.drains import drained_links, links_of
+from carelane.controller.reconcile.admission import Filing
+from carelane.controller.reconcile.drains import carried, drained_links, links_of
 from carelane.controller.reconcile.filing import record
 from carelane.controller.reconcile.holdings import Held, Holdings
+from carelane.controller.reconcile.replanner import Replanner
 from carelane.controller.reconcile.schedules import outside, waiting
 from carelane.errors import ConflictError, NotFoundError, PermanentError
 from carelane.intents.lifecycle import Phase
@@ -39,13 +40,15 @@ _MOVABLE = (Phase.ADMITTED, Phase.INSTALLING, Phase.ACTIVE, Phase.DEGRADED, Phas
 @dataclass(frozen=True, slots=True)
 class Relocation:
     """`moved` are planned anew; `weakened` are carried with less than promised; `staying` keep a path that avoids the
-    links but have no other meanwhile; `stuck` have none left (with the reason).
+    links but have no other meanwhile; `stuck` have none left (with the reason). `leaving` were to move, or to go,
+    before, and switches that are away may still send their packets there.
     """
 
     moved: tuple[str, ...] = ()
     weakened: tuple[str, ...] = ()
     staying: tuple[str, ...] = ()
     stuck: tuple[tuple[str, str], ...] = ()
+    leaving: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +64,32 @@ def drain(
     topology: Topology,
     target: str,
     broken: frozenset[str],
+    dead: frozenset[str],
     now: datetime,
     *,
     force: bool,
     policy: AdmissionPolicy | None = None,
 ) -> Relocation:
-    """Take a link or switch out of service and move what uses it. Raises NotFoundError, ConflictError."""
+    """Take a link or switch out of service and move what uses it. Of what is `broken`, links that are not `dead` are
+    for those that have no other place. Raises NotFoundError, ConflictError."""
     kind = _kind(topology, target)
     links = links_of(topology, [(kind, target)])
     if kind == "node" and not force:
         _refuse_ends(Holdings.of(write.slices()), target)
     write.put_drain(kind, target, now)
-    without = drained_links(topology, write.drains()) | broken
-    result = relocate(write, topology, without, links, now, weaken=force, policy=policy)
+    without = drained_links(topology, write.drains()) | dead
+    result = relocate(write, topology, without, links, now, weaken=force, policy=policy, broken=broken)
     if not force:
-        _refuse_collisions(Holdings.of(write.slices()), topology, target, without, now)
+        _refuse_collisions(Holdings.of(write.slices()), topology, target, without | broken, now)
     if result.stuck and not force:
         reasons = "; ".join(f"{name}: {why}" for name, why in result.stuck[:5])
         raise ConflictError(
             f"{target} cannot be drained: {len(result.stuck)} slices would be left without a path ({reasons}); "
             "withdraw them, add capacity elsewhere, or force the drain and break their promise"
         )
-    return result
+    retiring = (held for held in Holdings.of(write.slices()).slices if held.retiring)
+    leaving = {held.name for held in retiring if _touches(held.decision, links)}
+    return replace(result, leaving=tuple(sorted(leaving.difference(result.moved))))
 
 
 def undrain(write: Writer, topology: Topology, target: str) -> frozenset[str]:
@@ -105,30 +112,31 @@ def relocate(
     weaken: bool = False,
     told: Collection[str] = (),
     policy: AdmissionPolicy | None = None,
+    broken: frozenset[str] = frozenset(),
 ) -> Relocation:
     """Move the slices that use any of `links` to where they need nothing of `without`, most important first, and give
     those that are owed something their whole promise again.
 
     `weaken`: what would be stuck is carried with less, if it can be. Of names in `told` it was noted that they stay.
+    Links that are `broken`, and not among those, work again and are for those that have no other place.
 
     Of the `policy`, what promises have to hold by counts. Whether the links are `dead` matters to trees: those have
     left a dead link by themselves, and no other. One whose window is not open is moved like the others, but never
     stuck: nothing of it is lost yet.
     """
-    idle = waiting(topology, Holdings.of(write.slices()).slices, now)
-    struck = [
-        held for held in movable(write, idle, now) if held.decision.owed is not None or _touches(held.decision, links)
-    ]
-    if not struck:
+    holdings = Holdings.of(write.slices())
+    if not any(_struck(held, links) for held in holdings.slices):
         return Relocation()
-    replanner, away = Replanner(topology, without, write, now, policy), ", ".join(sorted(links)[:5])
+    idle = waiting(topology, holdings.slices, now)
+    struck = [held for held in movable(write, idle, now) if _struck(held, links)]
+    replanner, away = Replanner(topology, without, write, now, policy, broken), ", ".join(sorted(links)[:5])
     moved, weakened, staying, stuck = [], [], [], []
     for held in struck:
         filing = replanner.decide(held)
         left = held.name in idle or _left(held.decision, without, dead=dead)
         if filing.ids is None and weaken and not left:
             filing = replanner.decide(held, anyhow=True)
-        if filing.ids is not None:
+        if filing.ids is not None and not _stays(held, filing):
             _move(write, filing, without, now)
             moved.append(held.name)
             if filing.decision is not None and filing.decision.owed is not None:
@@ -140,7 +148,10 @@ def relocate(
                 write.note(held.name, "NotMoved", f"no place with its full promise without {away}")
             staying.append(held.name)
         else:
-            stuck.append((held.name, _why(filing)))
+            why = _why(filing)
+            if held.name not in told:
+                write.note(held.name, "NotMoved", f"no place without {away}: {why}")
+            stuck.append((held.name, why))
     return Relocation(tuple(moved), tuple(weakened), tuple(staying), tuple(stuck))
 
 
@@ -240,6 +251,15 @@ def _ends(decision: Decision) -> set[str]:
     return {end.node for pair in decision.requirement.pairs for end in (pair.source, pair.destination)}
 
 
+def _stays(held: Held, filing: Filing) -> bool:
+    """Whether the only place is the one that it has, by links that come and go."""
+    return filing.ids == held.ids and filing.decision is not None and filing.decision.owed == held.decision.owed
+
+
+def _struck(held: Held, links: Collection[str]) -> bool:
+    return held.decision.owed is not None or _touches(held.decision, links)
+
+
 def _touches(decision: Decision, links: Collection[str]) -> bool:
     return any(hop.link in links for path in decision.paths for hop in path.hops)
 
@@ -249,9 +269,7 @@ def _left(decision: Decision, without: Collection[str], *, dead: bool) -> bool:
     order of their paths: they leave a link when it dies, or when they are planned anew."""
     if decision.requirement.connectivity == "point-to-multipoint" and not dead:
         return False
-    pairs = {(path.source, path.to) for path in decision.paths}
-    whole = {(p.source, p.to) for p in decision.paths if not any(hop.link in without for hop in p.hops)}
-    return pairs == whole
+    return carried(decision, without)
 
 
 def _why(filing: Filing) -> str:

@@ -9,7 +9,7 @@ from carelane.controller.reconcile.holdings import Held
 from carelane.controller.reconcile.schedules import Outside
 from carelane.controller.reconcile.standing import Finding
 from carelane.errors import CarelaneError, PermanentError
-from carelane.intents.lifecycle import ADMITTED, INSTALLED, Phase
+from carelane.intents.lifecycle import ADMITTED, INSTALLED, Phase, Status
 from carelane.store import StoredIntent
 
 __all__ = ["Evidence", "Verdict", "judge"]
@@ -42,7 +42,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a pass found: `error` on switches the slice in force needs, `left` on those that it only leaves.
+    """What a pass found: `error` on switches the slice in force needs, `left` on those that it only leaves; `unfit`
+    says that it is not among what the switches are to hold.
 
     `promise` is None when no slice is in force; `mismatches` are what kernels on its way do otherwise; `outside` is why
     the slice in force is not to be on the switches now, if it is not.
@@ -53,6 +54,7 @@ class Evidence:
     promise: Finding | None
     mismatches: Sequence[str] = ()
     outside: Outside | None = None
+    unfit: bool = False
 
 
 def judge(intent: StoredIntent, held: Sequence[Held], evidence: Evidence) -> Verdict:
@@ -66,10 +68,11 @@ def judge(intent: StoredIntent, held: Sequence[Held], evidence: Evidence) -> Ver
         return _failed(intent, error, release if error is None else ())
     if evidence.outside is not None:
         return _outside(evidence.outside, (*release, in_force.id), evidence.left)
-    if isinstance(evidence.error, PermanentError):
+    ran = intent.phase in (Phase.ACTIVE, Phase.DEGRADED) and not evidence.unfit
+    if isinstance(evidence.error, PermanentError) and not ran:
         return _rejected(intent, in_force, held, evidence.error)
     if evidence.error is not None:
-        return _waiting(intent.phase, evidence.error)
+        return _running(evidence.error, evidence.promise) if ran else _waiting(evidence.error)
     return _standing(evidence.promise, evidence.mismatches, evidence.left, release)
 
 
@@ -116,11 +119,15 @@ def _failed(intent: StoredIntent, error: CarelaneError | None, release: tuple[in
 
 
 def _rejected(intent: StoredIntent, in_force: Held, held: Sequence[Held], error: PermanentError) -> Verdict:
-    before = [item for item in held if item.retiring and item.generation < in_force.generation]
-    if before and in_force.generation == intent.generation:
-        message = f"generation {in_force.generation} was rejected: {error}; generation {before[-1].generation} returns"
+    before = next((item for item in reversed(held) if item.retiring and item.id < in_force.id), None)
+    if before is not None and before.generation == in_force.generation:
+        message = f"its new paths were rejected: {error}; it returns to those that it had"
+        finding = Finding(INSTALLED, "False", "MoveRejected", message)
+        return Verdict(Phase.INSTALLING, (finding,), again=True, restore=before.id)
+    if before is not None and in_force.generation == intent.generation:
+        message = f"generation {in_force.generation} was rejected: {error}; generation {before.generation} returns"
         findings = tuple(Finding(kind, "False", "UpdateRejected", message) for kind in (INSTALLED, ADMITTED))
-        return Verdict(Phase.INSTALLING, findings, again=True, restore=before[-1].id)
+        return Verdict(Phase.INSTALLING, findings, again=True, restore=before.id)
     message = (
         f"{error}; its rules are being removed and its capacity stays reserved: "
         "remove the cause and file it again, or delete it"
@@ -128,8 +135,15 @@ def _rejected(intent: StoredIntent, in_force: Held, held: Sequence[Held], error:
     return Verdict(Phase.FAILED, (Finding(INSTALLED, "False", type(error).__name__, message),), again=True)
 
 
-def _waiting(phase: Phase, error: CarelaneError) -> Verdict:
-    """What ran before still runs, as far as anybody can tell; what did not is not there yet."""
-    ran = phase in (Phase.ACTIVE, Phase.DEGRADED)
-    finding = Finding(INSTALLED, "Unknown" if ran else "False", type(error).__name__, str(error))
-    return Verdict(Phase.DEGRADED if ran else Phase.INSTALLING, (finding,), retry=True)
+def _waiting(error: CarelaneError) -> Verdict:
+    """What did not run is not there yet."""
+    return Verdict(Phase.INSTALLING, (Finding(INSTALLED, "False", type(error).__name__, str(error)),), retry=True)
+
+
+def _running(error: CarelaneError, promise: Finding) -> Verdict:
+    """What ran before still runs, as far as anybody can tell; also where a switch will not have put right what others
+    changed there: taking the rest away would not help. That a promise is broken is told before that it is not known."""
+    status: Status = "False" if isinstance(error, PermanentError) else "Unknown"
+    finding = Finding(INSTALLED, status, type(error).__name__, str(error))
+    findings = (promise, finding) if promise.status == "False" else (finding, promise)
+    return Verdict(Phase.DEGRADED, findings, retry=True)

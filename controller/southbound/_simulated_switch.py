@@ -39,7 +39,7 @@ from carelane.controller.pipeline.render import render_flow, render_group, rende
 from carelane.controller.southbound._packet import Label, Packet, matches
 from carelane.controller.southbound.counters import Count, SwitchCounters
 from carelane.controller.southbound.protocol import flow_key_text
-from carelane.errors import ProgramError
+from carelane.errors import ProgramError, SwitchUnreachable
 
 __all__ = ["Emission", "Fate", "SimulatedSwitch"]
 
@@ -95,6 +95,7 @@ class SimulatedSwitch:
         self.connected = True
         self.down_ports: set[int] = set()
         self.silent_ports: set[int] = set()
+        self.gone_ports: set[int] = set()
         self.wipe()
 
     def wipe(self) -> None:
@@ -125,7 +126,14 @@ class SimulatedSwitch:
 
     def lives(self, port: int | None) -> bool:
         """Whether groups take a port for alive: it has a carrier, and BFD, where it watches, hears the other end."""
-        return port not in self.down_ports and not (port in self.silent_ports and port in self._watches)
+        silent = port in self.silent_ports and port in self._watches
+        return port not in self.down_ports and port not in self.gone_ports and not silent
+
+    def lose_port(self, port: int) -> None:
+        """The port is gone, and with it what belonged to it."""
+        self.gone_ports.add(port)
+        self._ports.pop(port, None)
+        self._watches.pop(port, None)
 
     def strangers(self) -> tuple[str, ...]:
         flows = [render_flow(rule) for rule in self._flows.values() if not is_own_cookie(rule.cookie)]
@@ -164,7 +172,7 @@ class SimulatedSwitch:
     # Operations
 
     def carry_out(self, operation: Operation) -> None:
-        """Raises ProgramError where a switch would refuse."""
+        """Raises ProgramError where a switch would refuse, SwitchUnreachable for queues of a port that is gone."""
         self._index = None
         match operation.target:
             case FlowRule() as rule:
@@ -175,10 +183,12 @@ class SimulatedSwitch:
                 self._change_meter(operation.verb, meter)
             case PortQos() as port if operation.verb == "delete":
                 self._ports.pop(port.port, None)
-            case PortQos() as port:
-                self._ports[port.port] = port
             case PortBfd() as watch if operation.verb == "delete":
                 self._watches.pop(watch.port, None)
+            case PortQos(port=number) | PortBfd(port=number) if number in self.gone_ports:
+                raise SwitchUnreachable(f"{self.node}: port {number} does not exist on the switch")
+            case PortQos() as port:
+                self._ports[port.port] = port
             case PortBfd() as watch:
                 self._watches[watch.port] = watch
 

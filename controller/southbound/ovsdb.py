@@ -80,7 +80,8 @@ class Ovsdb:
     def apply(self, dpid: int, operations: Sequence[Operation]) -> None:
         """Carry out `PortQos` and `PortBfd` operations on one switch in one transaction.
 
-        Raises ProgramError (nothing changed) or SwitchUnreachable (unknown outcome: read to learn it).
+        Raises ProgramError (nothing changed) or SwitchUnreachable (unknown outcome: read to learn it; also for a port
+        that is not there, as it may have gone a moment ago).
         """
 
         def edit(tables: Any, txn: Any) -> None:
@@ -209,7 +210,7 @@ def _watch(ports: Mapping[int, PortRow], target: PortBfd, *, wanted: bool) -> No
     if port is None and not wanted:
         return
     if port is None:
-        raise ProgramError(f"port {target.port} does not exist on the switch, so it cannot be watched")
+        raise SwitchUnreachable(f"port {target.port} does not exist on the switch, so it cannot be watched yet")
     row = port.interface_row
     if port_bfd(target.port, port) is None and watches(port):
         raise ProgramError(
@@ -237,7 +238,7 @@ def _remove(ports: Mapping[int, PortRow], target: PortQos) -> None:
 def _put(tables: Any, txn: Any, ports: Mapping[int, PortRow], target: PortQos) -> None:
     port = ports.get(target.port)
     if port is None:
-        raise ProgramError(f"port {target.port} does not exist on the switch, so it cannot have queues")
+        raise SwitchUnreachable(f"port {target.port} does not exist on the switch, so it cannot have queues yet")
     if port.qos is not None and not is_own(port.qos):
         raise ProgramError(
             f"port {target.port} ({port.interface}) has a QoS that carelane did not make; "

@@ -45,6 +45,14 @@ class SwitchStatus:
     dead_ports: frozenset[int] = frozenset()
     connection: int = 0
 
+    def has(self, port: int) -> bool:
+        """Whether the port is there, as far as anybody can tell: not on a connected switch that names others only."""
+        return not self.connected or not self.ports_up or port in self.ports_up
+
+    def carries(self, port: int) -> bool:
+        """Whether the port is there and has its carrier, as far as anybody can tell."""
+        return not self.connected or (self.has(port) and self.ports_up.get(port, True))
+
 
 @dataclass(frozen=True, slots=True)
 class SwitchState:

@@ -165,6 +165,12 @@ class Simulator:
             ports = self._switch(node).down_ports
             ports.discard(port) if up else ports.add(port)
 
+    def set_there(self, node: str, port: int, there: bool) -> None:
+        """Take a port out of its switch, with its queues and its watch, or put it in again, bare."""
+        with self._lock:
+            switch = self._switch(node)
+            switch.gone_ports.discard(port) if there else switch.lose_port(port)
+
     def set_connected(self, node: str, connected: bool) -> None:
         """Cut a switch off from the controller, or bring it back; it forwards all the same."""
         with self._lock:
@@ -247,8 +253,9 @@ class Simulator:
     def _works(self, place: _Place) -> bool:
         """Whether what leaves here arrives: neither this port nor the far end of its link is dead."""
         return all(
-            port not in self._switches[node].down_ports and port not in self._switches[node].silent_ports
+            not any(port in ports for ports in (switch.down_ports, switch.silent_ports, switch.gone_ports))
             for node, port in (place, self._peers.get(place, place))
+            for switch in (self._switches[node],)
         )
 
     def _place(self, where: str | _Place) -> _Place:
@@ -261,7 +268,8 @@ class Simulator:
         return (endpoint.node, endpoint.port)
 
     def _status(self, switch: SimulatedSwitch) -> SwitchStatus:
-        up = {port: port not in switch.down_ports for port in self._ports[switch.node]}
+        there = (port for port in self._ports[switch.node] if port not in switch.gone_ports)
+        up = {port: port not in switch.down_ports for port in there}
         dead = frozenset(port for port in up if up[port] and not switch.lives(port))
         reason = "" if switch.connected else "not connected to the controller"
         return SwitchStatus(switch.node, switch.dpid, switch.connected, reason, up, dead)

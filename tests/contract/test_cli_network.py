@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from carelane.cli._network import run_drain
+
 Cli = Any
 Server = Any
 
@@ -80,3 +82,23 @@ def test_a_forced_drain_is_stored_and_undone(at: Cli) -> None:
     assert ran.code == 0
     assert "or1-surgery: left without a path" in ran.out
     assert at("undrain", "province").code == 0
+
+
+class Rejecting:
+    """A server whose only slice has gone back to the drained link."""
+
+    def post(self, *_: str, **__: object) -> dict[str, Any]:
+        return {"target": "l1", "moved": ["one"], "staying": [], "stuck": []}
+
+    def get(self, *path: str) -> dict[str, Any]:
+        paths = [{"links": ["l1"], "nodes": ["county", "city"]}]
+        return {"moving": []} if path[-1] == "verification" else {"running_decision": {"paths": paths}}
+
+    def rows(self, *_: str, **__: object) -> list[dict[str, Any]]:
+        return [{"name": "one", "phase": "Active"}]
+
+
+def test_a_drain_says_what_still_uses_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("carelane.cli._network.Client.at", lambda _: Rejecting())
+    assert run_drain(None, "l1", force=False, wait=True, timeout="1s", output="table") == 1
+    assert "l1 is still used by one" in capsys.readouterr().err

@@ -101,6 +101,8 @@ def test_the_rules_are_rules() -> None:
         ("BudgetBurns", {'budget_burn_rate{slice="or",window="6h"}': "7x30",
                          'budget_burn_rate{slice="or",window="30m"}': "5x4 7x4 1x30"}, (3, 12), 6),
         ("PromiseBroken", {'objective_state{slice="or",objective="delay"}': "1x4 0x4 1x30"}, (3, 12), 8),
+        ("LinkDead", {'link_avoided{link="l1",works="no"}': "_x4 1x4", 'link_avoided{link="l2",works="yes"}': "1x30"},
+         (3, 14), 6),
         ("Drift", {"switch_mismatches": "0x4 1x4 0x30"}, (3, 12), 6),
         ("TelemetryStale", {'telemetry_age_seconds{node="a"}': "1x4 60x4 1x30"}, (3, 12), 8),
         ("TelemetryIncredible", {'telemetry_incredible_total{node="a"}': "0x4 60+60x3 240x30"}, (3, 20), 8),
@@ -153,6 +155,7 @@ def test_rules_load_the_target_is_up_and_every_panel_can_be_drawn(prometheus: ht
 def test_dashboards_and_rules_ask_only_for_what_exists(prometheus: httpx.Client) -> None:
     # These need what a quiet simulated network does not have: time, and bad luck.
     rare = {"carelane_budget_burn_rate", "carelane_objective_state", "carelane_contained_sources"}
+    rare |= {"carelane_link_avoided"}
     rare |= {"carelane_certificate_expiry_timestamp_seconds", "carelane_switch_refusals_total"}  # only with TLS
     asked = set(re.findall(r"carelane[_:][a-z_:]+[a-z]", " ".join(expressions()) + RULES.read_text()))
     names = {name for name in asked if not name.startswith("carelane-")} - rare

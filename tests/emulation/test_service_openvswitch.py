@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from carelane.controller.runner import Controller
+from carelane.controller.service import IntentService
 from carelane.controller.southbound.openflow import OpenFlowSouthbound
 from carelane.controller.southbound.protocol import Southbound
 from carelane.intents import load_intents
@@ -92,6 +93,7 @@ def test_a_controller_comes_goes_and_comes_back_over_real_switches(ovs: Any, tmp
         good = made[-1].read("s2").own
         ovs.ofctl("del-flows", "s2")
         until(lambda: made[-1].read("s2").own == good)
+        lose_a_port_and_have_it_again(ovs, service)
         for name in ("surgery", "imaging"):
             service.delete(name)
         assert {item.phase for item in service.wait(["surgery", "imaging"], 60)} == {"Withdrawn"}
@@ -100,6 +102,21 @@ def test_a_controller_comes_goes_and_comes_back_over_real_switches(ovs: Any, tmp
             assert not [rule for rule in own.flows if rule.cookie & 0xFFFFFFFF]
             assert (own.groups, own.meters) == ((), ())
         assert not [line for line in ovs.vsctl("list", "queue").splitlines() if "surgery" in line or "imaging" in line]
+
+
+def lose_a_port_and_have_it_again(ovs: Any, service: IntentService) -> None:
+    """As when a line card is pulled: what needs the port says so, the other path carries, and all comes back."""
+
+    def kept() -> set[tuple[str, str]]:
+        found = [service.describe(name) for name in ("surgery", "imaging")]
+        return {(one.summary.phase, item.reason) for one in found for item in one.conditions if item.type == "Kept"}
+
+    ovs.vsctl("del-port", "s1", "s1-1")
+    until(lambda: kept() == {("Degraded", "Unprotected")})
+    assert "needs port 1 of s1, which is not there" in service.describe("surgery").summary.message
+    ovs.vsctl("add-port", "s1", "s1-1", "--", "set", "interface", "s1-1", "ofport_request=1")
+    until(lambda: kept() == {("Active", "PathsUp")})
+    until(lambda: service.verify().proven)
 
 
 def controller_history(topology: Topology, url: str) -> list[str]:

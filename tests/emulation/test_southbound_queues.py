@@ -180,7 +180,7 @@ def test_a_given_reader_is_asked(ovs: Any, ovsdb: Ovsdb) -> None:
 
 
 def test_refused_before_anything_changes(ovs: Any, ovsdb: Ovsdb) -> None:
-    with pytest.raises(ProgramError, match="port 33 does not exist"):
+    with pytest.raises(SwitchUnreachable, match="port 33 does not exist"):
         ovsdb.apply(1, operations("add", PORT_1, PortQos(33, 1_000_000, (BEST_EFFORT,))))
     assert ovsdb.read(1).own == ()
     assert rows(ovs, "qos") == 0

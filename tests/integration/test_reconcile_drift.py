@@ -52,6 +52,52 @@ def test_drift_of_our_own_state_is_repaired(rig: Any, simulator: Simulator, make
     assert rig.reconciler.metrics.repairs._value.get() == checks["north"].repaired
 
 
+def test_a_switch_that_refuses_a_repair_takes_down_nothing_that_runs(
+    make_rig: Any, switches: Any, make_manifest: Manifest
+) -> None:
+    """Somebody put queues of his own on one port: slices at others are not harmed, and all come back by themselves."""
+    rig = make_rig(southbound=switches)
+    rig.drift.run()
+    rig.apply(make_manifest("one", "west/a", "east/a"), make_manifest("two", "west/b", "east/b"))
+    rig.settle()
+    ways = [rig.walk(f"west/{site}", f"east/{site}").copies[0].visits[1].node for site in "ab"]
+    assert ways == ["north", "south"]
+    own = switches.read("west").own
+    port = next(item for item in own.ports if item.port == rig.topology.links["ws"].a_port)
+    switches.simulator.apply(SwitchChanges("west", own.dpid, (Operation("delete", port),)))
+    switches.rejects = lambda changes: any(item.target == port for item in changes.operations)
+    rig.drift.run()
+    rig.settle(5)
+    for name, site in (("one", "a"), ("two", "b")):
+        assert rig.phase(name) == "Degraded"
+        assert rig.condition(name, "Installed")[:2] == ("False", "ProgramError")
+        assert rig.walk(f"west/{site}", f"east/{site}").reached == [f"east/{site}"]
+    switches.rejects = lambda _: False
+    rig.drift.run()
+    rig.settle()
+    assert (rig.phase("one"), rig.phase("two")) == ("Active", "Active")
+
+
+def test_a_switch_that_is_away_hides_no_failure_that_others_see(
+    rig: Any, simulator: Simulator, make_manifest: Manifest
+) -> None:
+    rig.drift.run()
+    rig.apply(make_manifest("one", "west/a", "east/a", protection="required"))
+    rig.settle()
+    simulator.set_connected("west", False)
+    rig.reconciler.enqueue_nodes({"west"})
+    rig.settle(5)
+    assert rig.service.describe("one").summary.reason == "SwitchUnreachable"
+    assert rig.condition("one", "Kept")[:2] == ("Unknown", "SwitchUnreachable")
+    for link in ("ne", "se"):
+        simulator.set_link(link, up=False)
+    rig.reconciler.enqueue_nodes({"east"})
+    rig.settle(5)
+    assert rig.service.describe("one").summary.reason == "PathsDown"
+    assert rig.condition("one", "Kept")[:2] == ("False", "PathsDown")
+    assert rig.condition("one", "Installed")[:2] == ("Unknown", "SwitchUnreachable")
+
+
 def test_strangers_are_reported_and_left_alone(rig: Any, simulator: Simulator, make_manifest: Manifest) -> None:
     stranger = FlowRule(0, 9, Match(in_port=99), (Output(1),), 0x1234)
     simulator.add_stranger("north", stranger)

@@ -216,13 +216,13 @@ def test_what_a_broken_link_woke_is_running_and_a_second_drain_would_wake_too_mu
     rig.settle()
     new = rig.intents(intent("new", "e/1", "f/1", 40).replace("required", "none"))
     assert links(rig.service.plan(new)) == ["ef"]
-    rig.reconciler.broken = frozenset({"ab"})
+    rig.reconciler.broken = rig.reconciler.dead = frozenset({"ab"})
     assert links(rig.service.plan(new)) != ["ef"], "60 run at e-f, and 60 more would after c-d"
     rig.service.apply(new)
     assert links({"decisions": [rig.service.describe("new").running_decision]}) != ["ef"]
     rig.service.delete("new")
     rig.settle()
-    rig.reconciler.broken = frozenset()
+    rig.reconciler.broken = rig.reconciler.dead = frozenset()
     assert rig.service.drain("ab").staying == ("one",), "no other pair of ways: it stays on its backup"
     with pytest.raises(ConflictError, match=r"cd cannot be drained: .*shared backups of one, two would run at e "):
         rig.service.drain("cd")

@@ -289,14 +289,87 @@ def test_what_found_no_place_has_one_as_soon_as_there_is_room(
     assert rig.phase("one") == "Active"
 
 
+def test_a_link_that_lives_again_carries_at_once_what_has_no_other_way(
+    rig: Any, simulator: Simulator, make_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it is avoided for its flaps."""
+    rig.drift.run()
+    rig.apply(make_manifest("one", "west/a", "east/a"))
+    rig.settle()
+    passing = Passing(rig, simulator, monkeypatch)
+    for up in (False, True) * 5:
+        simulator.set_link("ws", up=up)
+        passing.seconds(2)
+    simulator.set_link("wn", up=False)
+    passing.seconds(8)
+    assert [(out.link, out.works) for out in rig.service.links_avoided()] == [("wn", False), ("ws", True)]
+    assert way(rig) == ["west", "south", "east"]
+    assert rig.phase("one") == "Active"
+
+
+def test_a_silent_link_is_no_path_that_works(
+    rig: Any, simulator: Simulator, make_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said as soon as BFD is believed, again when it dies while it is still held off, and not after it lives."""
+    rig.drift.run()
+    rig.apply(make_manifest("one", "west/a", "east/a", protection="required"))
+    rig.settle()
+    passing = Passing(rig, simulator, monkeypatch)
+    passing.seconds(12)
+    for believed_after_s in (5, 12):
+        simulator.set_link("ne", up=False, silent=True)
+        passing.seconds(believed_after_s)
+        assert rig.phase("one") == "Degraded"
+        assert rig.condition("one", "Kept")[1] == "Unprotected"
+        assert "link ne is silent" in rig.condition("one", "Kept")[2]
+        assert {s.node: s.dead_ports for s in rig.service.switches()}["north"] == (2,)
+        assert [(out.link, out.works) for out in rig.service.links_avoided()] == [("ne", False)]
+        simulator.set_link("ne", up=True, silent=True)
+        passing.seconds(2)
+        assert (rig.phase("one"), rig.condition("one", "Kept")[1]) == ("Active", "PathsUp")
+        assert [(out.link, out.works) for out in rig.service.links_avoided()] == [("ne", True)]
+
+
+def test_a_port_that_is_gone_costs_what_needs_it_and_nobody_else(
+    rig: Any, simulator: Simulator, make_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a line card is pulled: its queues wait for it, and everything else on the switch is changed as ever."""
+    rig.drift.run()
+    rig.apply(make_manifest("one", "west/a", "east/a", protection="required"))
+    rig.settle()
+    passing = Passing(rig, simulator, monkeypatch)
+    simulator.set_there("west", 1, False)
+    passing.seconds(8)
+    rig.drift.run()
+    rig.settle()
+    assert way(rig) == ["west", "south", "east"]
+    assert rig.phase("one") == "Degraded"
+    assert "needs port 1 of west, which is not there" in rig.condition("one", "Kept")[2]
+    rig.apply(make_manifest("two", "west/b", "east/b"))
+    rig.settle()
+    assert (rig.phase("two"), way(rig, "west/b", "east/b")) == ("Active", ["west", "south", "east"])
+    simulator.set_there("west", 1, True)
+    passing.seconds(12)
+    assert way(rig) == ["west", "north", "east"]
+    assert rig.phase("one") == "Active"
+    assert rig.service.verify().proven
+    simulator.set_there("east", rig.topology.endpoints["east/b"].port, False)
+    rig.reconciler.enqueue_all()
+    rig.settle()
+    assert "where east/b is" in rig.condition("two", "Kept")[2]
+
+
 def test_silent_failures_and_flaps_are_waited_for_before_paths_change_places(diamond: Topology) -> None:
     health = LinkHealth(diamond, hold_off_s=10.0)
     link = diamond.links["wn"]
 
-    def seen(now_s: float, *, up: bool = True, dead: bool = False) -> bool:
-        status = SwitchStatus("west", 1, True, "", {link.a_port: up}, frozenset({link.a_port} if dead else ()))
+    def seen(now_s: float, *, up: bool = True, dead: bool = False, there: bool = True) -> bool:
+        status = SwitchStatus("west", 1, there, "", {link.a_port: up}, frozenset({link.a_port} if dead else ()))
         return "wn" in health.observe({"west": status}, now_s)
 
+    assert not seen(-20, dead=True)
+    assert not seen(-11, dead=True), "its session may be coming up"
+    assert not seen(-10)
     assert not seen(0, dead=True)
     assert not seen(2, dead=True)
     assert seen(3, dead=True)
@@ -311,6 +384,8 @@ def test_silent_failures_and_flaps_are_waited_for_before_paths_change_places(dia
     assert seen(43)
     assert seen(82)
     assert not seen(83)
+    assert seen(90, up=False)
+    assert seen(5000, there=False), "while both ends are away, it is what it was"
 
 
 def to_all(rig: Any, held: Held) -> Packet:

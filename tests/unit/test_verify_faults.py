@@ -58,6 +58,8 @@ def test_every_seeded_fault_of_a_planned_tree_is_found(kind):
             continue
         faults = verify_program(made.topology, broken, made.slices)
         assert faults, f"{kind} in tree world {seed} went unnoticed"
+        shown = [fault for fault in faults if fault.kind in ("duplicated", "loop", "misdelivered", "off-path")]
+        assert all(fault.packet and fault.walk for fault in shown), "the packet, and the way it takes"
         tried += 1
         if tried == SEEDS_A_KIND:
             return

@@ -49,11 +49,12 @@ export function slices(link) {
   return Math.max(0, ...(state.capacity?.links ?? []).filter((row) => row.link === link).map((row) => row.slices));
 }
 
-/** Links and nodes that are down now, from what the switches say of their ports. */
+/** Links and nodes that are down now, from what the switches say of their ports, and the controller of links. */
 export function failures() {
   const switches = new Map((state.check?.switches ?? []).map((item) => [item.node, item]));
   const nodes = [...switches.values()].filter((item) => !item.connected).map((item) => item.node);
   const up = (node, port) => switches.get(node)?.ports_up?.[port] !== false;
-  const links = (state.topology?.links ?? []).filter((link) => !up(link.a, link.a_port) || !up(link.b, link.b_port)).map((link) => link.id);
+  const dead = new Set((state.check?.links_avoided ?? []).filter((row) => !row.works).map((row) => row.link));
+  const links = (state.topology?.links ?? []).filter((link) => dead.has(link.id) || !up(link.a, link.a_port) || !up(link.b, link.b_port)).map((link) => link.id);
   return { nodes, links };
 }

@@ -53,7 +53,8 @@ def judge(journey: Journey, state: State, walk: Walk) -> Iterator[Fault]:
             yield fault("off-path", journey.origin[0], f"it does not take its first path {which}", ending.visits)
     for place, count in arrivals.items():
         if count > 1:
-            yield fault("duplicated", place[0], f"{count} copies are delivered at port {place[1]}", ())
+            visits = next(ending.visits for ending in reversed(walk.endings) if ending[:2] == ("delivered", place))
+            yield fault("duplicated", place[0], f"{count} copies are delivered at port {place[1]}", visits)
     due = promised(journey, state)
     for place in due - arrivals.keys():
         lost = _lost(journey, walk, place)

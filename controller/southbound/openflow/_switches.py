@@ -31,17 +31,25 @@ class _Switch:
     session: Session | None = None
     reason: str = "has not connected"
     ports_up: dict[int, bool] = field(default_factory=dict)
-    were_live: set[int] = field(default_factory=set)
+    tells_live: bool = False
     not_live: set[int] = field(default_factory=set)
     connections: int = 0
 
     def note_live(self, number: int, port: Any) -> None:
-        """OFPPS_LIVE follows BFD in Open vSwitch. Where a switch never sets it, its absence says nothing."""
+        """OFPPS_LIVE follows BFD in Open vSwitch. Where a switch never sets it, its absence says nothing.
+
+        One port that has it is enough: a controller that starts while a link is silent must not take it for alive.
+        """
         if port.state & ofp.OFPPS_LIVE:
-            self.were_live.add(number)
+            self.tells_live = True
             self.not_live.discard(number)
-        elif number in self.were_live:
+        else:
             self.not_live.add(number)
+
+    @property
+    def dead_ports(self) -> frozenset[int]:
+        """Ports with a carrier that do not live."""
+        return frozenset(port for port in self.not_live if self.tells_live and self.ports_up.get(port, False))
 
 
 class Switches:
@@ -88,7 +96,7 @@ class Switches:
                     connected=switch.session is not None,
                     reason="" if switch.session is not None else switch.reason,
                     ports_up=dict(switch.ports_up) if switch.session is not None else {},
-                    dead_ports=frozenset(port for port in switch.not_live if switch.ports_up.get(port, False)),
+                    dead_ports=switch.dead_ports,
                     connection=switch.connections,
                 )
                 for dpid, switch in self._switches.items()

@@ -1,15 +1,17 @@
 """`chaos`: a seeded sequence of failures and changes, and what must hold after each of them.
 
-Links are cut (with loss of carrier and silently) and restored, switches lose all they were told, the controller is
-killed, intents come and go, links are drained and put back, slices are moved by re-optimisation and back. At most one
-link at a time is cut or drained, which is what a protected slice is promised to survive. After every step, within a
-time limit:
+Links are cut (with loss of carrier and silently), flap and are restored, switches restart (they lose their controller
+and all they were told) or lose their rules unnoticed, the controller is killed, intents come and go, links are drained
+and put back, slices are moved by re-optimisation and back. At most one link at a time is cut or drained, which is what
+a protected slice is promised to survive. After every step, within a time limit:
 
-- every intent is Active, or Degraded while a link is away, and none is stuck;
+- every intent is Active, or Degraded while a link is cut, and none is stuck;
 - what the switches hold is proven (`carelane verify`);
-- the two ends of every intent reach each other, and two ends that no intent joins do not.
+- the two ends of every intent reach each other, and two ends that no intent joins do not;
+- nothing uses a link that is drained, nor one that is cut once a repair was waited for: all intents are Active again.
 
-At the end everything is withdrawn and nothing may be left. The same seed takes the same steps.
+A step that fails breaks an invariant, too. At the end everything is withdrawn and nothing may be left, on switches and
+in the controller's books. The same seed takes the same steps.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from carelane.lab.carelane_server import CarelaneServer
+from carelane.lab.failures import LabError
 from carelane.lab.from_topology import lab_network
 from carelane.lab.lab import Lab
+from carelane.lab.network import LabNetwork
 from carelane.lab.report import Check, Report
 from carelane.lab.scenario import ScenarioContext
 from carelane.lab.scenarios.inspect import leftovers
@@ -89,8 +93,7 @@ class Chaos:
                 report.notes.append(steps)
                 held = "; ".join(broken[:3]) or f"{len(player.steps)} steps"
                 report.checks.append(Check("every invariant holds after every step", not broken, held))
-                player.withdraw_all()
-                left = leftovers(lab, network)
+                left = player.left_over()
                 report.checks.append(Check("nothing is left over", not left, "; ".join(sorted(left)[:5]) or "nothing"))
             finally:
                 server.stop()
@@ -119,23 +122,35 @@ class Player:
         if self.away is not None:
             self._step("restore" if self.away[0] == "cut" else "undrain")
 
-    def withdraw_all(self) -> None:
-        for name in list(self.joined):
-            self.server.check_cli("delete", name)
-        self.joined.clear()
+    def left_over(self) -> frozenset[str]:
+        """Withdraw everything; one line for each thing that is still there afterwards, or why that is not known."""
+        try:
+            for name in list(self.joined):
+                self.server.check_cli("delete", name)
+            self.joined.clear()
+            booked = [row for row in self.server.get("/v1/capacity")["links"] if row["reserved_mbps"]]
+            return leftovers(self.lab, self._network) | {
+                f"{row['link']}: {row['reserved_mbps']} Mbps" for row in booked
+            }
+        except (LabError, OSError, json.JSONDecodeError) as error:
+            return frozenset({str(error)})
 
     def _possible(self) -> list[str]:
         steps = ["apply", "kill", "wipe"] if len(self.joined) < len(_SITES) // 2 else ["delete", "kill", "wipe"]
         if self.joined:
             steps += ["delete", "reoptimise"]
         if self.away is None:
-            return [*steps, "cut", "silent", "cut", "drain", "drain"]
-        return [*steps, *["restore" if self.away[0] == "cut" else "undrain"] * 3]
+            return [*steps, "restart", "flap", "cut", "silent", "cut", "drain", "drain"]
+        return [*steps, "restart", *(["restore", "repair", "restore"] if self.away[0] == "cut" else ["undrain"] * 3)]
 
     def _step(self, kind: str) -> None:
-        told = getattr(self, f"_{kind}")()
+        told, fault = kind, ""
+        try:
+            told = getattr(self, f"_{kind}")()
+        except LabError as error:
+            fault = str(error)
         self.steps.append(told)
-        fault = self._settled()
+        fault = fault or self._settled(repaired=kind == "repair")
         self.say(f"chaos: {told}: {fault or 'holds'}")
         if fault:
             self.broken.append(f"after step {len(self.steps)}, {told}: {fault}")
@@ -160,18 +175,44 @@ class Player:
 
     def _kill(self) -> str:
         self.server.kill()
-        network = self.lab.network
-        assert network is not None
-        self.server.start(switches=len(network.switches))
+        self.server.start(switches=len(self._network.switches))
         return "kill controller"
 
+    @property
+    def _network(self) -> LabNetwork:
+        assert self.lab.network is not None
+        return self.lab.network
+
     def _wipe(self) -> str:
-        network = self.lab.network
-        assert network is not None
-        switch = self.dice.choice([item.name for item in network.switches])
-        for command in ("del-flows", "del-groups", "del-meters"):
-            self.lab.run(["ovs-ofctl", "-O", "OpenFlow13", command, network.bridge(switch)])
+        switch = self.dice.choice([item.name for item in self._network.switches])
+        self._empty(self._network.bridge(switch))
         return f"wipe {switch}"
+
+    def _restart(self) -> str:
+        """As an Open vSwitch does: its database stays, its rules and connections go."""
+        switch = self.dice.choice([item.name for item in self._network.switches])
+        bridge, (host, port) = self._network.bridge(switch), self.lab.openflow_listen
+        self.lab.run(["ovs-vsctl", "del-controller", bridge])
+        self._empty(bridge)
+        controller = [f'target="tcp:{host}:{port}"', "max_backoff=1000", "inactivity_probe=5000"]
+        created = ["--", "--id=@it", "create", "Controller", *controller]
+        self.lab.run(["ovs-vsctl", *created, "--", "set", "Bridge", bridge, "controller=@it"])
+        return f"restart {switch}"
+
+    def _empty(self, bridge: str) -> None:
+        for command in ("del-flows", "del-groups", "del-meters"):
+            self.lab.run(["ovs-ofctl", "-O", "OpenFlow13", command, bridge])
+
+    def _flap(self) -> str:
+        link = self.dice.choice(_LINKS)
+        for _ in range(3):
+            self.lab.cut(link)
+            self.lab.restore(link)
+        return f"flap {link}"
+
+    def _repair(self) -> str:
+        assert self.away is not None
+        return f"await repair without {self.away[1]}"
 
     def _cut(self) -> str:
         return self._fail(silent=False)
@@ -210,33 +251,42 @@ class Player:
         self.away = None
         return f"undrain {link}"
 
-    def _settled(self) -> str:
+    def _settled(self, *, repaired: bool) -> str:
         """What does not hold when time is up; empty as soon as everything does."""
         deadline = time.monotonic() + _SETTLE_S
+        cut = self.away is not None and self.away[0] == "cut" and not repaired
         while True:
-            fault = self._fault()
+            try:
+                fault = self._fault(exposed=cut)
+            except (OSError, json.JSONDecodeError) as error:
+                fault = f"the controller does not answer: {error}"
             if not fault or time.monotonic() > deadline:
                 return fault
             time.sleep(1.0)
 
-    def _fault(self) -> str:
-        try:
-            rows = {row["name"]: row for row in self.server.get("/v1/intents")["intents"]}
-            proof = self.server.get("/v1/verification")
-        except (OSError, json.JSONDecodeError) as error:
-            return f"the controller does not answer: {error}"
+    def _fault(self, *, exposed: bool) -> str:
+        """The first thing that does not hold. `exposed`: a link is cut, and nobody waited for what follows from it."""
+        rows = {row["name"]: row for row in self.server.get("/v1/intents")["intents"]}
+        proof = self.server.get("/v1/verification")
         if rows.keys() != self.joined.keys():
             return f"intents are {sorted(rows)} and should be {sorted(self.joined)}"
-        allowed = ("Active",) if self.away is None else ("Active", "Degraded")
+        allowed = ("Active", "Degraded") if exposed else ("Active",)
         for name, row in rows.items():
             if row["phase"] not in allowed:
                 return f"{name} is {row['phase']}: {row['reason']}: {row['message']}"
         if not proof["proven"]:
             told = [*(fault["text"] for fault in proof["faults"]), *proof["unread"].values(), *proof["beside"].values()]
             return f"not proven: {told[:2]}"
+        if self.away is not None and not exposed and (users := self._users(self.away[1])):
+            return f"{', '.join(users)} still use {self.away[1]}"
         for name, (source, target) in self.joined.items():
             if not self.lab.ping(source, target):
                 return f"{name}: {source} does not reach {target}"
         strangers = [(a, b) for a in _SITES[:3] for b in _SITES[3:] if (a, b) not in self.joined.values()]
         source, target = strangers[len(self.steps) % len(strangers)]
         return f"{source} reaches {target}, which no intent joins" if self.lab.ping(source, target) else ""
+
+    def _users(self, link: str) -> list[str]:
+        """Names with a path over it."""
+        running = {name: self.server.get(f"/v1/intents/{name}")["running_decision"] or {} for name in self.joined}
+        return [name for name, held in running.items() if any(link in path["links"] for path in held.get("paths", ()))]

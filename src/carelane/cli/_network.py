@@ -36,13 +36,27 @@ def _print_verification(answer: Mapping[str, Any]) -> None:
 
 
 def run_drain(url: str | None, target: str, *, force: bool, wait: bool, timeout: str, output: Format) -> Exit:
-    """Drain, and wait until every slice that had to move has. Exit 75 when time ran out."""
+    """Drain, and wait until every slice that had to move has. Exit 75 when time ran out, 1 when one went back."""
     client = Client.at(url)
     query = {"force": "true"} if force else {}
     answer = client.post("v1", "drains", target, body=b"{}", media_type="application/json", **query)
-    left = _await(client, [*answer["moved"], *answer["staying"]], seconds(timeout)) if wait else []
+    concerned = [*answer["moved"], *answer["staying"], *answer.get("leaving", ())]
+    left = _await(client, concerned, seconds(timeout)) if wait else []
     emit(answer, output, lambda: _print_drain(answer))
-    return _outcome(left, timeout)
+    back = _back(client, answer["moved"], target) if wait and not left else []
+    if back:
+        tell(f"carelane: {target} is still used by {', '.join(back)}: their new paths were rejected")
+    return Exit.BROKEN if back else _outcome(left, timeout)
+
+
+def _back(client: Client, names: Sequence[str], target: str) -> list[str]:
+    """Those of them that have a path over what they were to leave."""
+    running = {name: client.get("v1", "intents", name)["running_decision"] for name in names}
+    return [
+        name
+        for name, decision in running.items()
+        if decision and any(target in (*path["links"], *path["nodes"]) for path in decision["paths"])
+    ]
 
 
 def run_undrain(url: str | None, target: str, *, wait: bool, timeout: str, output: Format) -> Exit:
@@ -99,5 +113,6 @@ def _outcome(left: Sequence[str], timeout: str) -> Exit:
 def _print_drain(answer: Mapping[str, Any]) -> None:
     lines = [f"{answer['target']} is drained: {len(answer['moved'])} slices moved"]
     lines += [f"{name}: on its other path, without protection until this is undone" for name in answer["staying"]]
+    lines += [f"{name}: left before, and switches may still use its former rules" for name in answer.get("leaving", ())]
     lines += [f"{name}: left without a path: {why}" for name, why in answer["stuck"]]
     emit_text("\n".join(lines))

@@ -98,6 +98,9 @@ def run_topology_check_there(url: str | None, *, output: Format) -> Exit:
         for row in answer["switches"]
         for text in row["strangers"]
     ]
+    avoided = {row["link"]: row["works"] for row in answer.get("links_avoided", ())}
+    faults += [f"link {link} does not work" for link, works in avoided.items() if not works]
+    notes += [f"link {link} works again, and is avoided for a while" for link, works in avoided.items() if works]
     emit(answer, output, lambda: _print_summary(answer["topology"], faults, notes))
     return Exit.BROKEN if answer["topology"]["warnings"] or faults else Exit.DONE
 
@@ -108,6 +111,9 @@ def _switch_faults(switches: Sequence[Row]) -> Iterator[str]:
         if not switch["connected"]:
             yield f"switch {node} is not connected" + (f": {switch['reason']}" if switch["reason"] else "")
         yield from (f"switch {node} port {port} is down" for port, up in switch["ports_up"].items() if not up)
+        yield from (
+            f"switch {node} port {port} is up, and BFD hears nothing there" for port in switch.get("dead_ports", ())
+        )
         yield from (f"switch {node}: {text}" for text in switch["mismatches"])
 
 

@@ -35,7 +35,8 @@ def drain(
 ) -> None:
     """Take a link or a switch out of service, for maintenance; what uses it moves first, and loses no packet.
 
-    Exit 0 when nothing uses it any longer, 2 when slices would be left without a path (nothing moves then).
+    Exit 0 when nothing uses it any longer, 1 when a slice went back because a switch rejected its new paths, 2 when
+    slices would be left without a path (nothing moves then).
     """
     from carelane.cli._network import run_drain
 
