@@ -168,14 +168,14 @@ class Upkeep:
     def observe(self, statuses: Mapping[str, SwitchStatus]) -> None:
         """Put living paths first, and plan anew what has been without its protection for some seconds."""
         now_s = time.monotonic()
-        avoid = self._health.observe(statuses, now_s)
+        avoid, down = self._health.observe(statuses, now_s), self._health.dead()
         reconciler = self._reconciler
-        changed = (avoid ^ reconciler.broken) | (self._health.dead() ^ reconciler.dead)
+        changed = (avoid ^ reconciler.broken) | (down ^ reconciler.dead)
         if changed:
             if avoid != reconciler.broken:
                 log.info("links to avoid", links=sorted(avoid))
             self._due_s = -inf if reconciler.broken - avoid else self._due_s
-            reconciler.broken, reconciler.dead = avoid, self._health.dead()
+            reconciler.broken, reconciler.dead = avoid, down
             ends = (reconciler.topology.links[link] for link in changed)
             reconciler.enqueue_nodes({node for link in ends for node in (link.a, link.b)})
         dead = frozenset(

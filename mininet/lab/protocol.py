@@ -14,7 +14,7 @@ from typing import Any
 
 from carelane.errors import PermanentError
 
-__all__ = ["AGENT_PORT", "CELL_ADDRESS", "GUEST_ADDRESS", "MAX_LINE", "OPENFLOW_PORT", "OVSDB_PORT"]
+__all__ = ["AGENT_PORT", "CELL_ADDRESS", "CONTROLLER", "GUEST_ADDRESS", "MAX_LINE", "OPENFLOW_PORT", "OVSDB_PORT"]
 __all__ += ["SWITCH_ADDRESSES", "LabProtocolError", "LineReader", "encode", "own_ovsdb_port", "switch_address"]
 
 # The link between the cell (where controller and planner run) and the switches. Both addresses exist on every
@@ -24,6 +24,9 @@ GUEST_ADDRESS = "10.254.0.2"
 AGENT_PORT = 6650
 OVSDB_PORT = 6640
 OPENFLOW_PORT = 6653
+
+CONTROLLER = (f'target="tcp:{CELL_ADDRESS}:{OPENFLOW_PORT}"', "max_backoff=1000", "inactivity_probe=5000")
+"""Columns of a bridge's record in Open vSwitch's table Controller."""
 
 # Switches that each have an Open vSwitch of their own; number n is bridge s<n>.
 SWITCH_ADDRESSES = ipaddress.ip_network("10.254.4.0/22")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from passing import Passing
 
 from carelane.controller.pipeline.program import FlowRule
 from carelane.controller.southbound.simulator import Simulator
@@ -16,20 +17,6 @@ from carelane.topology import load_topology
 Manifest = Callable[..., str]
 
 NORTH, SOUTH = ["west", "north", "east"], ["west", "south", "east"]
-
-
-class Passing:
-    """A clock that a test moves, while the watcher looks at the switches once a second."""
-
-    def __init__(self, rig: Any, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._rig, self._simulator, self._at_s = rig, simulator, 100.0
-        monkeypatch.setattr("carelane.controller._upkeep.time.monotonic", lambda: self._at_s)
-
-    def seconds(self, count: int) -> None:
-        for _ in range(count):
-            self._rig.service.upkeep.observe(self._simulator.statuses())
-            self._at_s += 1.0
-        self._rig.settle()
 
 
 def way(rig: Any, source: str = "west/a", to: str = "east/a") -> list[str]:

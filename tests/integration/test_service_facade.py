@@ -164,8 +164,8 @@ def test_a_switch_that_restarts_between_two_looks_is_programmed_at_once(
             return {n: replace(s, connection=connections[0]) for n, s in super().statuses().items()}
 
     switches = Restarting(diamond)
-    make: Callable[[Topology], Simulator] = lambda _: switches  # noqa: E731
-    with Controller(diamond, f"sqlite:///{tmp_path}/run.db", make, drift_interval_s=3600) as controller:
+    url = f"sqlite:///{tmp_path}/run.db"
+    with Controller(diamond, url, lambda _: switches, drift_interval_s=3600) as controller:
         service = controller.service
         service.apply(load_intents(make_manifest("one", "west/a", "east/a")))
         assert service.wait(["one"], 30.0)[0].phase == "Active"

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from passing import Passing
 
 from carelane.controller._whatif import Asked
 from carelane.controller.pipeline.identifiers import labels_needed, multicast_address
@@ -205,20 +206,6 @@ def test_a_slice_is_planned_anew_away_from_a_link_that_stays_dead(
     assert way(rig) == ["west", "south", "east"]
     assert rig.phase("one") == "Active"
     assert any(event.reason == "Moved" for event in rig.service.describe("one").history)
-
-
-class Passing:
-    """A clock that a test moves, while the watcher looks at the switches once a second."""
-
-    def __init__(self, rig: Any, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._rig, self._simulator, self._at_s = rig, simulator, 100.0
-        monkeypatch.setattr("carelane.controller._upkeep.time.monotonic", lambda: self._at_s)
-
-    def seconds(self, count: int) -> None:
-        for _ in range(count):
-            self._rig.service.upkeep.observe(self._simulator.statuses())
-            self._at_s += 1.0
-        self._rig.settle()
 
 
 def test_what_has_no_path_left_is_carried_with_less_as_foretold_until_it_can_have_its_promise_again(

@@ -17,7 +17,7 @@ from carelane.lab.agent.places import Place, Places
 from carelane.lab.agent.wires import Wires
 from carelane.lab.failures import LabError
 from carelane.lab.network import ENDPOINT_ID, LINK_ID, NODE_ID, LabNetwork
-from carelane.lab.protocol import CELL_ADDRESS, OPENFLOW_PORT
+from carelane.lab.protocol import CONTROLLER
 
 __all__ = ["BuildOptions", "BuiltNetwork", "build"]
 
@@ -181,10 +181,7 @@ def _labels(network: LabNetwork, place: Place, *, controller: bool) -> list[list
         commands.append(["set", "Bridge", bridge, f"external_ids:{_pair(NODE_ID, declared.name)}"])
         if controller:
             name = f"@{bridge}"
-            target = f'target="tcp:{CELL_ADDRESS}:{OPENFLOW_PORT}"'
-            commands.append(
-                [f"--id={name}", "create", "Controller", target, "max_backoff=1000", "inactivity_probe=5000"]
-            )
+            commands.append([f"--id={name}", "create", "Controller", *CONTROLLER])
             commands.append(["set", "Bridge", bridge, f"controller={name}"])
     labels = [
         (switch, port, LINK_ID, wire.id)

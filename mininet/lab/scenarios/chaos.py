@@ -27,6 +27,7 @@ from carelane.lab.failures import LabError
 from carelane.lab.from_topology import lab_network
 from carelane.lab.lab import Lab
 from carelane.lab.network import LabNetwork
+from carelane.lab.protocol import CONTROLLER
 from carelane.lab.report import Check, Report
 from carelane.lab.scenario import ScenarioContext
 from carelane.lab.scenarios.inspect import leftovers
@@ -191,11 +192,10 @@ class Player:
     def _restart(self) -> str:
         """As an Open vSwitch does: its database stays, its rules and connections go."""
         switch = self.dice.choice([item.name for item in self._network.switches])
-        bridge, (host, port) = self._network.bridge(switch), self.lab.openflow_listen
+        bridge = self._network.bridge(switch)
         self.lab.run(["ovs-vsctl", "del-controller", bridge])
         self._empty(bridge)
-        controller = [f'target="tcp:{host}:{port}"', "max_backoff=1000", "inactivity_probe=5000"]
-        created = ["--", "--id=@it", "create", "Controller", *controller]
+        created = ["--", "--id=@it", "create", "Controller", *CONTROLLER]
         self.lab.run(["ovs-vsctl", *created, "--", "set", "Bridge", bridge, "controller=@it"])
         return f"restart {switch}"
 

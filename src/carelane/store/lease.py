@@ -59,7 +59,7 @@ _LOOK = f"""
     SELECT holder, address, epoch, expires_at,
         expires_at > clock_timestamp() AND expires_at <= clock_timestamp() + interval '{LONGEST_S} s' AS live
     FROM leadership WHERE id = 1
-"""  # noqa: S608
+"""  # noqa: S608 - constants of this file
 _TAKE = f"""
     UPDATE leadership SET holder = :holder, address = :address, epoch = {_NEXT.format(epoch="epoch")},
         expires_at = {_END} WHERE id = 1
