@@ -11,9 +11,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from carelane.errors import InputError
 from carelane.key_files import DEFAULT_DATABASE
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["LONGEST_LEASE_S", "Settings", "load_settings"]
 
 ENV_PREFIX = "CARELANE_"
+
+LONGEST_LEASE_S = 60
+"""A lease that would last longer was given before the database's clock was set back, and is over."""
 
 
 class Settings(BaseSettings):
@@ -41,7 +44,9 @@ class Settings(BaseSettings):
     tls_ca: str | None = Field(default=None, description="PEM file: authorities of switches and OVSDB servers")
     rest_tls: bool = Field(default=False, description="REST and gRPC over TLS with the same certificate")
     advertise: str | None = Field(default=None, description="URL at which clients find this controller")
-    lease_s: float = Field(default=1.5, ge=0.5, le=60, description="how long one leads without a sign of life")
+    lease_s: float = Field(
+        default=1.5, ge=0.5, le=LONGEST_LEASE_S, description="how long one leads without a sign of life"
+    )
     drift_interval_s: float = Field(default=10.0, gt=0)
     access: str | None = Field(default=None, description="file of kind AccessPolicy")
     policy: str | None = Field(default=None, description="file of kind Policy: quotas, pre-emption, how full links are")

@@ -20,14 +20,12 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from carelane.errors import NotLeader
+from carelane.settings import LONGEST_LEASE_S
 from carelane.store._engine import is_postgres, sqlite_file, translated
 
-__all__ = ["LONGEST_S", "Fence", "Lease", "Member", "Tenure", "is_shared", "require_epoch", "session_name"]
+__all__ = ["Fence", "Lease", "Member", "Tenure", "is_shared", "require_epoch", "session_name"]
 
 log = structlog.get_logger("carelane.leadership")
-
-LONGEST_S = 60
-"""The longest lease. One that would last longer was given before the database's clock was set back, and is over."""
 
 _TABLE_LOCK = 0xCA9E0002
 _TABLE = """
@@ -57,7 +55,7 @@ _FIRST = f"""
 _RENEW = f"UPDATE leadership SET expires_at = {_END} WHERE id = 1 AND holder = :holder"  # noqa: S608
 _LOOK = f"""
     SELECT holder, address, epoch, expires_at,
-        expires_at > clock_timestamp() AND expires_at <= clock_timestamp() + interval '{LONGEST_S} s' AS live
+        expires_at > clock_timestamp() AND expires_at <= clock_timestamp() + interval '{LONGEST_LEASE_S} s' AS live
     FROM leadership WHERE id = 1
 """  # noqa: S608 - constants of this file
 _TAKE = f"""
